@@ -1,0 +1,62 @@
+"""The address of a broker, as written in MQ_URL."""
+
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
+
+PORTS = {"amqp": 5672, "amqps": 5671}
+EXAMPLE = "amqp://user:password@rabbitmq-service:5672/"
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerUrl:
+    """One broker. `str()` is safe to log: it has no password."""
+
+    host: str
+    port: int
+    vhost: str
+    username: str
+    password: str = field(repr=False)
+    tls: bool
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        scheme = "amqps" if self.tls else "amqp"
+        return f"{scheme}://{self.username}@{host}:{self.port}/{'' if self.vhost == '/' else self.vhost}"
+
+
+def parse_urls(text: str) -> tuple[BrokerUrl, ...]:
+    """The brokers of a comma-separated list of URLs, in its order.
+
+    Raises ValueError; its message never holds a part of the text, since any part may be the password.
+    """
+    parts = [part.strip() for part in text.strip().split(",")]
+    return tuple(_parse_url(part, f"URL {i} of {len(parts)}: " * (len(parts) > 1)) for i, part in enumerate(parts, 1))
+
+
+def _parse_url(text: str, which: str) -> BrokerUrl:
+    if any(character.isspace() or not character.isprintable() for character in text):
+        raise ValueError(f"{which}white space or a control character inside; percent-encode it")
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
+        raise ValueError(f"{which}host or port cannot be read; percent-encode / : @ # [ ] in the password") from None
+    if url.scheme not in PORTS:
+        raise ValueError(f"{which}must start with amqp:// or amqps:// (a comma in a password is written %2C)")
+    if not url.hostname:
+        raise ValueError(f"{which}no host name")
+    if port == 0:
+        raise ValueError(f"{which}port 0 is none")
+    if url.query or url.fragment:
+        raise ValueError(f"{which}a ? or # part is not understood; use the MQ_ settings, percent-encode the password")
+    if "/" in url.path[1:]:
+        raise ValueError(f"{which}a / inside the virtual host or the password is written %2F")
+    return BrokerUrl(
+        host=url.hostname,
+        port=port or PORTS[url.scheme],
+        # The URI specification reads a bare final "/" as the virtual host "", which nobody has; "/" is what is meant.
+        vhost=unquote(url.path[1:]) or "/",
+        username=unquote(url.username) if url.username is not None else "guest",
+        password=unquote(url.password) if url.password is not None else "guest",
+        tls=url.scheme == "amqps",
+    )

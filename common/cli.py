@@ -1,0 +1,79 @@
+"""From the command line and the environment to one frozen settings object, or to exit code 2."""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from common.duration import format_duration
+from common.settings import Settings
+
+S = TypeVar("S", bound=Settings)
+EXIT_CONFIGURATION = 2
+PASSWORD = re.compile(r"://[^/?#]*:[^/?#]*@")
+
+
+def flag_of(field: str) -> str:
+    """`--source` of `producer_source`, `--mq-ch` of `mq_ch`."""
+    return "--" + re.sub("^(producer|consumer)_", "", field).replace("_", "-")
+
+
+def default_of(info: FieldInfo) -> str:
+    """The default as a person writes it."""
+    value = info.default
+    if info.is_required():
+        return "required"
+    if value is None:
+        return (info.json_schema_extra or {}).get("unset", "-")  # type: ignore[union-attr, return-value]
+    if isinstance(value, float):
+        return format_duration(value)
+    if isinstance(value, tuple):
+        return ",".join(format_duration(each) for each in value)
+    return str(value)
+
+
+def load(settings: type[S], program: str, arguments: Sequence[str] | None = None) -> S:
+    """The settings of flags, which win, and the environment.
+
+    Exits with 2 and a line for each bad variable on standard error: its name, what is wrong, an example.
+    """
+    fields = settings.model_fields
+    parser = argparse.ArgumentParser(
+        program,
+        description=settings.__doc__,
+        epilog="Each flag is also the environment variable named beside it. Durations: 250ms, 5s, 2m, 1h. "
+        "Exit codes: 0 done or stopped cleanly; 1 messages left unconfirmed, or a defect; 2 a wrong setting.",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=30, width=110),
+        allow_abbrev=False,
+    )
+    for name, info in fields.items():
+        text = f"{name.upper()}: {info.description} (default: {default_of(info)})".replace("%", "%%")
+        parser.add_argument(flag_of(name), dest=name, metavar="…", default=argparse.SUPPRESS, help=text)
+    flags = vars(parser.parse_args(arguments))
+    if PASSWORD.search(flags.get("mq_url", "")):
+        fail(["MQ_URL: a password on a command line is seen by every user of the machine; set it in the environment"])
+    try:
+        loaded = settings(**flags)
+    except ValidationError as error:
+        fail([_line(fields, problem) for problem in error.errors(include_url=False, include_input=False)])
+    problems = loaded.problems()
+    if problems:
+        fail([f"{name}: {problem}" for name, problem in problems.items()])
+    return loaded
+
+
+def _line(fields: dict[str, FieldInfo], problem: Any) -> str:
+    name = str(problem["loc"][0])
+    message = re.sub("^Value error, |^Input ", "", problem["msg"]).replace("should be", "must be")
+    message = "is required" if problem["type"] == "missing" else message
+    return f"{name.upper()}: {message}, for example {fields[name].examples[0]}"  # type: ignore[index]
+
+
+def fail(lines: list[str]) -> NoReturn:
+    """Say what is wrong with the settings, a line for each, and exit with 2."""
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
+    sys.exit(EXIT_CONFIGURATION)

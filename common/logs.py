@@ -1,0 +1,66 @@
+"""Log lines: structlog's, pika's and Python's own through one renderer, on standard error."""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+QUIET = {"pika": logging.CRITICAL}  # it logs a traceback a failed connect, and bodies of returned messages
+
+
+def configure(level: str, form: str) -> None:
+    """Set up logging once. `form`: json, text, or auto, which is text on a terminal."""
+    text = form == "text" or (form == "auto" and sys.stderr.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if text else "iso", utc=not text),
+    ]
+    last: list[Any] = (
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        if text
+        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=str)]
+    )
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=number, force=True)
+    for name, quiet in QUIET.items():
+        logging.getLogger(name).setLevel(quiet)
+
+
+class Quota:
+    """At most so many lines a second of a kind that could come with every message. One thread only."""
+
+    def __init__(self, lines: int) -> None:
+        self._lines = self._left = lines
+        self._skipped = 0
+        self._refill_at = 0.0
+
+    def allows(self) -> bool:
+        """Whether one more may be written; counts those that may not."""
+        if self._left:
+            self._left -= 1
+            return True
+        self._skipped += 1
+        return False
+
+    def tick(self, now: float) -> int:
+        """Each second: how many were not written, and the quota anew."""
+        if now < self._refill_at:
+            return 0
+        self._refill_at, self._left = now + 1.0, self._lines
+        skipped, self._skipped = self._skipped, 0
+        return skipped

@@ -1,0 +1,150 @@
+"""Message: what a source gives, what a handler gets, and what travels between them."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from pika import BasicProperties
+
+from common.headers import Table
+
+# Our own headers. Names with "x-" belong to the broker, and x-death changed its meaning between versions.
+PUBLISHED_MS = "mq-published-ms"
+ATTEMPT = "mq-attempt"
+FIRST_ERROR = "mq-first-error"
+LAST_ERROR = "mq-last-error"
+QUEUE = "mq-queue"
+EXPIRATION = "mq-expiration"
+USER_ID = "mq-user-id"
+
+PERSISTENT = 2
+FRAME = 128 * 1024 - 64  # bytes; properties travel in one frame, and over it the broker closes the connection
+
+
+class Message:
+    """An immutable envelope: a body and its AMQP properties.
+
+    In a source, `Message(b"...", content_type="image/png", headers={"tenant": "a"})` says more than plain bytes;
+    in a handler, the properties below read what came.
+    """
+
+    __slots__ = ("body", "properties")
+
+    body: bytes
+    properties: BasicProperties
+
+    def __init__(
+        self,
+        body: bytes,
+        *,
+        content_type: str = "application/octet-stream",
+        headers: Mapping[str, Any] | None = None,
+        message_id: str | None = None,
+        properties: BasicProperties | None = None,
+    ) -> None:
+        """Take `properties` as they are (they win), or make them of the other arguments."""
+        self.body = body
+        self.properties = properties or BasicProperties(
+            content_type=content_type, headers=dict(headers or {}), message_id=message_id
+        )
+
+    @classmethod
+    def of(cls, value: object) -> "Message":
+        """A message of what a source yields: a Message, bytes, str (UTF-8), or anything that `json` can write.
+
+        Raises TypeError or ValueError for what JSON cannot hold.
+        """
+        if isinstance(value, Message):
+            return value
+        if isinstance(value, bytes | bytearray | memoryview):
+            return cls(bytes(value))
+        if isinstance(value, str):
+            return cls(value.encode(), content_type="text/plain; charset=utf-8")
+        return cls(json.dumps(value, allow_nan=False).encode(), content_type="application/json")
+
+    def stamped(self, message_id: str) -> "Message":
+        """A copy ready to publish: persistent, dated now, named `message_id` unless its source named it."""
+        now_ms = int(time.time() * 1000)
+        old = self.properties
+        headers = Table(old.headers or {})
+        headers[PUBLISHED_MS] = now_ms
+        return Message(
+            self.body,
+            properties=_replace(
+                old,
+                headers=headers,
+                message_id=old.message_id or message_id,
+                timestamp=now_ms // 1000 if old.timestamp is None else old.timestamp,
+                app_id=old.app_id or "producer",
+                delivery_mode=PERSISTENT,
+            ),
+        )
+
+    def copied(self, headers: Mapping[str, Any]) -> "Message":
+        """A copy that a client may publish again: persistent, `headers` put in, everything foreign as it came.
+
+        Two properties move into headers, because left in place they would lose the copy: `expiration` would let it
+        expire where it is parked, and the broker refuses a `user_id` other than the publisher's own.
+        """
+        old = self.properties
+        moved = {EXPIRATION: old.expiration, USER_ID: old.user_id}
+        own = {**headers, **{key: value for key, value in moved.items() if value is not None}}
+        table = old.headers if isinstance(old.headers, Table) else Table(old.headers or {})
+        changes = {"headers": table.changed(own), "expiration": None, "user_id": None, "delivery_mode": PERSISTENT}
+        return Message(self.body, properties=_replace(old, **changes))
+
+    def check(self, max_body: int) -> None:
+        """Raises ValueError for what the broker would not take, and close the connection over."""
+        if len(self.body) > max_body:
+            raise ValueError(f"a body of {len(self.body)} bytes is over MQ_MAX_BODY ({max_body})")
+        if len(self.headers) > 1:  # ours alone is small
+            size = sum(map(len, self.properties.encode()))
+            if size > FRAME:
+                raise ValueError(f"properties of {size} bytes are over the {FRAME} that fit into a frame")
+
+    @property
+    def text(self) -> str:
+        """The body as UTF-8 text. Raises UnicodeDecodeError."""
+        return self.body.decode()
+
+    def json(self) -> Any:
+        """The body as JSON. Raises ValueError (json.JSONDecodeError, UnicodeDecodeError)."""
+        return json.loads(self.body)
+
+    @property
+    def message_id(self) -> str | None:
+        """The same over re-sends and retries, to recognise a duplicate by; a foreign publisher may have set none."""
+        return self.properties.message_id
+
+    @property
+    def content_type(self) -> str | None:
+        """The MIME type that the publisher gave."""
+        return self.properties.content_type
+
+    @property
+    def headers(self) -> Mapping[str, Any]:
+        """All headers, ours (`mq-...`) and foreign ones."""
+        return self.properties.headers or {}
+
+    @property
+    def attempt(self) -> int:
+        """1 at the first attempt to handle the message, one more after each failed one."""
+        attempt = self.headers.get(ATTEMPT, 1)
+        return max(1, attempt) if isinstance(attempt, int) else 1
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since it was first published, by the two machines' clocks; None when the publisher did not say."""
+        published_ms = self.headers.get(PUBLISHED_MS)
+        if isinstance(published_ms, int | float):
+            return max(0.0, time.time() - published_ms / 1000)
+        timestamp = self.properties.timestamp
+        return None if timestamp is None else max(0.0, time.time() - timestamp)
+
+
+def _replace(properties: BasicProperties, **changes: Any) -> BasicProperties:
+    copy = BasicProperties()
+    copy.__dict__.update(properties.__dict__)
+    copy.__dict__.update(changes)
+    return copy

@@ -1,0 +1,35 @@
+"""The seams: a callable of the user's, found by its name."""
+
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+class SeamError(Exception):
+    """A seam's name is wrong, or what it names cannot be used. Its text is for people."""
+
+
+def load_callable(name: str, wanted: str) -> Callable[..., Any]:
+    """The callable at `package.module:name`, looked for in the current folder too. `wanted` says what may be written.
+
+    Raises SeamError when nothing is there; an error inside the user's module passes through.
+    """
+    module_name, colon, attribute = name.partition(":")
+    if not colon or not module_name or not attribute:
+        raise SeamError(f"{name!r} is none of {wanted}")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and module_name.startswith(error.name):
+            raise SeamError(f"no module {module_name!r} in {here} or among the installed packages") from None
+        raise
+    for part in attribute.split("."):
+        found = getattr(found, part, None)
+    if not callable(found):
+        raise SeamError(f"module {module_name!r} has no callable {attribute!r}")
+    return found  # type: ignore[no-any-return]

@@ -1,0 +1,131 @@
+"""The settings that both services share. Each is an environment variable and a flag; all are validated once."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, PlainValidator, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from common.broker_url import EXAMPLE, BrokerUrl, parse_urls
+from common.duration import Duration
+
+LONGEST_SUFFIX = len(b".retry.8760h")
+
+
+def check_queue_name(name: str) -> str:
+    """`name` if the broker takes it, with the suffixes of its retry and dead-letter queues. Raises ValueError."""
+    if not name:
+        raise ValueError("empty, and the broker would invent a name")
+    if len(name.encode()) > 255 - LONGEST_SUFFIX:
+        raise ValueError(f"longer than {255 - LONGEST_SUFFIX} bytes (255 with the suffix of a retry queue)")
+    if not name.isprintable():
+        raise ValueError("holds a control character")
+    if name.startswith("amq."):
+        raise ValueError("names that begin with amq. belong to the broker")
+    return name
+
+
+def check_readable(path: Path) -> Path:
+    """`path` if it is a file that can be read. Raises ValueError."""
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+
+
+def _urls(value: object) -> SecretStr | None:
+    if value is None:
+        return None
+    text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    parse_urls(text)
+    return SecretStr(text)
+
+
+ReadableFile = Annotated[Path, AfterValidator(check_readable)]
+
+
+class Settings(BaseSettings):
+    """A field's name is its variable's, in lower case; `description` and `examples` are what --help and errors show."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
+
+    mq_url: Annotated[SecretStr | None, NoDecode, PlainValidator(_urls)] = Field(
+        None, description="the broker: one URL, or several with commas between, tried in turn", examples=[EXAMPLE]
+    )
+    mq_url_file: ReadableFile | None = Field(
+        None, description="a file that holds MQ_URL; read again at every connect", examples=["/run/secrets/mq-url"]
+    )
+    mq_ch: Annotated[str, AfterValidator(check_queue_name)] = Field(
+        description="the queue; its retry and dead-letter queues are named from it", examples=["jobs"]
+    )
+    mq_topology: Literal["create", "assert", "none"] = Field(
+        "create", description="declare the queues: create, assert (only look), or none", examples=["create"]
+    )
+    mq_heartbeat: Annotated[Duration, Field(ge=1, le=600)] = Field(
+        10.0, description="AMQP heartbeat; a dead peer is noticed after at most 2 x (this + 5s)", examples=["10s"]
+    )
+    mq_connect_timeout: Annotated[Duration, Field(gt=0)] = Field(
+        10.0, description="from the first packet until the queues are declared, at each try", examples=["10s"]
+    )
+    mq_blocked_timeout: Annotated[Duration, Field(gt=0)] = Field(
+        300.0,
+        description="a broker in memory or disk alarm is waited for so long, then connected anew",
+        examples=["5m"],
+    )
+    mq_confirm_timeout: Annotated[Duration, Field(gt=0)] = Field(
+        30.0, description="a publish without its confirm for so long means a new connection", examples=["30s"]
+    )
+    mq_backoff_max: Annotated[Duration, Field(gt=0)] = Field(
+        10.0, description="longest wait before the next try to connect", examples=["10s"]
+    )
+    mq_max_body: Annotated[int, Field(ge=1, le=512 * 1024 * 1024)] = Field(
+        16_000_000,
+        description="bytes; a longer message is refused here (RabbitMQ 4 takes 16 MiB)",
+        examples=["1000000"],
+    )
+    mq_tls_ca_file: ReadableFile | None = Field(
+        None, description="for amqps: trust these authorities and not the system's", examples=["/tls/ca.crt"]
+    )
+    mq_tls_cert_file: ReadableFile | None = Field(
+        None, description="for amqps: our own certificate, with MQ_TLS_KEY_FILE", examples=["/tls/tls.crt"]
+    )
+    mq_tls_key_file: ReadableFile | None = Field(
+        None, description="for amqps: the key of MQ_TLS_CERT_FILE", examples=["/tls/tls.key"]
+    )
+    http_host: str = Field("127.0.0.1", description="where /livez, /readyz, /metrics listen", examples=["0.0.0.0"])  # noqa: S104
+    http_port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        8080, description="port of /livez, /readyz, /metrics; 0 is off", examples=["8081"]
+    )
+    shutdown_grace: Annotated[Duration, Field(ge=0)] = Field(
+        20.0, description="after SIGTERM or SIGINT, finish for so long, then leave", examples=["20s"]
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="debug, info, warning or error", examples=["debug"]
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="auto is text on a terminal and json elsewhere", examples=["json"]
+    )
+
+    def broker_urls(self) -> tuple[BrokerUrl, ...]:
+        """The brokers to try, in turn; MQ_URL_FILE is read anew. Raises OSError or ValueError, without the password."""
+        if self.mq_url_file:
+            return parse_urls(self.mq_url_file.read_text())
+        assert self.mq_url  # noqa: S101 - cli.load() saw that one of the two is there
+        return parse_urls(self.mq_url.get_secret_value())
+
+    def problems(self) -> dict[str, str]:
+        """What is wrong between settings that are each right: variable to sentence."""
+        found = {}
+        if not self.mq_url and not self.mq_url_file:
+            found["MQ_URL"] = f"is required (or MQ_URL_FILE), for example {EXAMPLE}"
+        if self.mq_url and self.mq_url_file:
+            found["MQ_URL_FILE"] = "and MQ_URL are both set; set one"
+        elif self.mq_url_file:
+            try:
+                self.broker_urls()
+            except (OSError, ValueError) as error:
+                found["MQ_URL_FILE"] = f"{self.mq_url_file}: {error}"
+        if bool(self.mq_tls_cert_file) != bool(self.mq_tls_key_file):
+            found["MQ_TLS_CERT_FILE"] = "and MQ_TLS_KEY_FILE go together"
+        return found

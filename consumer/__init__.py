@@ -1,0 +1,1 @@
+"""The consumer: takes messages from a RabbitMQ queue and hands them to a handler."""

@@ -1,0 +1,28 @@
+"""`python -m consumer`: the only wiring of the consumer."""
+
+import sys
+from collections.abc import Sequence
+
+from common import cli, logs
+from common.process import Process
+from common.program import serve
+from common.seam import SeamError
+from consumer.handler import open_handler
+from consumer.service import ConsumerService
+from consumer.settings import ConsumerSettings
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run until a signal comes, nothing comes any more (CONSUMER_IDLE_EXIT), or a defect."""
+    settings = cli.load(ConsumerSettings, "consumer", arguments)
+    logs.configure(settings.log_level, settings.log_format)
+    try:
+        handle = open_handler(settings)
+    except SeamError as error:
+        cli.fail([f"CONSUMER_HANDLER: {error}"])
+    process = Process(settings.shutdown_grace)
+    sys.exit(serve(process, ConsumerService(process, settings, handle), settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""The copies that a consumer publishes before it acknowledges the original. Pure."""
+
+from common.message import ATTEMPT, FIRST_ERROR, LAST_ERROR, QUEUE, Message
+from consumer.outcome import Park, Retry
+
+DELIVERY_COUNT = "x-delivery-count"
+# Counts that the broker keeps of the original; on a copy they would be somebody else's.
+BROKERS_COUNTS = {DELIVERY_COUNT: None, "x-acquired-count": None}
+
+
+def failed_copy(message: Message, outcome: Retry | Park, queue: str) -> Message:
+    """The message as it comes again or is parked: with the attempt, the first and last error, and its queue."""
+    return message.copied(
+        {
+            **BROKERS_COUNTS,
+            ATTEMPT: message.attempt + isinstance(outcome, Retry),
+            FIRST_ERROR: message.headers.get(FIRST_ERROR, outcome.error),
+            LAST_ERROR: outcome.error,
+            QUEUE: queue,
+        }
+    )
+
+
+def fresh_copy(message: Message) -> Message:
+    """The message as it is, with the broker's count of its deliveries at 0 again."""
+    return message.copied(BROKERS_COUNTS)
+
+
+def delivery_count(message: Message) -> int:
+    """How often it was delivered before, by the broker's count."""
+    count = message.headers.get(DELIVERY_COUNT, 0)
+    return count if isinstance(count, int) else 0

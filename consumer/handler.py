@@ -1,0 +1,47 @@
+"""Handler: what a message means. The second of the two seams to extend."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from common.message import Message
+from common.seam import SeamError, load_callable
+from consumer.settings import ConsumerSettings
+
+log = structlog.get_logger()
+SHOWN = 200  # characters of a body in a log line
+
+
+def open_handler(settings: ConsumerSettings) -> Callable[[Message], None]:
+    """The handler that CONSUMER_HANDLER names. Raises SeamError, a sentence for people."""
+    name = settings.consumer_handler
+    if name == "log":
+        return log_message
+    if name.startswith("append:"):
+        return append_to(Path(name.removeprefix("append:")))
+    return load_callable(name, "log, append:PATH or package.module:callable")
+
+
+def log_message(message: Message) -> None:
+    """One line a message."""
+    body = message.body.decode(errors="replace")
+    shown = body if len(body) <= SHOWN else f"{body[:SHOWN]}…"
+    log.info("message", body=shown, message_id=message.message_id, attempt=message.attempt)
+
+
+def append_to(path: Path) -> Callable[[Message], None]:
+    """A handler that appends the body and a newline in one `write`. Raises SeamError when the file cannot be opened."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise SeamError(f"{path}: {error.strerror}") from None
+
+    def append(message: Message) -> None:
+        data = message.body + b"\n"
+        written = os.write(descriptor, data)
+        if written != len(data):
+            raise OSError(f"{path}: only {written} of {len(data)} bytes were written; the disk is full")
+
+    return append

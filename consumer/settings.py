@@ -1,0 +1,56 @@
+"""The consumer's settings."""
+
+from typing import Annotated
+
+from pydantic import Field, PlainValidator
+from pydantic_settings import NoDecode
+
+from common.duration import Duration, parse_duration
+from common.settings import Settings
+
+
+def parse_delays(text: str | tuple[float, ...]) -> tuple[float, ...]:
+    """Seconds of `5s,30s,5m`; the empty text is no retries. Raises ValueError."""
+    if isinstance(text, tuple):
+        return text
+    delays = tuple(parse_duration(part) for part in text.split(",")) if text.strip() not in ("", "off") else ()
+    if any(delay < 0.001 for delay in delays) or len(delays) > 20:
+        raise ValueError("between none and 20 delays of 1ms or more")
+    return delays
+
+
+def parse_idle(text: str | float | None) -> float | None:
+    """Seconds, or None for `off`. Raises ValueError."""
+    return None if text is None or text == "off" else parse_duration(text)
+
+
+class ConsumerSettings(Settings):
+    """Take messages from a RabbitMQ queue and hand each to a handler, at least once."""
+
+    consumer_handler: str = Field(
+        "log", description="log, append:PATH, or package.module:callable", examples=["append:/data/out.txt"]
+    )
+    consumer_workers: Annotated[int, Field(ge=1, le=256)] = Field(
+        1,
+        description="handler threads; with 1 the order holds, and the handler need not be thread-safe",
+        examples=["8"],
+    )
+    consumer_prefetch: Annotated[int, Field(ge=1, le=2000)] = Field(
+        512,
+        description="deliveries held and not yet settled; times the largest body it bounds memory",
+        examples=["100"],
+    )
+    consumer_handler_timeout: Annotated[Duration, Field(gt=0)] = Field(
+        300.0, description="a handler that runs longer makes /livez fail", examples=["5m"]
+    )
+    consumer_retry_delays: Annotated[tuple[float, ...], NoDecode, PlainValidator(parse_delays)] = Field(
+        (5.0, 30.0, 300.0),
+        description="a failed attempt comes again after these, one after the other, then is parked; off is at once",
+        examples=["5s,30s,5m"],
+    )
+    consumer_idle_exit: Annotated[float | None, PlainValidator(parse_idle)] = Field(
+        None,
+        description="exit 0 when nothing came for so long and nothing is in flight",
+        examples=["10s"],
+        json_schema_extra={"unset": "off"},
+    )

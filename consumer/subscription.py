@@ -1,0 +1,120 @@
+"""Subscription: the consuming connection. Deliveries come in, and are settled on the channel they came from."""
+
+import time
+from collections.abc import Callable
+
+from pika import BasicProperties, spec
+from pika.channel import Channel
+
+from common.connection import Connection
+from common.message import Message
+from common.process import Process
+from common.topology import Topology
+from consumer import metrics
+from consumer.acks import Unsettled
+from consumer.delivery import Delivery
+from consumer.settings import ConsumerSettings
+
+
+class Subscription:
+    """Implements `common.channel_user.ChannelUser`. I/O thread only.
+
+    `on_deliveries` gets what one turn of the loop read; `on_lost` hears that the broker takes all unsettled back;
+    `on_cancelled` that it sends no more, with the deliveries that were not handed on yet.
+    """
+
+    def __init__(
+        self,
+        process: Process,
+        settings: ConsumerSettings,
+        on_deliveries: Callable[[list[Delivery]], None],
+        on_lost: Callable[[], object],
+        on_cancelled: Callable[[list[Delivery]], None],
+    ) -> None:
+        self.connection = Connection("consumer", process, settings, self)
+        self.unsettled = Unsettled()
+        self.cancelled = False
+        self.active_at = time.monotonic()  # when something last came or was settled, or the connection was not open
+        self._process, self._settings = process, settings
+        self._on_deliveries, self._on_lost, self._on_cancelled = on_deliveries, on_lost, on_cancelled
+        self._deliver = process.guarded(self._hand_on)
+        self._arrived: list[Delivery] = []
+        self._held: list[int] | None = None  # tags to acknowledge when the cancel is answered
+        self._consumer_tag = ""
+        metrics.UNSETTLED.set_function(lambda: len(self.unsettled))
+
+    def prepare(self, channel: Channel) -> None:
+        """Declare, and bound what the broker sends ahead."""
+        Topology(self._settings.mq_ch).declare(channel, self._settings.mq_topology)
+        accepted = self._process.guarded(lambda _: self.connection.accepted(channel))
+        channel.basic_qos(prefetch_count=self._settings.consumer_prefetch, callback=accepted)
+
+    def opened(self, channel: Channel) -> None:
+        """Consume."""
+        self.active_at = time.monotonic()
+        if not self._process.stopping:
+            self._consumer_tag = channel.basic_consume(self._settings.mq_ch, self._process.guarded(self._on_message))
+
+    def lost(self, _reason: str) -> None:
+        """The broker has requeued all that was not settled, and delivers it anew."""
+        self._arrived, self._held = [], None
+        self.unsettled.clear()
+        self._on_lost()
+
+    def current(self, delivery: Delivery) -> bool:
+        """Whether it may still be settled. A tag of another channel names another message."""
+        return delivery.channel is self.connection.channel
+
+    def acknowledge(self, tags: list[int]) -> None:
+        """Acknowledge these deliveries, all of the current channel."""
+        channel = self.connection.channel
+        if self._held is not None:
+            self._held += tags
+        elif tags and channel:
+            self.active_at = time.monotonic()
+            multiple, singles = self.unsettled.settle(tags)
+            if multiple:
+                channel.basic_ack(multiple, multiple=True)
+            for tag in singles:
+                channel.basic_ack(tag)
+
+    def give_back(self, delivery: Delivery, *, counted: bool) -> None:
+        """Requeue it: counted against the delivery limit on every broker, or on those before 4.3 alone."""
+        channel = self.connection.channel
+        if channel and delivery.channel is channel:
+            self.unsettled.settle([delivery.tag])
+            requeue = channel.basic_reject if counted else channel.basic_nack
+            requeue(delivery.tag, requeue=True)
+
+    def cancel(self) -> None:
+        """Let nothing more come. Acknowledgements wait for the answer.
+
+        Each would make the broker send one more, which pika rejects while a cancel is under way, and a rejection
+        counts against the delivery limit.
+        """
+        channel = self.connection.channel
+        if channel and self._held is None and not self.cancelled:
+            self._held = []
+            channel.basic_cancel(self._consumer_tag, self._process.guarded(lambda _: self._on_cancel_ok(channel)))
+
+    def _on_cancel_ok(self, channel: Channel) -> None:
+        if channel is self.connection.channel:
+            held, self._held = self._held or [], None
+            self.acknowledge(held)
+            self.cancelled = True
+            arrived, self._arrived = self._arrived, []
+            self._on_cancelled(arrived)
+
+    def _on_message(
+        self, channel: Channel, method: spec.Basic.Deliver, properties: BasicProperties, body: bytes
+    ) -> None:
+        if not self._arrived:  # one hand-over for all that this turn of the loop reads
+            self._process.call_soon(self._deliver)
+        tag = method.delivery_tag or 0
+        self.unsettled.delivered(tag)
+        self._arrived.append(Delivery(channel, tag, Message(body, properties=properties)))
+
+    def _hand_on(self) -> None:
+        arrived, self._arrived = self._arrived, []
+        metrics.DELIVERED.inc(len(arrived))
+        self._on_deliveries(arrived)

@@ -1,0 +1,94 @@
+"""Workers: the handler threads. Two crossings: deliveries come in lists, outcomes go back with one wake-up for many."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from threading import Condition, Thread
+from typing import NamedTuple
+
+from common.message import Message
+from consumer.delivery import Delivery
+from consumer.outcome import ACK, Outcome, decide
+
+IDLE = 1.0  # seconds; a bound for the wait, work wakes a worker at once
+
+
+class Done(NamedTuple):
+    """A handled delivery, what follows from it, and how long the handler took in seconds."""
+
+    delivery: Delivery
+    outcome: Outcome
+    seconds: float
+
+
+class Workers:
+    """`wake` is called in a handler thread when there is something for `outcomes` to fetch."""
+
+    def __init__(
+        self, handle: Callable[[Message], None], count: int, delays: Sequence[float], wake: Callable[[], None]
+    ) -> None:
+        """Threads do not start before `start`. `delays` are those of the retries, in seconds."""
+        self._handle, self._delays, self._wake = handle, delays, wake
+        self._pending: deque[Delivery] = deque()  # the I/O thread appends, workers take
+        self._done: deque[Done] = deque()  # workers append, the I/O thread takes
+        self._began = [0.0] * count  # each written by its worker: when its handler began; 0 while it waits
+        self._woken = False
+        self._work = Condition()
+        self._threads = [Thread(target=self._run, args=(i,), name=f"handler-{i}", daemon=True) for i in range(count)]
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def hand_over(self, deliveries: Iterable[Delivery]) -> None:
+        """Give them work. I/O thread only."""
+        self._pending.extend(deliveries)
+        with self._work:
+            self._work.notify(len(self._threads))
+
+    def outcomes(self) -> list[Done]:
+        """What is done since the last call. I/O thread only."""
+        self._woken = False  # first: what is appended from here on wakes anew
+        done = self._done
+        return [done.popleft() for _ in range(len(done))]
+
+    def take_back(self) -> list[Delivery]:
+        """What no handler began with. I/O thread only."""
+        taken = []
+        try:
+            while True:
+                taken.append(self._pending.popleft())
+        except IndexError:
+            return taken
+
+    @property
+    def busy(self) -> int:
+        """Handlers that run now."""
+        return sum(1 for began in self._began if began)
+
+    def longest(self, now: float) -> float:
+        """Seconds that the longest running handler has taken so far; 0 when none runs. Any thread."""
+        return max((now - began for began in self._began if began), default=0.0)
+
+    def _run(self, number: int) -> None:
+        pending, began, done, handle, clock = self._pending, self._began, self._done, self._handle, time.monotonic
+        while True:
+            try:
+                delivery = pending.popleft()
+            except IndexError:
+                with self._work:
+                    if not pending:
+                        self._work.wait(IDLE)
+                continue
+            began[number] = start = clock()
+            try:
+                handle(delivery.message)
+                outcome: Outcome = ACK
+            except BaseException as error:  # noqa: BLE001 - SystemExit in a handler is a failed attempt as well
+                outcome = decide(error, delivery.message.attempt, self._delays)
+            done.append(Done(delivery, outcome, clock() - start))
+            began[number] = 0.0
+            if not self._woken:
+                self._woken = True
+                self._wake()

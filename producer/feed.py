@@ -1,0 +1,110 @@
+"""Feed: the source's thread. A source may block for as long as it likes; the I/O thread never waits for it."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from threading import Event, Thread
+from typing import NamedTuple
+from uuid import uuid4
+
+from common.message import Message
+from producer.pace import Pace
+from producer.source import Item
+
+BYTES = 16 * 1024 * 1024  # bodies held; a few large messages must not fill the memory
+STALL = 0.5  # seconds; the longest a stop goes unnoticed
+
+
+class Entry(NamedTuple):
+    """What the source gave: a message ready to publish, or the error that stands in its place; and the position."""
+
+    value: Message | Exception
+    position: int | None
+    size: int
+
+
+class Feed:
+    """Fills a bounded buffer from the source thread; `take` empties it from the I/O thread.
+
+    `wake` is called in the source thread when there is something to look at after an empty `take`.
+    """
+
+    def __init__(
+        self, source: Callable[[], Iterable[Item]], wake: Callable[[], None], pace: Pace, size: int, most: int | None
+    ) -> None:
+        """Hold at most `size` messages; take at most `most` from the source (None: all)."""
+        self.error: BaseException | None = None  # what the source died of; written by the source thread
+        self._source, self._wake, self._pace, self._size, self._most = source, wake, pace, size, most
+        self._buffer: deque[Entry] = deque()  # the source thread appends, the I/O thread takes from the other end
+        self._put_bytes = self._taken_bytes = 0  # the first written by the source thread, the second by the I/O thread
+        self._in_hand = False  # an item left the source and is not in the buffer yet; written by the source thread
+        self._asleep = True  # the I/O thread found too little and waits for `wake`
+        self._room, self._stop = Event(), Event()
+        self._name = uuid4().hex[:16]
+        self._thread = Thread(target=self._run, name="source", daemon=True)
+
+    def start(self) -> None:
+        """Begin to take from the source."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take no more from the source; what is taken stays to be fetched. A source that blocks is left behind."""
+        self._stop.set()
+        self._room.set()
+
+    @property
+    def ended(self) -> bool:
+        """Whether all that will ever come is in the buffer."""
+        return not self._thread.is_alive() or (self._stop.is_set() and not self._in_hand)
+
+    def __len__(self) -> int:
+        return len(self._buffer)
+
+    def take(self, most: int) -> list[Entry]:
+        """Up to `most` entries in the source's order. I/O thread only."""
+        buffer = self._buffer
+        batch = [buffer.popleft() for _ in range(min(most, len(buffer)))]
+        self._taken_bytes += sum(entry.size for entry in batch)
+        self._asleep = len(batch) < most
+        if len(buffer) <= self._size // 2:
+            self._room.set()
+        if self._asleep and buffer:  # it came between the two looks
+            self._wake()
+        return batch
+
+    def _run(self) -> None:
+        taken = 0
+        try:
+            for item in self._source():
+                self._in_hand = True
+                taken += 1
+                self._put(item, taken)
+                self._in_hand = False
+                if taken == self._most or self._stop.is_set():
+                    break
+        except BaseException as error:  # noqa: BLE001 - the user's code: even SystemExit must not lose what was taken
+            self.error = error
+        self._in_hand = False
+        self._wake()
+
+    def _put(self, item: Item, number: int) -> None:
+        delay = self._pace.wait(time.monotonic())
+        if delay:
+            self._stop.wait(delay)
+        if isinstance(item.value, Exception):
+            entry = Entry(item.value, item.position, 0)
+        else:
+            message = Message.of(item.value).stamped(f"{self._name}-{number}")
+            entry = Entry(message, item.position, len(message.body))
+        while self._full() and not self._stop.is_set():
+            self._room.clear()
+            if self._full():
+                self._room.wait(STALL)
+        self._put_bytes += entry.size
+        self._buffer.append(entry)
+        if self._asleep:
+            self._asleep = False
+            self._wake()
+
+    def _full(self) -> bool:
+        return len(self._buffer) >= self._size or self._put_bytes - self._taken_bytes > BYTES

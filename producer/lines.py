@@ -1,0 +1,38 @@
+"""Lines of a file or of standard input, as they are: bytes, without their newline, bounded in length."""
+
+import os
+from collections.abc import Iterator
+
+CHUNK = 256 * 1024
+
+
+class LineTooLongError(ValueError):
+    """A line is longer than the limit; it was passed over."""
+
+
+Line = bytes | LineTooLongError
+
+
+def read_lines(descriptor: int, limit: int, offset: int = 0) -> Iterator[tuple[Line, int]]:
+    """Each line and the offset behind it, counted from `offset`. A last line without its newline counts too.
+
+    Holds at most `limit` and a chunk in memory. A longer line gives a `LineTooLongError` in its place. Reads with `os.read`:
+    a thread that waits in a buffered reader would hold its lock when the program ends. Raises OSError.
+    """
+    rest, skipped = b"", 0
+    while chunk := os.read(descriptor, CHUNK):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            offset += skipped + len(line) + 1
+            yield _checked(line, skipped, limit), offset
+            skipped = 0
+        if skipped or len(rest) > limit:
+            skipped, rest = skipped + len(rest), b""
+    if rest or skipped:
+        offset += skipped + len(rest)
+        yield _checked(rest, skipped, limit), offset
+
+
+def _checked(line: bytes, skipped: int, limit: int) -> Line:
+    length = skipped + len(line)
+    return line if length <= limit else LineTooLongError(f"a line of {length} bytes is over MQ_MAX_BODY ({limit})")

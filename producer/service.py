@@ -1,0 +1,133 @@
+"""The producer's service: from the feed through the publisher, and back only what was confirmed."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import structlog
+
+from common.process import Process
+from common.publisher import Publication, Publisher
+from common.state import State
+from common.topology import Topology
+from producer.checkpoint import Checkpoint, read_checkpoint
+from producer.feed import Feed
+from producer.pace import Pace
+from producer.settings import ProducerSettings
+from producer.source import Item
+
+log = structlog.get_logger()
+
+SAVE_EVERY = 0.5  # seconds; what was confirmed since the last save is sent again after a crash
+
+
+class ProducerService:
+    """Implements `common.process.Service`. All of it runs on the I/O thread."""
+
+    def __init__(self, process: Process, settings: ProducerSettings, source: Callable[[], Iterable[Item]]) -> None:
+        window = settings.producer_window
+        rate = settings.producer_rate or (1.0 if settings.producer_source == "heartbeat" else None)
+        self._process = process
+        self._queue, self._window = settings.mq_ch, window
+        self.publisher: Publisher[int | None] = Publisher(
+            "producer",
+            process,
+            settings,
+            Topology(settings.mq_ch),
+            window=window,
+            max_body=settings.mq_max_body,
+            on_progress=self._on_progress,
+            on_refused=self._on_refused,
+        )
+        wake = process.guarded(self._fill)
+        self._feed = Feed(source, lambda: process.call_soon(wake), Pace(rate), 2 * window, settings.producer_count)
+        path = settings.producer_checkpoint
+        self._checkpoint = Checkpoint(path, read_checkpoint(path)) if path else None
+        self._save_at = 0.0
+        self._confirmed = self._refused = 0
+
+    def start(self) -> None:
+        """Connect, and begin to read the source."""
+        self.publisher.connection.open()
+        self._feed.start()
+
+    def tick(self, now: float) -> None:
+        """Look after time-outs, and save the checkpoint."""
+        self.publisher.tick(now)
+        if self._checkpoint and now >= self._save_at:
+            self._save_at = now + SAVE_EVERY
+            self._checkpoint.save()
+
+    def stop(self) -> None:
+        """Read the source no further."""
+        self._feed.stop()
+
+    def done(self) -> bool:
+        """Whether all that was read is confirmed; or the process stops and there is nobody to confirm it."""
+        if self._process.stopping and self.publisher.connection.state is not State.OPEN:
+            return True
+        return self._feed.ended and not self._left()
+
+    def close(self) -> None:
+        """Close the connection, save the checkpoint."""
+        self._feed.stop()
+        self.publisher.connection.close()
+        if self._checkpoint:
+            self._checkpoint.save()
+
+    def closed(self) -> bool:
+        """Whether the broker answered."""
+        return self.publisher.connection.state is State.CLOSED
+
+    def problems(self) -> list[str]:
+        """Why the process is not live: nothing of ours can hang."""
+        return []
+
+    def reasons(self) -> list[str]:
+        """Why it is not ready."""
+        return self.publisher.reasons()
+
+    def summary(self) -> tuple[int, dict[str, Any]]:
+        """Left over: taken and not confirmed, or refused; and totals."""
+        if self._feed.error:
+            log.error("the source failed", exc_info=self._feed.error)
+        left = self._left() + self._refused + bool(self._feed.error)
+        return left, {"confirmed": self._confirmed, "unconfirmed": self._left(), "refused": self._refused}
+
+    def _left(self) -> int:
+        return len(self.publisher) + len(self._feed)
+
+    def _on_progress(self, confirmed: list[Publication[int | None]]) -> None:
+        self._confirmed += len(confirmed)
+        if self._checkpoint:
+            for publication in confirmed:
+                self._pass(publication.token)
+        # Half a window at a time, so that many messages go in one send.
+        if self.publisher.room * 2 >= self._window or not confirmed:
+            self._fill()
+
+    def _on_refused(self, publication: Publication[int | None], _reason: str) -> None:
+        self._refuse(publication.token)
+
+    def _fill(self) -> None:
+        room = self.publisher.room
+        if room <= 0:
+            return
+        publications = []
+        for value, position, _ in self._feed.take(room):
+            if self._checkpoint and position is not None:
+                self._checkpoint.taken(position)
+            if isinstance(value, Exception):
+                self.publisher.metrics.refused.inc()
+                log.error("refused", reason=str(value))
+                self._refuse(position)
+            else:
+                publications.append(Publication(self._queue, value, position))
+        self.publisher.publish(publications)
+
+    def _refuse(self, position: int | None) -> None:
+        self._refused += 1
+        self._pass(position)
+
+    def _pass(self, position: int | None) -> None:
+        if self._checkpoint and position is not None:
+            self._checkpoint.confirmed(position)

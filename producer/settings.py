@@ -1,0 +1,46 @@
+"""The producer's settings."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from common.settings import Settings
+
+
+class ProducerSettings(Settings):
+    """Take messages from a source and put them on a RabbitMQ queue, each confirmed by the broker."""
+
+    producer_source: str = Field(
+        "heartbeat",
+        description="heartbeat, lines (standard input), lines:PATH, or package.module:callable",
+        examples=["lines:/data/input.txt"],
+    )
+    producer_rate: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="messages a second",
+        examples=["100"],
+        json_schema_extra={"unset": "1 for heartbeat, else unlimited"},
+    )
+    producer_count: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="stop when so many are confirmed, exit 0",
+        examples=["1000"],
+        json_schema_extra={"unset": "endless"},
+    )
+    producer_window: Annotated[int, Field(ge=1, le=65535)] = Field(
+        1024, description="messages published and not yet confirmed, at most", examples=["1024"]
+    )
+    producer_checkpoint: Path | None = Field(
+        None,
+        description="with lines:PATH: a file that remembers how far all is confirmed, to go on from there",
+        examples=["/data/input.checkpoint"],
+        json_schema_extra={"unset": "off"},
+    )
+
+    def problems(self) -> dict[str, str]:
+        """As the base's, and what only the producer can get wrong."""
+        found = super().problems()
+        if self.producer_checkpoint and not self.producer_source.startswith("lines:"):
+            found["PRODUCER_CHECKPOINT"] = "needs PRODUCER_SOURCE=lines:PATH: other sources cannot be taken up midway"
+        return found

@@ -1,0 +1,67 @@
+"""Source: where messages come from. The first of the two seams to extend."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+from common.message import Message
+from common.seam import SeamError, load_callable
+from producer.checkpoint import read_checkpoint
+from producer.lines import read_lines
+from producer.settings import ProducerSettings
+
+
+class Item(NamedTuple):
+    """What a source gave: a value for `Message.of`, or an error in its place; and where the source stands behind it."""
+
+    value: object
+    position: int | None = None
+
+
+def open_source(settings: ProducerSettings) -> Callable[[], Iterable[Item]]:
+    """The source that PRODUCER_SOURCE names. Raises SeamError, a sentence for people."""
+    name = settings.producer_source
+    if name == "heartbeat":
+        return heartbeat
+    if name == "lines":
+        return lambda: lines(sys.stdin.fileno(), settings.mq_max_body)
+    if name.startswith("lines:"):
+        return file_lines(Path(name.removeprefix("lines:")), settings)
+    source = load_callable(name, "heartbeat, lines, lines:PATH or package.module:callable")
+    return lambda: (Item(value) for value in source())
+
+
+def heartbeat() -> Iterator[Item]:
+    """The original example's messages."""
+    return (Item(f"Hello World {number}!") for number in count(1))
+
+
+def lines(descriptor: int, limit: int, offset: int = 0) -> Iterator[Item]:
+    """Each line of an open file, as bytes."""
+    return (
+        Item(Message(line, content_type="text/plain") if isinstance(line, bytes) else line, position)
+        for line, position in read_lines(descriptor, limit, offset)
+    )
+
+
+def file_lines(path: Path, settings: ProducerSettings) -> Callable[[], Iterable[Item]]:
+    """The lines of a file, from its checkpoint on. Raises SeamError."""
+    checkpoint = settings.producer_checkpoint
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        offset = read_checkpoint(checkpoint)
+        if offset:
+            os.lseek(descriptor, offset, os.SEEK_SET)
+        too_short = offset > os.fstat(descriptor).st_size
+    except OSError as error:
+        raise SeamError(f"{error.filename or path}: {error.strerror}") from None
+    except ValueError:
+        raise SeamError(
+            f"{checkpoint} is no checkpoint: it holds a number of bytes; remove it or name another"
+        ) from None
+    if too_short:
+        raise SeamError(f"{checkpoint} says that {offset} bytes are done, and {path} has fewer: remove the checkpoint")
+    return lambda: lines(descriptor, settings.mq_max_body, offset)
