@@ -4,9 +4,14 @@ from typing import Protocol
 
 from pika.channel import Channel
 
+from common.refusal import Refusal
+from common.topology import Topology
+
 
 class ChannelUser(Protocol):
     """All of it is called on the I/O thread."""
+
+    topology: Topology
 
     def prepare(self, channel: Channel) -> None:
         """Declare and select what is needed, ending with a call whose reply calls `Connection.accepted`."""
@@ -14,5 +19,5 @@ class ChannelUser(Protocol):
     def opened(self, channel: Channel) -> None:
         """All of that was accepted: begin."""
 
-    def lost(self, reason: str) -> None:
+    def lost(self, reason: Refusal) -> None:
         """The channel is gone, and so is all that was in flight on it."""

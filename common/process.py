@@ -92,7 +92,10 @@ class Process:
             signal.signal(number, self._on_signal)
         self.call_soon(self.guarded(service.start))
         self.call_later(TICK, lambda: self._tick(service))
-        self.loop.start()
+        try:
+            self.loop.start()
+        except Exception as error:  # noqa: BLE001 - out of pika itself
+            self._defect = self._defect or error
         left, totals = service.summary()
         if self._defect:
             log.error("defect", exc_info=self._defect, left=left)

@@ -14,6 +14,7 @@ from common.connection import Connection
 from common.message import Message
 from common.metrics import PublisherMetrics
 from common.process import Process
+from common.refusal import Kind, Refusal
 from common.settings import Settings
 from common.topology import Topology
 from common.window import Window
@@ -55,7 +56,7 @@ class Publisher(Generic[T]):
         self.connection = Connection(name, process, settings, self)
         self.metrics = PublisherMetrics(name)
         self.metrics.unconfirmed.set_function(self.__len__)
-        self._process, self._settings, self._topology, self._max_body = process, settings, topology, max_body
+        self._process, self._settings, self.topology, self._max_body = process, settings, topology, max_body
         self._on_progress, self._on_refused = on_progress, on_refused
         self._window = Window(window)
         self._backlog: deque[Publication[T]] = deque()
@@ -84,7 +85,7 @@ class Publisher(Generic[T]):
         """Declare the topology and select confirms."""
         guarded = self._process.guarded
         channel.add_on_return_callback(guarded(self._on_return))
-        self._topology.declare(channel, self._settings.mq_topology)
+        self.topology.declare(channel, self._settings.mq_topology)
         channel.confirm_delivery(
             guarded(lambda frame: self._on_confirm(channel, frame.method)),
             callback=guarded(lambda _: self.connection.accepted(channel)),
@@ -95,19 +96,19 @@ class Publisher(Generic[T]):
         self._window.opened()
         self._go_on()
 
-    def lost(self, reason: str) -> None:
+    def lost(self, reason: Refusal) -> None:
         """Whether the unconfirmed arrived is unknown, so they are sent again first, in their order.
 
         A publishing channel is closed with 406 for one message that the broker cannot take (too large for it, a wrong
         `expiration`, somebody else's `user_id`). Sent one by one, it is found, refused, and the others go on.
         """
         entries = self._unconfirmed.drain()
-        poisoned = "PRECONDITION_FAILED" in reason
+        poisoned = "PRECONDITION_FAILED" in reason.text
         if poisoned and len(entries) == 1:
             culprit, _ = entries.pop()
             self._bytes -= len(culprit.message.body)
-            self._refuse(culprit, reason)
-        self._window.lost(len(entries) if poisoned else 0, "returned" if "NO_ROUTE" in reason else "")
+            self._refuse(culprit, reason.text)
+        self._window.lost(len(entries) if poisoned else 0, "returned" if "NO_ROUTE" in reason.text else "")
         self._give_back(entries)
 
     def tick(self, now: float) -> None:
@@ -116,7 +117,11 @@ class Publisher(Generic[T]):
             self._moved_at = now
         oldest = self._unconfirmed.oldest
         if oldest and now - max(oldest[1], self._moved_at) > self._settings.mq_confirm_timeout:
-            self.connection.fail(f"no confirm in MQ_CONFIRM_TIMEOUT, {len(self._unconfirmed)} messages are sent again")
+            self.connection.fail(
+                Refusal(
+                    Kind.OTHER, f"no confirm in MQ_CONFIRM_TIMEOUT: {len(self._unconfirmed)} messages are sent again"
+                )
+            )
         self._go_on()
 
     def _go_on(self) -> None:
@@ -177,7 +182,11 @@ class Publisher(Generic[T]):
         if channel is self.connection.channel:
             self.metrics.returned.inc()
             # Its confirm follows, and must not be believed: nothing of this channel is listened to any more.
-            self.connection.fail(f"{method.reply_code} {method.reply_text}: there is no queue {method.routing_key}")
+            self.connection.fail(
+                Refusal(
+                    Kind.TOPOLOGY, f"{method.reply_code} {method.reply_text}: there is no queue {method.routing_key}"
+                )
+            )
 
     def _give_back(self, entries: list[tuple[Publication[T], float]]) -> None:
         for publication, _ in reversed(entries):

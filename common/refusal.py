@@ -1,69 +1,104 @@
-"""Why a connection did not come, or went: one sentence for people out of whatever pika hands over."""
+"""Refusal: why a connection did not come, or went, for people; out of whatever pika hands over."""
 
+import re
 import socket
 import ssl
+from dataclasses import dataclass
+from enum import IntEnum
 
 from pika import exceptions
 from pika.adapters.utils.connection_workflow import (
     AMQPConnectorException,
+    AMQPConnectorSocketConnectError,
     AMQPConnectorStackTimeout,
 )
 
-ADVICE = {
-    "ACCESS_REFUSED": "look at the user, its password and its permissions",
-    "NOT_ALLOWED": "look at the virtual host, its limits, and the user's permission for it",
-    "NOT_FOUND": "the queue is not there: MQ_TOPOLOGY=create declares it",
-    "PRECONDITION_FAILED": "delete the queue, or set MQ_TOPOLOGY=assert to use it as it is",
-    "RESOURCE_LOCKED": "another connection holds the queue for itself",
-    "RESOURCE_ERROR": "the broker is at a limit of its own",
-    "INTERNAL_ERROR": "the broker's log says more",
-}
 
-SENTENCES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
-    (socket.gaierror, "the host name does not resolve"),
-    (ConnectionRefusedError, "connection refused: nothing listens there (yet)"),
-    (exceptions.IncompatibleProtocolError, "the peer does not speak AMQP 0-9-1"),
-    (exceptions.AMQPHeartbeatTimeout, "no heartbeat from the broker"),
-    (exceptions.ConnectionBlockedTimeout, "the broker stayed in memory or disk alarm for MQ_BLOCKED_TIMEOUT"),
-    ((TimeoutError, AMQPConnectorStackTimeout), "no answer in MQ_CONNECT_TIMEOUT"),
+class Kind(IntEnum):
+    """How far it came. The numbers are the exit codes of the preflight."""
+
+    DNS = 10
+    TCP = 11
+    TLS = 12
+    HANDSHAKE = 13
+    CREDENTIALS = 14
+    VHOST = 15
+    PERMISSION = 16
+    TOPOLOGY = 17
+    LIMIT = 18
+    OTHER = 19
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What happened and, where we know, what to do, in one line. Never holds a password."""
+
+    kind: Kind
+    text: str
+    advice: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text}; {self.advice}" if self.advice else self.text
+
+
+# In this order: each is looked for in the broker's words.
+BROKER_SAYS = (
+    ("Login was refused", Kind.CREDENTIALS, "look at the user and the password in MQ_URL"),
+    ("ACCESS_REFUSED", Kind.PERMISSION, "give the user this permission, or set MQ_TOPOLOGY=assert"),
+    ("limit (", Kind.LIMIT, "the broker is at a limit; it is tried again"),
+    ("RESOURCE_ERROR", Kind.LIMIT, "the broker is at a limit; it is tried again"),
+    ("NOT_ALLOWED", Kind.VHOST, "create the virtual host at the end of MQ_URL, and give the user permission for it"),
+    ("NOT_FOUND", Kind.TOPOLOGY, "MQ_TOPOLOGY=create declares the queue"),
+    ("transient_nonexcl_queues", Kind.TOPOLOGY, "RabbitMQ 4.3 refuses transient queues: delete the old queue"),
+    ("PRECONDITION_FAILED", Kind.TOPOLOGY, "delete the queue, take another MQ_CH, or set MQ_TOPOLOGY=assert"),
+    ("RESOURCE_LOCKED", Kind.TOPOLOGY, "another connection holds the queue for itself"),
 )
+ERRORS = (
+    (socket.gaierror, Kind.DNS, "the host name does not resolve"),
+    (ConnectionRefusedError, Kind.TCP, "connection refused: nothing listens there (yet)"),
+    (ssl.SSLCertVerificationError, Kind.TLS, "the broker's certificate is not trusted"),
+    (ssl.SSLError, Kind.TLS, "TLS failed: is it the broker's TLS port?"),
+    (exceptions.IncompatibleProtocolError, Kind.HANDSHAKE, "the peer does not speak AMQP 0-9-1 (is it the TLS port?)"),
+    (exceptions.AMQPHeartbeatTimeout, Kind.TCP, "no heartbeat from the broker"),
+    (exceptions.ConnectionBlockedTimeout, Kind.LIMIT, "the broker stayed in alarm for MQ_BLOCKED_TIMEOUT"),
+    (exceptions.ConnectionOpenAborted, Kind.HANDSHAKE, "no AMQP answer in MQ_CONNECT_TIMEOUT"),
+    (AMQPConnectorStackTimeout, Kind.HANDSHAKE, "no AMQP answer in MQ_CONNECT_TIMEOUT"),
+    (AMQPConnectorSocketConnectError, Kind.TCP, "no answer in MQ_CONNECT_TIMEOUT"),
+    (TimeoutError, Kind.TCP, "no answer in MQ_CONNECT_TIMEOUT"),
+    (OSError, Kind.TCP, "cannot connect"),
+    (exceptions.StreamLostError, Kind.HANDSHAKE, "the connection was lost"),
+)
+BROKERS_WORDS = re.compile(r"""^['"]?ConnectionClosedByBroker: \((\d+)\) (['"])(.*)\2['"]?$""", re.DOTALL)
+DETAILED = (ssl.SSLCertVerificationError, ssl.SSLError, OSError)
 
 
 def root_cause(error: BaseException | None) -> BaseException | None:
     """The first error of the chain that pika wraps, and wraps again."""
     while True:
-        inner: BaseException | None = None
-        if isinstance(error, AMQPConnectorException) and hasattr(error, "exceptions"):
-            inner = error.exceptions[-1]
-        elif isinstance(error, AMQPConnectorException) and hasattr(error, "exception"):
-            inner = error.exception
-        elif isinstance(error, exceptions.AMQPConnectionError) and error.args:
-            inner = error.args[0] if isinstance(error.args[0], BaseException) else None
-        if inner is None:
+        inner = getattr(error, "exceptions", [getattr(error, "exception", None)])[-1]
+        if not isinstance(error, AMQPConnectorException) and isinstance(error, exceptions.AMQPConnectionError):
+            inner = next((each for each in error.args if isinstance(each, BaseException)), None)
+        if not isinstance(inner, BaseException):
             return error
         error = inner
 
 
-def explain(error: BaseException | None) -> str:
-    """One line: what happened and, where we know, what to do. Never holds a password."""
+def broker_said(words: str) -> Refusal | None:
+    """What the broker's own words mean; None when they are not the broker's."""
+    return next((Refusal(kind, words, advice) for says, kind, advice in BROKER_SAYS if says in words), None)
+
+
+def explain(error: BaseException | None) -> Refusal:
+    """Why this error came of connecting or of being connected."""
     cause = root_cause(error)
-    text = _sentence(cause)
-    for code, advice in ADVICE.items():
-        if code in text:
-            return f"{text}; {advice}"
-    return text
-
-
-def _sentence(cause: BaseException | None) -> str:
-    for kinds, sentence in SENTENCES:
-        if isinstance(cause, kinds):
-            return sentence
     if isinstance(cause, exceptions.ChannelClosedByBroker | exceptions.ConnectionClosedByBroker):
-        return f"{cause.reply_code} {cause.reply_text}"
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"the broker's certificate is not trusted: {cause.verify_message}; look at MQ_TLS_CA_FILE"
-    if isinstance(cause, ssl.SSLError):
-        return f"TLS failed: {cause.reason or cause}; is the port the broker's TLS port?"
-    # pika puts the broker's words, `ConnectionClosedByBroker: (403) "ACCESS_REFUSED - ..."`, into its own guess.
-    text = str(cause).removeprefix("ConnectionClosedByBroker: ").replace('"', "").strip("' ")
-    return text or type(cause).__name__
+        words = f"{cause.reply_code} {cause.reply_text}"
+    else:  # into guesses of its own pika puts the broker's words: ConnectionClosedByBroker: (403) 'ACCESS_REFUSED - ...'
+        words = BROKERS_WORDS.sub(r"\1 \3", str(cause))
+    if said := broker_said(words):
+        return said
+    for types, kind, sentence in ERRORS:
+        if isinstance(cause, types):
+            detail = getattr(cause, "verify_message", "") or getattr(cause, "strerror", "") or ""
+            return Refusal(kind, f"{sentence} ({detail})" if detail and types in DETAILED else sentence)
+    return Refusal(Kind.OTHER, words or type(cause).__name__)

@@ -9,6 +9,7 @@ from pika.channel import Channel
 from common.connection import Connection
 from common.message import Message
 from common.process import Process
+from common.refusal import Refusal
 from common.topology import Topology
 from consumer import metrics
 from consumer.acks import Unsettled
@@ -33,6 +34,7 @@ class Subscription:
     ) -> None:
         self.connection = Connection("consumer", process, settings, self)
         self.unsettled = Unsettled()
+        self.topology = Topology(settings.mq_ch)
         self.cancelled = False
         self.active_at = time.monotonic()  # when something last came or was settled, or the connection was not open
         self._process, self._settings = process, settings
@@ -45,7 +47,7 @@ class Subscription:
 
     def prepare(self, channel: Channel) -> None:
         """Declare, and bound what the broker sends ahead."""
-        Topology(self._settings.mq_ch).declare(channel, self._settings.mq_topology)
+        self.topology.declare(channel, self._settings.mq_topology)
         accepted = self._process.guarded(lambda _: self.connection.accepted(channel))
         channel.basic_qos(prefetch_count=self._settings.consumer_prefetch, callback=accepted)
 
@@ -55,7 +57,7 @@ class Subscription:
         if not self._process.stopping:
             self._consumer_tag = channel.basic_consume(self._settings.mq_ch, self._process.guarded(self._on_message))
 
-    def lost(self, _reason: str) -> None:
+    def lost(self, _reason: Refusal) -> None:
         """The broker has requeued all that was not settled, and delivers it anew."""
         self._arrived, self._held = [], None
         self.unsettled.clear()

@@ -16,8 +16,8 @@ Line = bytes | LineTooLongError
 def read_lines(descriptor: int, limit: int, offset: int = 0) -> Iterator[tuple[Line, int]]:
     """Each line and the offset behind it, counted from `offset`. A last line without its newline counts too.
 
-    Holds at most `limit` and a chunk in memory. A longer line gives a `LineTooLongError` in its place. Reads with `os.read`:
-    a thread that waits in a buffered reader would hold its lock when the program ends. Raises OSError.
+    Holds at most `limit` and a chunk in memory. A longer line gives a `LineTooLongError` in its place. Reads with
+    `os.read`: a thread that waits in a buffered reader would hold its lock when the program ends. Raises OSError.
     """
     rest, skipped = b"", 0
     while chunk := os.read(descriptor, CHUNK):

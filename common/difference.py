@@ -1,0 +1,67 @@
+"""Difference: how a queue that is there differs from the one we want. AMQP names one argument at a time."""
+
+import re
+from collections.abc import Callable
+
+from pika import SelectConnection
+from pika.channel import Channel
+
+from common.topology import Queue
+
+INEQUIVALENT = re.compile(
+    r"inequivalent arg '(?P<argument>.+?)' for queue '(?P<queue>.+)' in vhost '.*': "
+    r"received (?P<wanted>.+) but current is (?P<found>.+)",
+    re.DOTALL,
+)
+
+
+def parse_value(text: str) -> str | int | None:
+    """`5000` of "the value '5000' of type 'signedint'", None of "none"."""
+    if text == "none":
+        return None
+    match = re.fullmatch(r"(?:the value )?'(.*?)'(?: of type '(\w+)')?", text, re.DOTALL)
+    value, kind = match.groups() if match else (text, None)
+    return int(value) if kind not in (None, "longstr", "bool") and re.fullmatch(r"-?\d+", value) else value
+
+
+class Difference:
+    """Asks on new channels of `connection`, each time with one more argument as it is found."""
+
+    def __init__(
+        self, connection: SelectConnection, queues: list[Queue], refused: str, on_done: Callable[[str], None]
+    ) -> None:
+        """`refused` is the broker's text; `on_done` gets the whole difference as text."""
+        self._connection, self._on_done = connection, on_done
+        self._arguments = {queue.name: dict(queue.all_arguments) for queue in queues}
+        self._found: dict[str, str] = {}
+        self._ask(refused)
+
+    def _ask(self, refused: str) -> None:
+        match = INEQUIVALENT.search(refused)
+        arguments = self._arguments.get(match["queue"]) if match else None
+        if match is None or arguments is None:
+            self._done(refused)
+            return
+        name, found = match["argument"], parse_value(match["found"])
+        if isinstance(arguments.get(name), int) and isinstance(found, str) and found.isdigit():
+            found = int(found)  # the broker gives no type with some
+        self._queue = match["queue"]
+        if name in self._found or not name.startswith("x-") or not self._connection.is_open:
+            self._done(refused)
+            return
+        self._found[name] = f"{name} is {found!r} and not {arguments.get(name)!r}"
+        arguments[name] = found
+        channel = self._connection.channel(on_open_callback=lambda channel: self._declare(channel, arguments))
+        channel.add_on_close_callback(lambda _, error: self._ask(getattr(error, "reply_text", "")))
+
+    def _declare(self, channel: Channel, arguments: dict[str, object]) -> None:
+        given = {name: value for name, value in arguments.items() if value is not None}
+        channel.queue_declare(self._queue, durable=True, arguments=given, callback=lambda _: self._done(""))
+
+    def _done(self, refused: str) -> None:
+        on_done, self._on_done = self._on_done, lambda _: None  # once: closing the channel ends here too
+        on_done(
+            f"406 PRECONDITION_FAILED - queue {self._queue}: " + "; ".join(self._found.values())
+            if self._found
+            else refused
+        )

@@ -1,0 +1,125 @@
+"""`python -m common.preflight`: waits until the broker can be used, or says why it cannot. An init container's command.
+
+Name, TCP, TLS, AMQP handshake, user, virtual host, queues: it is the services' own connection, so what passes here
+passes there.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import structlog
+from pika.channel import Channel
+from pydantic import Field
+
+from common import cli, logs
+from common.connection import Connection
+from common.duration import Duration
+from common.process import Process
+from common.refusal import Kind, Refusal
+from common.settings import Settings
+from common.state import State
+from common.topology import Topology
+
+log = structlog.get_logger()
+
+
+class PreflightSettings(Settings):
+    """Wait until the broker can be used: exit 0. At the deadline, exit with the number of what was in the way.
+
+    10 name does not resolve; 11 no TCP; 12 TLS; 13 no AMQP; 14 user or password; 15 virtual host; 16 permission;
+    17 queues; 18 a limit of the broker; 19 something else.
+    """
+
+    preflight_timeout: Annotated[Duration, Field(ge=0)] = Field(
+        120.0, description="wait so long for what may still come", examples=["2m"]
+    )
+
+
+class Preflight:
+    """Implements `common.process.Service` and `common.channel_user.ChannelUser`."""
+
+    def __init__(self, process: Process, settings: PreflightSettings) -> None:
+        self.topology = Topology(settings.mq_ch)
+        self.passed = False
+        self._process, self._settings = process, settings
+        self._connection = Connection("preflight", process, settings, self)
+        self._deadline = 0.0
+
+    @property
+    def refusal(self) -> Refusal:
+        """What was in the way at last."""
+        return self._connection.refusal or Refusal(Kind.HANDSHAKE, "no answer yet")
+
+    def start(self) -> None:
+        """Connect."""
+        self._connection.open()
+
+    def tick(self, now: float) -> None:
+        """Look at the deadline."""
+        self._deadline = self._deadline or now + self._settings.preflight_timeout
+        if now >= self._deadline:
+            self._process.stopping = True
+
+    def stop(self) -> None:
+        """Nothing is under way that must be finished."""
+
+    def done(self) -> bool:
+        """Whether it is known."""
+        return self.passed or self._process.stopping
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._last = self.refusal
+        self._connection.close()
+
+    def closed(self) -> bool:
+        """Whether the broker answered."""
+        return self._connection.state is State.CLOSED
+
+    def problems(self) -> list[str]:
+        """It has no health page."""
+        return []
+
+    reasons = problems
+
+    def summary(self) -> tuple[int, dict[str, Any]]:
+        """For the last log line."""
+        return 0, {"ready": self.passed}
+
+    def prepare(self, channel: Channel) -> None:
+        """What the services ask for."""
+        self.topology.declare(channel, self._settings.mq_topology)
+        channel.basic_qos(
+            prefetch_count=1, callback=self._process.guarded(lambda _: self._connection.accepted(channel))
+        )
+
+    def opened(self, _channel: Channel) -> None:
+        """All was accepted."""
+        self.passed = True
+
+    def lost(self, _reason: Refusal) -> None:
+        """It was there, which is enough."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Exit 0, 2 (settings), or a `Kind`."""
+    settings = cli.load(PreflightSettings, "preflight", arguments)
+    logs.configure(settings.log_level, settings.log_format)
+    process = Process(settings.shutdown_grace)
+    preflight = Preflight(process, settings)
+    code = process.run(preflight)
+    if not preflight.passed:
+        refusal = preflight.refusal
+        log.error(
+            "the broker cannot be used",
+            what=refusal.kind.name.lower(),
+            reason=str(refusal),
+            exit_code=int(refusal.kind),
+        )
+        sys.exit(refusal.kind)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
