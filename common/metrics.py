@@ -28,3 +28,9 @@ class PublisherMetrics:
         self.confirm_seconds = Histogram(
             f"{prefix}_confirm_seconds", "From publishing a message to its confirm.", buckets=LATENCY_BUCKETS
         )
+
+    def count_confirmed(self, waits: list[float]) -> None:
+        """One message for each of `waits`, in seconds."""
+        self.confirmed.inc(len(waits))
+        for wait in waits:
+            self.confirm_seconds.observe(wait)

@@ -93,7 +93,7 @@ def explain(error: BaseException | None) -> Refusal:
     cause = root_cause(error)
     if isinstance(cause, exceptions.ChannelClosedByBroker | exceptions.ConnectionClosedByBroker):
         words = f"{cause.reply_code} {cause.reply_text}"
-    else:  # into guesses of its own pika puts the broker's words: ConnectionClosedByBroker: (403) 'ACCESS_REFUSED - ...'
+    else:  # pika wraps the broker's words: ConnectionClosedByBroker: (403) 'ACCESS_REFUSED - ...'
         words = BROKERS_WORDS.sub(r"\1 \3", str(cause))
     if said := broker_said(words):
         return said

@@ -5,8 +5,9 @@ from typing import Any
 
 import structlog
 
+from common.outbox import Publication
 from common.process import Process
-from common.publisher import Publication, Publisher
+from common.publisher import Publisher
 from common.state import State
 from common.topology import Topology
 from producer.checkpoint import Checkpoint, read_checkpoint

@@ -1,0 +1,81 @@
+"""Outbox: what a publisher holds, waiting to be sent or sent and waiting for its confirm. Pure; knows no pika."""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Generic, NamedTuple, TypeVar
+
+from common.confirms import Unconfirmed
+from common.message import Message
+
+T = TypeVar("T")
+
+WINDOW_BYTES = 32 * 1024 * 1024  # bodies in flight; a window of large messages must not fill the memory
+
+
+class Publication(NamedTuple, Generic[T]):
+    """A message on its way to the queue `routing_key`; `token` is its owner's name for it."""
+
+    routing_key: str
+    message: Message
+    token: T
+
+
+class Sent(NamedTuple, Generic[T]):
+    """A publication, and when it was sent (`time.monotonic()`)."""
+
+    publication: Publication[T]
+    at: float
+
+
+class Outbox(Generic[T]):
+    """A queue of publications, and those in flight in the order of their tags."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Publication[T]] = deque()
+        self._flying: Unconfirmed[Sent[T]] = Unconfirmed()
+        self._bytes = 0  # of the bodies in flight
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._flying)
+
+    @property
+    def in_flight(self) -> int:
+        """How many are sent and not confirmed."""
+        return len(self._flying)
+
+    @property
+    def sent_at(self) -> float | None:
+        """When the oldest of them was sent."""
+        oldest = self._flying.oldest
+        return oldest.at if oldest else None
+
+    def put(self, publications: Iterable[Publication[T]]) -> None:
+        """Behind all that waits."""
+        self._waiting.extend(publications)
+
+    def next(self, limit: int) -> Publication[T] | None:
+        """Take the next to send while fewer than `limit` are in flight. `sent` or nothing must follow."""
+        if self._waiting and len(self._flying) < limit and self._bytes < WINDOW_BYTES:
+            return self._waiting.popleft()
+        return None
+
+    def sent(self, publication: Publication[T], now: float) -> None:
+        """It is on its way."""
+        self._flying.add(Sent(publication, now))
+        self._bytes += len(publication.message.body)
+
+    def settle(self, tag: int, *, multiple: bool) -> list[Sent[T]]:
+        """Take out what the broker speaks of."""
+        settled = self._flying.settle(tag, multiple=multiple)
+        for publication, _ in settled:
+            self._bytes -= len(publication.message.body)
+        return settled
+
+    def drain(self) -> list[Sent[T]]:
+        """Take out all that is in flight: the channel is gone."""
+        self._bytes = 0
+        return self._flying.drain()
+
+    def give_back(self, entries: list[Sent[T]]) -> None:
+        """Before all that waits, in their order: they are sent again."""
+        self._waiting.extendleft(entry.publication for entry in reversed(entries))

@@ -1,0 +1,97 @@
+"""Copier: what a handler could not handle goes on as a copy; the original is acknowledged on the copy's confirm."""
+
+import sys
+from collections.abc import Iterable
+
+import structlog
+
+from common.logs import Quota
+from common.outbox import Publication
+from common.process import Process
+from common.publisher import Publisher
+from common.topology import DELIVERY_LIMIT, Topology
+from consumer import metrics
+from consumer.copies import delivery_count, failed_copy, fresh_copy
+from consumer.delivery import Delivery
+from consumer.outcome import Park, Retry
+from consumer.settings import ConsumerSettings
+from consumer.subscription import Subscription
+
+log = structlog.get_logger()
+
+LINES = 20  # a second, of what could come with every message
+Copy = tuple[Delivery, Retry | Park | None]  # None: handed back, never begun
+
+
+class Copier:
+    """Publishes on a connection of its own. I/O thread only.
+
+    A broker in alarm stops reading from connections that publish, and acknowledgements would wait behind the copies.
+    """
+
+    def __init__(self, process: Process, settings: ConsumerSettings, subscription: Subscription) -> None:
+        self.totals = {"retried": 0, "parked": 0, "handed_back": 0}
+        self._subscription = subscription
+        self._topology = Topology(settings.mq_ch, settings.consumer_retry_delays)
+        self._quota = Quota(LINES)
+        self.publisher: Publisher[Copy] = Publisher(
+            "consumer_retry",
+            process,
+            settings,
+            self._topology,
+            window=settings.consumer_prefetch,
+            max_body=sys.maxsize,  # what came from the broker fits into it
+            on_progress=self._on_copied,
+            on_refused=self._on_refused,
+        )
+
+    def tick(self, now: float) -> None:
+        """Look after time-outs, and say how many failures had no line."""
+        self.publisher.tick(now)
+        skipped = self._quota.tick(now)
+        if skipped:
+            log.warning("more failures, not logged one by one", count=skipped)
+
+    def failed(self, failures: Iterable[tuple[Delivery, Retry | Park]]) -> None:
+        """To the retry queue of its delay, or to the dead-letter queue, with the reason."""
+        self.publisher.publish([self._failed(delivery, outcome) for delivery, outcome in failures])
+
+    def hand_back(self, deliveries: Iterable[Delivery]) -> None:
+        """Give back what nobody began with, so that it costs nothing.
+
+        Before RabbitMQ 4.3 even a nack counts against the delivery limit, and twenty rollouts would park the message:
+        halfway to the limit a copy goes back, whose count begins anew.
+        """
+        copies: list[Publication[Copy]] = []
+        for delivery in deliveries:
+            if delivery_count(delivery.message) >= DELIVERY_LIMIT // 2:
+                copies.append(Publication(self._topology.name, fresh_copy(delivery.message), (delivery, None)))
+            else:
+                self._subscription.give_back(delivery, counted=False)
+                self.totals["handed_back"] += 1
+        self.publisher.publish(copies)
+
+    def _failed(self, delivery: Delivery, outcome: Retry | Park) -> Publication[Copy]:
+        message, topology = delivery.message, self._topology
+        to = topology.retry(outcome.delay) if isinstance(outcome, Retry) else topology.dead
+        if self._quota.allows():
+            names = {"message_id": message.message_id, "attempt": message.attempt}
+            log.warning("failed", to=to, error=outcome.error, where=outcome.where, **names)
+        return Publication(to, failed_copy(message, outcome, topology.name), (delivery, outcome))
+
+    def _on_copied(self, copies: list[Publication[Copy]]) -> None:
+        for _, outcome in (copy.token for copy in copies):
+            if outcome is None:
+                self.totals["handed_back"] += 1
+            elif isinstance(outcome, Retry):
+                self.totals["retried"] += 1
+                metrics.RETRIED.inc()
+            else:
+                self.totals["parked"] += 1
+                metrics.PARKED.inc()
+        deliveries = (copy.token[0] for copy in copies)
+        self._subscription.acknowledge([each.tag for each in deliveries if self._subscription.current(each)])
+
+    def _on_refused(self, copy: Publication[Copy], _reason: str) -> None:
+        # It cannot be copied. Given back it is counted, until the broker's own limit parks it.
+        self._subscription.give_back(copy.token[0], counted=True)
