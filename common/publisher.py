@@ -24,10 +24,7 @@ UNCONFIRMED = Refusal(Kind.OTHER, "no confirm in MQ_CONFIRM_TIMEOUT: what is unc
 
 
 class Publisher(Generic[T]):
-    """I/O thread only. `on_progress` gets confirmed publications in batches, an empty one when there may be room again.
-
-    `on_refused` gets what can never be published, and why.
-    """
+    """I/O thread only. `on_progress` gets what is confirmed, in batches, and an empty one when there may be room again."""
 
     def __init__(
         self,
@@ -41,14 +38,13 @@ class Publisher(Generic[T]):
         on_progress: Callable[[list[Publication[T]]], None],
         on_refused: Callable[[Publication[T], str], None],
     ) -> None:
-        """Hold at most `window` unconfirmed messages, of at most `max_body` bytes each."""
+        """Hold at most `window` unconfirmed messages; `on_refused` gets those over `max_body` bytes or else impossible."""
         self.connection = Connection(name, process, settings, self)
         self.metrics = PublisherMetrics(name)
         self.metrics.unconfirmed.set_function(self.__len__)
         self.topology = topology
         self._guarded, self._settings, self._max_body = process.guarded, settings, max_body
-        self._on_progress, self._on_refused = on_progress, on_refused
-        self._window = Window(window)
+        self._on_progress, self._on_refused, self._window = on_progress, on_refused, Window(window)
         self._outbox: Outbox[T] = Outbox()
         self._moved_at = 0.0
 
@@ -79,7 +75,8 @@ class Publisher(Generic[T]):
     def opened(self, _channel: Channel) -> None:
         """Go on."""
         self._window.opened()
-        self._go_on()
+        self._pump()
+        self._on_progress([])
 
     def lost(self, reason: Refusal) -> None:
         """Whether the unconfirmed arrived is unknown, so they are sent again first, in their order.
@@ -101,19 +98,15 @@ class Publisher(Generic[T]):
         sent_at = self._outbox.sent_at
         if sent_at and now - max(sent_at, self._moved_at) > self._settings.mq_confirm_timeout:
             self.connection.fail(UNCONFIRMED)
-        self._go_on()
-
-    def _go_on(self) -> None:
         self._pump()
         self._on_progress([])
 
     def _may_send(self, now: float) -> bool:
-        connection = self.connection
-        return connection.channel is not None and not connection.blocked and not self._window.paused(now)
+        return bool(self.connection.channel) and not self.connection.blocked and not self._window.paused(now)
 
     def _pump(self) -> None:
         now, channel, outbox, sent = time.monotonic(), self.connection.channel, self._outbox, 0
-        if channel is None or not self._may_send(now):
+        if not channel or not self._may_send(now):
             return
         while publication := outbox.next(self._window.limit):
             key, message, _ = publication
