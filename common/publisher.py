@@ -24,7 +24,7 @@ UNCONFIRMED = Refusal(Kind.OTHER, "no confirm in MQ_CONFIRM_TIMEOUT: what is unc
 
 
 class Publisher(Generic[T]):
-    """I/O thread only. `on_progress` gets what is confirmed, in batches, and an empty one when there may be room again."""
+    """I/O thread only. `on_progress` gets what is confirmed, in batches, and an empty one when there may be room."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Publisher(Generic[T]):
         on_progress: Callable[[list[Publication[T]]], None],
         on_refused: Callable[[Publication[T], str], None],
     ) -> None:
-        """Hold at most `window` unconfirmed messages; `on_refused` gets those over `max_body` bytes or else impossible."""
+        """Hold at most `window` unconfirmed messages; `on_refused` gets those over `max_body` and the like."""
         self.connection = Connection(name, process, settings, self)
         self.metrics = PublisherMetrics(name)
         self.metrics.unconfirmed.set_function(self.__len__)
