@@ -63,7 +63,10 @@ class Connection:
         """Leave for good; `state` becomes CLOSED when the broker has answered."""
         self._call_off()
         self._become(State.CLOSING)
-        if not (self._link and self._link.close()):
+        if self._link and not self._link.close():
+            self._link.drop()
+            self._link = None
+        if not self._link:
             self._become(State.CLOSED)
 
     def fail(self, refusal: Refusal) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pika import BasicProperties
 
-from common.headers import Table
+from common.headers import table_of
 
 # Our own headers. Names with "x-" belong to the broker, and x-death changed its meaning between versions.
 PUBLISHED_MS = "mq-published-ms"
@@ -67,13 +67,11 @@ class Message:
         """A copy ready to publish: persistent, dated now, named `message_id` unless its source named it."""
         now_ms = int(time.time() * 1000)
         old = self.properties
-        headers = Table(old.headers or {})
-        headers[PUBLISHED_MS] = now_ms
         return Message(
             self.body,
             properties=_replace(
                 old,
-                headers=headers,
+                headers={**(old.headers or {}), PUBLISHED_MS: now_ms},
                 message_id=old.message_id or message_id,
                 timestamp=now_ms // 1000 if old.timestamp is None else old.timestamp,
                 app_id=old.app_id or "producer",
@@ -90,8 +88,12 @@ class Message:
         old = self.properties
         moved = {EXPIRATION: old.expiration, USER_ID: old.user_id}
         own = {**headers, **{key: value for key, value in moved.items() if value is not None}}
-        table = old.headers if isinstance(old.headers, Table) else Table(old.headers or {})
-        changes = {"headers": table.changed(own), "expiration": None, "user_id": None, "delivery_mode": PERSISTENT}
+        changes = {
+            "headers": table_of(old.headers).changed(own),
+            "expiration": None,
+            "user_id": None,
+            "delivery_mode": PERSISTENT,
+        }
         return Message(self.body, properties=_replace(old, **changes))
 
     def check(self, max_body: int) -> None:

@@ -1,0 +1,44 @@
+"""The README says what is so: its table is generated, and its examples run."""
+
+import re
+from pathlib import Path
+
+from local.settings_table import README, renewed
+from tests.conftest import Start
+
+TEXT = README.read_text()
+
+
+def example(name: str) -> str:
+    """The code block behind `<!-- example: name -->`."""
+    match = re.search(rf"<!-- example: {name} -->\n```python\n(.*?)```", TEXT, re.DOTALL)
+    assert match
+    return match[1]
+
+
+def test_the_table_of_settings_is_the_one_that_help_shows() -> None:
+    """`python -m local.settings_table` writes it."""
+    assert renewed(TEXT) == TEXT
+
+
+def test_the_examples_are_ten_lines_and_work_together(start: Start, tmp_path: Path) -> None:
+    """What the example source yields reaches the example handler: one shipped, two that are no orders parked."""
+    for name, module in (("source", "orders"), ("handler", "shipping")):
+        code = example(name)
+        assert len(code.splitlines()) <= 14
+        (tmp_path / f"{module}.py").write_text(code)
+    producer = start("producer", "--source", "orders:pending", PYTHONPATH=tmp_path)
+    assert producer.wait() == 0
+    assert producer.event("stopped")["confirmed"] == 3
+    consumer = start(
+        "consumer",
+        "--handler",
+        "shipping:handle",
+        PYTHONPATH=tmp_path,
+        CONSUMER_IDLE_EXIT="1s",
+        CONSUMER_RETRY_DELAYS="off",
+    )
+    assert consumer.wait() == 0
+    totals = consumer.event("stopped")
+    assert (totals["handled"], totals["parked"], totals["left"]) == (1, 2, 0)
+    assert consumer.stdout.read_text().startswith("shipped 1 ")
