@@ -46,7 +46,7 @@ class Publisher(Generic[T]):
         self._guarded, self._settings, self._max_body = process.guarded, settings, max_body
         self._on_progress, self._on_refused, self._window = on_progress, on_refused, Window(window)
         self._outbox: Outbox[T] = Outbox()
-        self._moved_at = 0.0
+        self._moved_at, self.published = 0.0, 0  # the second counts what is sent again, too
 
     def __len__(self) -> int:
         return len(self._outbox)
@@ -117,6 +117,7 @@ class Publisher(Generic[T]):
                 sent += 1
             except Exception as error:  # noqa: BLE001 - pika encodes all before it sends any: nothing of it left
                 self._refuse(publication, f"{type(error).__name__}: {error}")
+        self.published += sent
         self.metrics.published.inc(sent)
 
     def _refuse(self, publication: Publication[T], reason: str) -> None:

@@ -13,8 +13,13 @@ from common.refusal import Refusal
 from common.topology import Topology
 from consumer import metrics
 from consumer.acks import Unsettled
+from consumer.copies import delivery_count
 from consumer.delivery import Delivery
 from consumer.settings import ConsumerSettings
+
+# A message that kills its process takes all that were sent ahead with it, and each loss counts against the limit.
+# So after as many losses as no rollout brings about they come one by one, until one comes that was not lost so often.
+SUSPECT = 3
 
 
 class Subscription:
@@ -42,20 +47,21 @@ class Subscription:
         self._deliver = process.guarded(self._hand_on)
         self._arrived: list[Delivery] = []
         self._held: list[int] | None = None  # tags to acknowledge when the cancel is answered
-        self._consumer_tag = ""
+        self._consumer_tags: list[str] = []  # of the first, one by one; and of the second, with the whole prefetch
         metrics.UNSETTLED.set_function(lambda: len(self.unsettled))
 
     def prepare(self, channel: Channel) -> None:
-        """Declare, and bound what the broker sends ahead."""
+        """Declare, and let the broker send one message ahead."""
         self.topology.declare(channel, self._settings.mq_topology)
         accepted = self._process.guarded(lambda _: self.connection.accepted(channel))
-        channel.basic_qos(prefetch_count=self._settings.consumer_prefetch, callback=accepted)
+        channel.basic_qos(prefetch_count=1, callback=accepted)
 
     def opened(self, channel: Channel) -> None:
         """Consume."""
         self.active_at = time.monotonic()
+        self._consumer_tags = []
         if not self._process.stopping:
-            self._consumer_tag = channel.basic_consume(self._settings.mq_ch, self._process.guarded(self._on_message))
+            self._consume(channel)
 
     def lost(self, _reason: Refusal) -> None:
         """The broker has requeued all that was not settled, and delivers it anew."""
@@ -95,9 +101,21 @@ class Subscription:
         counts against the delivery limit.
         """
         channel = self.connection.channel
-        if channel and self._held is None and not self.cancelled:
+        if channel and self._consumer_tags and self._held is None and not self.cancelled:
             self._held = []
-            channel.basic_cancel(self._consumer_tag, self._process.guarded(lambda _: self._on_cancel_ok(channel)))
+            *others, last = self._consumer_tags
+            for tag in others:
+                channel.basic_cancel(tag)
+            channel.basic_cancel(last, self._process.guarded(lambda _: self._on_cancel_ok(channel)))
+
+    def _consume(self, channel: Channel) -> None:
+        on_message = self._process.guarded(self._on_message)
+        self._consumer_tags.append(channel.basic_consume(self._settings.mq_ch, on_message))
+
+    def _widen(self, channel: Channel) -> None:
+        """Consume with the whole prefetch, by a second consumer of the same channel, so that the order holds."""
+        channel.basic_qos(prefetch_count=max(1, self._settings.consumer_prefetch - 1))
+        self._consume(channel)
 
     def _on_cancel_ok(self, channel: Channel) -> None:
         if channel is self.connection.channel:
@@ -112,9 +130,11 @@ class Subscription:
     ) -> None:
         if not self._arrived:  # one hand-over for all that this turn of the loop reads
             self._process.call_soon(self._deliver)
-        tag = method.delivery_tag or 0
+        tag, message = method.delivery_tag or 0, Message(body, properties=properties)
         self.unsettled.delivered(tag)
-        self._arrived.append(Delivery(channel, tag, Message(body, properties=properties)))
+        self._arrived.append(Delivery(channel, tag, message))
+        if len(self._consumer_tags) == 1 and delivery_count(message) < SUSPECT and self._held is None:
+            self._widen(channel)
 
     def _hand_on(self) -> None:
         arrived, self._arrived = self._arrived, []

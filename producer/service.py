@@ -40,7 +40,9 @@ class ProducerService:
             on_refused=self._on_refused,
         )
         wake = process.guarded(self._fill)
-        self._feed = Feed(source, lambda: process.call_soon(wake), Pace(rate), 2 * window, settings.producer_count)
+        # With a rate no more than a second's worth is read ahead, or an outage would end in a burst.
+        size = max(1, min(2 * window, round(rate))) if rate else 2 * window
+        self._feed = Feed(source, lambda: process.call_soon(wake), Pace(rate), size, settings.producer_count)
         path = settings.producer_checkpoint
         self._checkpoint = Checkpoint(path, read_checkpoint(path)) if path else None
         self._save_at = 0.0
@@ -92,7 +94,8 @@ class ProducerService:
         if self._feed.error:
             log.error("the source failed", exc_info=self._feed.error)
         left = self._left() + self._refused + bool(self._feed.error)
-        return left, {"confirmed": self._confirmed, "unconfirmed": self._left(), "refused": self._refused}
+        totals = {"published": self.publisher.published, "confirmed": self._confirmed}
+        return left, {**totals, "unconfirmed": self._left(), "refused": self._refused}
 
     def _left(self) -> int:
         return len(self.publisher) + len(self._feed)

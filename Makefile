@@ -1,0 +1,68 @@
+# Run `make` for help. Everything here works on a fresh checkout; the virtual environment is made when first needed.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The first of these that runs: a name on the path may be an empty shell (pyenv).
+PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready-$(notdir $(PYTHON))
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
+# Two first runs at once would spoil each other's environment; the second waits.
+LOCK := $(if $(shell command -v flock),flock Makefile)
+CODE := common producer consumer local
+
+.PHONY: help
+help: ## This list
+	@echo 'usage: make TARGET [PYTHON=python3.12]'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+$(READY): requirements-dev.lock pyproject.toml
+	@[ -n '$(PYTHON)' ] || { echo 'no Python 3.11 or newer here: install one, or name it: make PYTHON=...'; exit 1; }
+	@$(LOCK) $(MAKE) --no-print-directory make-venv
+
+.PHONY: make-venv
+make-venv:
+	@if [ $(READY) -nt requirements-dev.lock ] && [ $(READY) -nt pyproject.toml ]; then exit; fi; \
+	set -e; \
+	echo 'making $(VENV) with $(PYTHON) ...'; \
+	[ -e $(READY) ] || $(PYTHON) -m venv --clear $(VENV); \
+	$(PIP) --require-hashes -r requirements-dev.lock; \
+	$(PIP) --no-deps --editable .; \
+	touch $(READY)
+
+.PHONY: venv
+venv: $(READY) ## The virtual environment, from the lock
+
+.PHONY: run
+run: $(READY) ## Broker, producer and consumer; COUNT=1000 ends by itself, RATE=10 a second, DOCKER=no without containers
+	@$(BIN)/python -m local $(if $(COUNT),--count $(COUNT)) $(if $(RATE),--rate $(RATE)) $(if $(DOCKER),--docker $(DOCKER))
+
+.PHONY: test
+test: $(READY) ## All tests that this machine can run; ARGS='tests/unit -x' for some
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: $(READY) ## Format, lint, types, Dockerfiles
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy --strict $(CODE)
+	@$(BIN)/hadolint $(wildcard docker/*Dockerfile*)
+
+.PHONY: chaos
+chaos: $(READY) ## The long form of the fault tests
+	@$(BIN)/python -m pytest tests/chaos --full $(ARGS)
+
+.PHONY: bench
+bench: $(READY) ## Ours against the peers; ARGS for its options
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: clean
+clean: ## Remove what was made here: the virtual environment and caches
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# images, secrets, deploy, k3d, kind, test-cluster
+-include deploy/deploy.mk

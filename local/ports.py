@@ -1,0 +1,40 @@
+"""Ports of this machine."""
+
+import random
+import socket
+
+# Below the range that Linux gives to outgoing connections and to Kubernetes' node ports: a broker that is restarted
+# finds its port still free.
+_RANGE = range(20_000, 30_000)
+
+
+def is_free(port: int) -> bool:
+    """Tell whether 127.0.0.1:port can be bound now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            probe.listen()
+        except OSError:
+            return False
+    return True
+
+
+def free_port(preferred: int | None = None) -> int:
+    """Return the preferred port if it is free, else another that is; raises OSError when none is found."""
+    candidates = [preferred] if preferred else []
+    for port in candidates + random.sample(_RANGE, 200):
+        if is_free(port):
+            return port
+    raise OSError(f"no free port between {_RANGE.start} and {_RANGE.stop}")
+
+
+def speaks_amqp(port: int) -> bool:
+    """Tell whether a broker answers the AMQP 0-9-1 header: a port may accept connections long before that."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as stream:
+            stream.sendall(b"AMQP\x00\x00\x09\x01")
+            # The first frame is connection.start: a method frame (1) on channel 0.
+            return stream.recv(3) == b"\x01\x00\x00"
+    except OSError:
+        return False

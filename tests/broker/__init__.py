@@ -1,0 +1,1 @@
+"""The code against a real broker."""

@@ -1,0 +1,70 @@
+"""What all tests share: real brokers, a queue of one's own, services as processes."""
+
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from local import Failure
+from tests.brokers import KINDS, Broker, delete_queues, kinds_here
+from tests.processes import Process
+
+Start = Callable[..., Process]
+MARKERS = {
+    "cluster": "needs a Kubernetes cluster that is given by name",
+    "docker": "needs Docker and the base images",
+    "slow": "takes more than ten seconds",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="the long form of tests that have one (tests/chaos)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name, meaning in MARKERS.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "broker" in metafunc.fixturenames:
+        metafunc.parametrize("broker", kinds_here(), indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    """A real RabbitMQ: in a container, and Debian's own; a test may kill and restart it."""
+    try:
+        with KINDS[request.param]() as running:
+            yield running
+    except Failure as missing:
+        pytest.fail(str(missing), pytrace=False)
+
+
+@pytest.fixture
+def mq_ch(broker: Broker) -> Iterator[str]:
+    """The name of a queue that is this test's alone; deleted afterwards with `.dead` and `.retry.*`."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    yield name
+    delete_queues(broker, name)
+
+
+@pytest.fixture
+def start(broker: Broker, mq_ch: str, tmp_path: Path) -> Iterator[Start]:
+    """`start("producer", "--count", "5", PRODUCER_RATE="10")`: the service on this test's broker and queue."""
+    started = []
+
+    def start_one(
+        service: str, *arguments: str, stdin: int | IO[bytes] = subprocess.DEVNULL, **settings: Any
+    ) -> Process:
+        env: Mapping[str, str] = {"MQ_URL": broker.url, "MQ_CH": mq_ch} | {k: str(v) for k, v in settings.items()}
+        process = Process(service, env, tmp_path, arguments, stdin)
+        started.append(process)
+        return process
+
+    yield start_one
+    for process in started:
+        process.close()

@@ -1,0 +1,59 @@
+"""What the runner shows and reads: pure."""
+
+import pytest
+
+from local.__main__ import _settings
+from local.counts import Counts, closing_event
+from local.scrape import parse_metrics
+from local.view import fit, line, state, summary
+
+METRICS = """# HELP consumer_settled_total Settled.
+# TYPE consumer_settled_total counter
+consumer_settled_total{outcome="ack"} 998.0
+consumer_settled_total{outcome="reject"} 2.0
+consumer_unsettled 3.0
+"""
+
+
+def test_the_counts_come_from_the_pages_of_both_services() -> None:
+    """Each service gives its own, the other's stay."""
+    counts = Counts(published=1000, confirmed=1000).seen(parse_metrics(METRICS))
+    assert counts == Counts(1000, 1000, 0, 998, 0, 2, 3)
+    assert (counts.settled, counts.left) == (1000, 0)
+
+
+def test_the_closing_line_has_the_last_word() -> None:
+    """Other lines, also those that are not JSON, do not disturb."""
+    lines = ['{"event": "stopped", "handled": 1}', "stopped", '{"event": "x", "why": "stopped"}', '{"stopped": ']
+    assert closing_event(lines) == {"event": "stopped", "handled": 1}
+    assert Counts(handled=7, parked=1).stopped(closing_event(lines)) == Counts(handled=1, parked=1)
+    assert closing_event(["nothing"]) == {}
+
+
+def test_the_line_names_rates_and_reasons() -> None:
+    """And is cut to the terminal."""
+    text = line(Counts(1200, 1100, handled=1000), (200.4, 190), {"consumer": state(False, ["connecting"])})
+    assert "confirmed 1,100 (200/s)" in text
+    assert text.endswith("consumer not ready (connecting)")
+    assert len(fit(text, 40)) < 40
+
+
+@pytest.mark.parametrize(
+    ("counts", "word"),
+    [
+        (Counts(10, 10, handled=9, parked=1), "lost"),
+        (Counts(10, 10, handled=4), "left                   6"),
+        (Counts(10, 10, handled=12), "more                   2"),
+    ],
+)
+def test_the_summary_accounts_for_every_message(counts: Counts, word: str) -> None:
+    """Handled, parked, left or more than sent."""
+    assert word in summary(counts, 2.0, exact=True, keeps=True)
+
+
+def test_a_count_takes_seconds_at_any_size() -> None:
+    """Unless a rate is asked for."""
+    assert _settings(1000, None).items() >= {"PRODUCER_COUNT": "1000", "PRODUCER_RATE": "200"}.items()
+    assert _settings(3, None)["PRODUCER_RATE"] == "1"
+    assert _settings(None, 7)["PRODUCER_RATE"] == "7"
+    assert "PRODUCER_RATE" not in _settings(None, None)
