@@ -49,8 +49,8 @@ def _parse_url(text: str, which: str) -> BrokerUrl:
         raise ValueError(f"{which}port 0 is none")
     if url.query or url.fragment:
         raise ValueError(f"{which}a ? or # part is not understood; use the MQ_ settings, percent-encode the password")
-    if "/" in url.path[1:]:
-        raise ValueError(f"{which}a / inside the virtual host or the password is written %2F")
+    if "/" in url.path[1:] or "@" in url.path:  # with an @ it is the rest of a password, which must not be shown
+        raise ValueError(f"{which}a / inside the password or the virtual host is written %2F, an @ %40")
     return BrokerUrl(
         host=url.hostname,
         port=port or PORTS[url.scheme],

@@ -17,6 +17,14 @@ EXIT_CONFIGURATION = 2
 PASSWORD = re.compile(r"://[^/?#]*:[^/?#]*@")
 
 
+class Parser(argparse.ArgumentParser):
+    """Repeats no password that stands in a wrong place."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with 2."""
+        super().error(PASSWORD.sub("://…@", message))
+
+
 def flag_of(field: str) -> str:
     """`--source` of `producer_source`, `--mq-ch` of `mq_ch`."""
     return "--" + re.sub("^(producer|consumer)_", "", field).replace("_", "-")
@@ -42,7 +50,7 @@ def load(settings: type[S], program: str, arguments: Sequence[str] | None = None
     Exits with 2 and a line for each bad variable on standard error: its name, what is wrong, an example.
     """
     fields = settings.model_fields
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         program,
         description=settings.__doc__,
         epilog="Each flag is also the environment variable named beside it. Durations: 250ms, 5s, 2m, 1h. "

@@ -43,25 +43,26 @@ def configure(level: str, form: str) -> None:
 
 
 class Quota:
-    """At most so many lines a second of a kind that could come with every message. One thread only."""
+    """Warnings of a kind that could come with every message: at most so many a second. One thread only."""
 
-    def __init__(self, lines: int) -> None:
+    def __init__(self, lines: int = 20) -> None:
         self._lines = self._left = lines
         self._skipped = 0
         self._refill_at = 0.0
 
-    def allows(self) -> bool:
-        """Whether one more may be written; counts those that may not."""
+    def warn(self, event: str, **fields: object) -> None:
+        """Write one, or count it as not written."""
         if self._left:
             self._left -= 1
-            return True
-        self._skipped += 1
-        return False
+            structlog.get_logger().warning(event, **fields)
+        else:
+            self._skipped += 1
 
-    def tick(self, now: float) -> int:
-        """Each second: how many were not written, and the quota anew."""
+    def tick(self, now: float) -> None:
+        """Each second: say how many were not written, and begin anew."""
         if now < self._refill_at:
-            return 0
+            return
         self._refill_at, self._left = now + 1.0, self._lines
-        skipped, self._skipped = self._skipped, 0
-        return skipped
+        if self._skipped:
+            structlog.get_logger().warning("more of these warnings, not written one by one", count=self._skipped)
+            self._skipped = 0

@@ -96,10 +96,8 @@ class Message:
         }
         return Message(self.body, properties=_replace(old, **changes))
 
-    def check(self, max_body: int) -> None:
-        """Raises ValueError for what the broker would not take, and close the connection over."""
-        if len(self.body) > max_body:
-            raise ValueError(f"a body of {len(self.body)} bytes is over MQ_MAX_BODY ({max_body})")
+    def check(self) -> None:
+        """Raises ValueError for properties that the broker would close the connection over."""
         if len(self.headers) > 1:  # ours alone is small
             size = sum(map(len, self.properties.encode()))
             if size > FRAME:
@@ -146,7 +144,6 @@ class Message:
 
 
 def _replace(properties: BasicProperties, **changes: Any) -> BasicProperties:
-    copy = BasicProperties()
-    copy.__dict__.update(properties.__dict__)
-    copy.__dict__.update(changes)
+    copy = BasicProperties.__new__(BasicProperties)
+    copy.__dict__ = {**properties.__dict__, **changes}
     return copy

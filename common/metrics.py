@@ -15,6 +15,7 @@ class PublisherMetrics:
     """What one publisher counts; `prefix` says whose."""
 
     def __init__(self, prefix: str) -> None:
+        self.sent = 0  # as `published`, for the last log line
         self.published = Counter(
             f"{prefix}_published", "Messages sent to the broker; a message sent again counts again."
         )
@@ -28,6 +29,11 @@ class PublisherMetrics:
         self.confirm_seconds = Histogram(
             f"{prefix}_confirm_seconds", "From publishing a message to its confirm.", buckets=LATENCY_BUCKETS
         )
+
+    def count_published(self, messages: int) -> None:
+        """So many were sent."""
+        self.sent += messages
+        self.published.inc(messages)
 
     def count_confirmed(self, waits: list[float]) -> None:
         """One message for each of `waits`, in seconds."""

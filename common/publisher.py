@@ -9,6 +9,7 @@ from pika import spec
 from pika.channel import Channel
 
 from common.connection import Connection
+from common.logs import Quota
 from common.metrics import PublisherMetrics
 from common.outbox import Outbox, Publication
 from common.process import Process
@@ -34,19 +35,17 @@ class Publisher(Generic[T]):
         topology: Topology,
         *,
         window: int,
-        max_body: int,
         on_progress: Callable[[list[Publication[T]]], None],
-        on_refused: Callable[[Publication[T], str], None],
+        on_refused: Callable[[Publication[T]], None],
     ) -> None:
-        """Hold at most `window` unconfirmed messages; `on_refused` gets those over `max_body` and the like."""
+        """Hold at most `window` unconfirmed messages; `on_refused` gets those that no broker would take."""
         self.connection = Connection(name, process, settings, self)
         self.metrics = PublisherMetrics(name)
         self.metrics.unconfirmed.set_function(self.__len__)
-        self.topology = topology
-        self._guarded, self._settings, self._max_body = process.guarded, settings, max_body
+        self.topology, self._guarded, self._settings = topology, process.guarded, settings
         self._on_progress, self._on_refused, self._window = on_progress, on_refused, Window(window)
         self._outbox: Outbox[T] = Outbox()
-        self._moved_at, self.published = 0.0, 0  # the second counts what is sent again, too
+        self._quota, self._moved_at = Quota(), 0.0
 
     def __len__(self) -> int:
         return len(self._outbox)
@@ -79,7 +78,7 @@ class Publisher(Generic[T]):
         self._on_progress([])
 
     def lost(self, reason: Refusal) -> None:
-        """Whether the unconfirmed arrived is unknown, so they are sent again first, in their order.
+        """Send the unconfirmed again first, in their order: whether they arrived is unknown.
 
         A publishing channel is closed with 406 for one message that the broker cannot take (too large for it, a wrong
         `expiration`, somebody else's `user_id`). Sent one by one, it is found, refused, and the others go on.
@@ -93,11 +92,11 @@ class Publisher(Generic[T]):
 
     def tick(self, now: float) -> None:
         """Go on after a pause or an alarm; give up a connection that confirms nothing."""
-        if self.connection.blocked:
-            self._moved_at = now
+        self._moved_at = now if self.connection.blocked else self._moved_at
         sent_at = self._outbox.sent_at
         if sent_at and now - max(sent_at, self._moved_at) > self._settings.mq_confirm_timeout:
             self.connection.fail(UNCONFIRMED)
+        self._quota.tick(now)
         self._pump()
         self._on_progress([])
 
@@ -111,19 +110,22 @@ class Publisher(Generic[T]):
         while publication := outbox.next(self._window.limit):
             key, message, _ = publication
             try:
-                message.check(self._max_body)
+                message.check()
                 channel.basic_publish("", key, message.body, message.properties, mandatory=True)
                 outbox.sent(publication, now)
                 sent += 1
             except Exception as error:  # noqa: BLE001 - pika encodes all before it sends any: nothing of it left
                 self._refuse(publication, f"{type(error).__name__}: {error}")
-        self.published += sent
-        self.metrics.published.inc(sent)
+        self.metrics.count_published(sent)
+
+    def refused(self, reason: str, message_id: str | None = None) -> None:
+        """Count and log what can never be published."""
+        self.metrics.refused.inc()
+        self._quota.warn("refused", message_id=message_id, reason=reason)
 
     def _refuse(self, publication: Publication[T], reason: str) -> None:
-        self.metrics.refused.inc()
-        log.error("refused", message_id=publication.message.message_id, reason=reason)
-        self._on_refused(publication, reason)
+        self.refused(reason, publication.message.message_id)
+        self._on_refused(publication)
 
     def _on_confirm(self, channel: Channel, method: Any) -> None:
         if channel is not self.connection.channel:

@@ -17,7 +17,7 @@ def load_callable(name: str, wanted: str) -> Callable[..., Any]:
     Raises SeamError when nothing is there; an error inside the user's module passes through.
     """
     module_name, colon, attribute = name.partition(":")
-    if not colon or not module_name or not attribute:
+    if not colon or not module_name.strip(".") or module_name.startswith(".") or not attribute:
         raise SeamError(f"{name!r} is none of {wanted}")
     here = str(Path.cwd())
     if here not in sys.path:
@@ -25,7 +25,7 @@ def load_callable(name: str, wanted: str) -> Callable[..., Any]:
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name and module_name.startswith(error.name):
+        if error.name and f"{module_name}.".startswith(f"{error.name}."):
             raise SeamError(f"no module {module_name!r} in {here} or among the installed packages") from None
         raise
     for part in attribute.split("."):

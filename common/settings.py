@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from common.broker_url import EXAMPLE, BrokerUrl, parse_urls
 from common.duration import Duration
 
-LONGEST_SUFFIX = len(b".retry.8760h")
+LONGEST_SUFFIX = len(b".retry.31536000000ms")  # a year
 
 
 def check_queue_name(name: str) -> str:

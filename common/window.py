@@ -37,10 +37,8 @@ class Window:
     def confirmed(self, count: int) -> None:
         """The broker took `count` messages."""
         self._suspects = max(0, self._suspects - count)
-        if count and self.limit != self.size and not self._suspects:
-            self.limit = self.size
-            self._nacks = 0
-            self.reason = ""
+        if count and not self._suspects:
+            self.limit, self._nacks, self.reason = self.size, 0, ""
 
     def nacked(self, now: float) -> bool:
         """The broker refused, since the queue is full: pause. Whether that is news."""

@@ -1,9 +1,6 @@
 """Copier: what a handler could not handle goes on as a copy; the original is acknowledged on the copy's confirm."""
 
-import sys
 from collections.abc import Iterable
-
-import structlog
 
 from common.logs import Quota
 from common.outbox import Publication
@@ -17,9 +14,6 @@ from consumer.outcome import Park, Retry
 from consumer.settings import ConsumerSettings
 from consumer.subscription import Subscription
 
-log = structlog.get_logger()
-
-LINES = 20  # a second, of what could come with every message
 Copy = tuple[Delivery, Retry | Park | None]  # None: handed back, never begun
 
 
@@ -33,14 +27,13 @@ class Copier:
         self.totals = {"retried": 0, "parked": 0, "handed_back": 0}
         self._subscription = subscription
         self._topology = Topology(settings.mq_ch, settings.consumer_retry_delays)
-        self._quota = Quota(LINES)
+        self._quota = Quota()
         self.publisher: Publisher[Copy] = Publisher(
             "consumer_retry",
             process,
             settings,
             self._topology,
             window=settings.consumer_prefetch,
-            max_body=sys.maxsize,  # what came from the broker fits into it
             on_progress=self._on_copied,
             on_refused=self._on_refused,
         )
@@ -48,9 +41,7 @@ class Copier:
     def tick(self, now: float) -> None:
         """Look after time-outs, and say how many failures had no line."""
         self.publisher.tick(now)
-        skipped = self._quota.tick(now)
-        if skipped:
-            log.warning("more failures, not logged one by one", count=skipped)
+        self._quota.tick(now)
 
     def failed(self, failures: Iterable[tuple[Delivery, Retry | Park]]) -> None:
         """To the retry queue of its delay, or to the dead-letter queue, with the reason."""
@@ -74,9 +65,8 @@ class Copier:
     def _failed(self, delivery: Delivery, outcome: Retry | Park) -> Publication[Copy]:
         message, topology = delivery.message, self._topology
         to = topology.retry(outcome.delay) if isinstance(outcome, Retry) else topology.dead
-        if self._quota.allows():
-            names = {"message_id": message.message_id, "attempt": message.attempt}
-            log.warning("failed", to=to, error=outcome.error, where=outcome.where, **names)
+        names = {"message_id": message.message_id, "attempt": message.attempt}
+        self._quota.warn("failed", to=to, error=outcome.error, where=outcome.where, **names)
         return Publication(to, failed_copy(message, outcome, topology.name), (delivery, outcome))
 
     def _on_copied(self, copies: list[Publication[Copy]]) -> None:
@@ -92,6 +82,6 @@ class Copier:
         deliveries = (copy.token[0] for copy in copies)
         self._subscription.acknowledge([each.tag for each in deliveries if self._subscription.current(each)])
 
-    def _on_refused(self, copy: Publication[Copy], _reason: str) -> None:
+    def _on_refused(self, copy: Publication[Copy]) -> None:
         # It cannot be copied. Given back it is counted, until the broker's own limit parks it.
         self._subscription.give_back(copy.token[0], counted=True)

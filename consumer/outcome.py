@@ -46,9 +46,13 @@ def decide(error: BaseException, attempt: int, delays: Sequence[float]) -> Outco
 
 
 def describe(error: BaseException) -> str:
-    """Type and message in one bounded line."""
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    text = " ".join(text.split())
+    """Type and message in one bounded line that UTF-8 can hold."""
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001 - the user's code, too
+        said = ""
+    text = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    text = " ".join(text.encode(errors="backslashreplace").decode().split())
     return text if len(text) <= ERROR_LENGTH else text[: ERROR_LENGTH - 1] + "…"
 
 

@@ -47,7 +47,8 @@ class Subscription:
         self._deliver = process.guarded(self._hand_on)
         self._arrived: list[Delivery] = []
         self._held: list[int] | None = None  # tags to acknowledge when the cancel is answered
-        self._consumer_tags: list[str] = []  # of the first, one by one; and of the second, with the whole prefetch
+        self._consumer_tags: list[str] = []
+        self._narrow = True  # one by one, by the first consumer; then a second brings the rest of the prefetch
         metrics.UNSETTLED.set_function(lambda: len(self.unsettled))
 
     def prepare(self, channel: Channel) -> None:
@@ -59,7 +60,7 @@ class Subscription:
     def opened(self, channel: Channel) -> None:
         """Consume."""
         self.active_at = time.monotonic()
-        self._consumer_tags = []
+        self._consumer_tags, self._narrow = [], True
         if not self._process.stopping:
             self._consume(channel)
 
@@ -114,8 +115,10 @@ class Subscription:
 
     def _widen(self, channel: Channel) -> None:
         """Consume with the whole prefetch, by a second consumer of the same channel, so that the order holds."""
-        channel.basic_qos(prefetch_count=max(1, self._settings.consumer_prefetch - 1))
-        self._consume(channel)
+        self._narrow = False
+        if self._settings.consumer_prefetch > 1:
+            channel.basic_qos(prefetch_count=self._settings.consumer_prefetch - 1)
+            self._consume(channel)
 
     def _on_cancel_ok(self, channel: Channel) -> None:
         if channel is self.connection.channel:
@@ -133,7 +136,7 @@ class Subscription:
         tag, message = method.delivery_tag or 0, Message(body, properties=properties)
         self.unsettled.delivered(tag)
         self._arrived.append(Delivery(channel, tag, message))
-        if len(self._consumer_tags) == 1 and delivery_count(message) < SUSPECT and self._held is None:
+        if self._narrow and delivery_count(message) < SUSPECT and self._held is None:
             self._widen(channel)
 
     def _hand_on(self) -> None:

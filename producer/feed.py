@@ -30,11 +30,19 @@ class Feed:
     """
 
     def __init__(
-        self, source: Callable[[], Iterable[Item]], wake: Callable[[], None], pace: Pace, size: int, most: int | None
+        self,
+        source: Callable[[], Iterable[Item]],
+        wake: Callable[[], None],
+        pace: Pace,
+        *,
+        size: int,
+        max_body: int,
+        most: int | None,
     ) -> None:
-        """Hold at most `size` messages; take at most `most` from the source (None: all)."""
+        """Hold at most `size` messages of at most `max_body` bytes; take at most `most` from the source (None: all)."""
         self.error: BaseException | None = None  # what the source died of; written by the source thread
-        self._source, self._wake, self._pace, self._size, self._most = source, wake, pace, size, most
+        self._source, self._wake, self._pace = source, wake, pace
+        self._size, self._max_body, self._most = size, max_body, most
         self._buffer: deque[Entry] = deque()  # the source thread appends, the I/O thread takes from the other end
         self._put_bytes = self._taken_bytes = 0  # the first written by the source thread, the second by the I/O thread
         self._in_hand = False  # an item left the source and is not in the buffer yet; written by the source thread
@@ -95,7 +103,12 @@ class Feed:
             entry = Entry(item.value, item.position, 0)
         else:
             message = Message.of(item.value).stamped(f"{self._name}-{number}")
-            entry = Entry(message, item.position, len(message.body))
+            length = len(message.body)
+            if length > self._max_body:
+                too_long = ValueError(f"a body of {length} bytes is over MQ_MAX_BODY ({self._max_body})")
+                entry = Entry(too_long, item.position, 0)
+            else:
+                entry = Entry(message, item.position, length)
         while self._full() and not self._stop.is_set():
             self._room.clear()
             if self._full():

@@ -35,14 +35,20 @@ class ProducerService:
             settings,
             Topology(settings.mq_ch),
             window=window,
-            max_body=settings.mq_max_body,
             on_progress=self._on_progress,
             on_refused=self._on_refused,
         )
         wake = process.guarded(self._fill)
         # With a rate no more than a second's worth is read ahead, or an outage would end in a burst.
         size = max(1, min(2 * window, round(rate))) if rate else 2 * window
-        self._feed = Feed(source, lambda: process.call_soon(wake), Pace(rate), size, settings.producer_count)
+        self._feed = Feed(
+            source,
+            lambda: process.call_soon(wake),
+            Pace(rate),
+            size=size,
+            max_body=settings.mq_max_body,
+            most=settings.producer_count,
+        )
         path = settings.producer_checkpoint
         self._checkpoint = Checkpoint(path, read_checkpoint(path)) if path else None
         self._save_at = 0.0
@@ -94,7 +100,7 @@ class ProducerService:
         if self._feed.error:
             log.error("the source failed", exc_info=self._feed.error)
         left = self._left() + self._refused + bool(self._feed.error)
-        totals = {"published": self.publisher.published, "confirmed": self._confirmed}
+        totals = {"published": self.publisher.metrics.sent, "confirmed": self._confirmed}
         return left, {**totals, "unconfirmed": self._left(), "refused": self._refused}
 
     def _left(self) -> int:
@@ -109,7 +115,7 @@ class ProducerService:
         if self.publisher.room * 2 >= self._window or not confirmed:
             self._fill()
 
-    def _on_refused(self, publication: Publication[int | None], _reason: str) -> None:
+    def _on_refused(self, publication: Publication[int | None]) -> None:
         self._refuse(publication.token)
 
     def _fill(self) -> None:
@@ -121,8 +127,7 @@ class ProducerService:
             if self._checkpoint and position is not None:
                 self._checkpoint.taken(position)
             if isinstance(value, Exception):
-                self.publisher.metrics.refused.inc()
-                log.error("refused", reason=str(value))
+                self.publisher.refused(str(value))
                 self._refuse(position)
             else:
                 publications.append(Publication(self._queue, value, position))

@@ -1,13 +1,13 @@
 """Source: where messages come from. The first of the two seams to extend."""
 
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from common.message import Message
 from common.seam import SeamError, load_callable
 from producer.checkpoint import read_checkpoint
 from producer.lines import read_lines
@@ -27,6 +27,8 @@ def open_source(settings: ProducerSettings) -> Callable[[], Iterable[Item]]:
     if name == "heartbeat":
         return heartbeat
     if name == "lines":
+        if sys.stdin is None:
+            raise SeamError("standard input is closed")
         return lambda: lines(sys.stdin.fileno(), settings.mq_max_body)
     if name.startswith("lines:"):
         return file_lines(Path(name.removeprefix("lines:")), settings)
@@ -41,10 +43,7 @@ def heartbeat() -> Iterator[Item]:
 
 def lines(descriptor: int, limit: int, offset: int = 0) -> Iterator[Item]:
     """Each line of an open file, as bytes."""
-    return (
-        Item(Message(line, content_type="text/plain") if isinstance(line, bytes) else line, position)
-        for line, position in read_lines(descriptor, limit, offset)
-    )
+    return (Item(line, position) for line, position in read_lines(descriptor, limit, offset))
 
 
 def file_lines(path: Path, settings: ProducerSettings) -> Callable[[], Iterable[Item]]:
@@ -55,6 +54,8 @@ def file_lines(path: Path, settings: ProducerSettings) -> Callable[[], Iterable[
         offset = read_checkpoint(checkpoint)
         if offset:
             os.lseek(descriptor, offset, os.SEEK_SET)
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise SeamError(f"{path}: is a folder")
         too_short = offset > os.fstat(descriptor).st_size
     except OSError as error:
         raise SeamError(f"{error.filename or path}: {error.strerror}") from None
