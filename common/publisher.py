@@ -20,7 +20,6 @@ from common.window import Window
 
 T = TypeVar("T")
 log = structlog.get_logger()
-
 UNCONFIRMED = Refusal(Kind.OTHER, "no confirm in MQ_CONFIRM_TIMEOUT: what is unconfirmed is sent again")
 
 
