@@ -7,10 +7,10 @@ from typing import Any
 
 from pika import BasicProperties
 
+from common.envelope import APP_ID, PERSISTENT, PUBLISHED_MS, Envelope
 from common.headers import table_of
 
 # Our own headers. Names with "x-" belong to the broker, and x-death changed its meaning between versions.
-PUBLISHED_MS = "mq-published-ms"
 ATTEMPT = "mq-attempt"
 FIRST_ERROR = "mq-first-error"
 LAST_ERROR = "mq-last-error"
@@ -18,7 +18,6 @@ QUEUE = "mq-queue"
 EXPIRATION = "mq-expiration"
 USER_ID = "mq-user-id"
 
-PERSISTENT = 2
 FRAME = 128 * 1024 - 64  # bytes; properties travel in one frame, and over it the broker closes the connection
 
 
@@ -50,22 +49,24 @@ class Message:
         )
 
     @classmethod
-    def of(cls, value: object) -> "Message":
-        """A message of what a source yields: a Message, bytes, str (UTF-8), or anything that `json` can write.
+    def of(cls, value: object, message_id: str) -> "Message":
+        """A message to publish, of what a source yields: persistent, dated now, named `message_id`.
 
-        Raises TypeError or ValueError for what JSON cannot hold.
+        `value` is bytes, str (sent as UTF-8), anything that `json` can write, or a Message, whose own name and date are
+        kept. Raises TypeError or ValueError for what JSON cannot hold.
         """
-        if isinstance(value, Message):
-            return value
-        if isinstance(value, bytes | bytearray | memoryview):
-            return cls(bytes(value))
-        if isinstance(value, str):
-            return cls(value.encode(), content_type="text/plain; charset=utf-8")
-        return cls(json.dumps(value, allow_nan=False).encode(), content_type="application/json")
-
-    def stamped(self, message_id: str) -> "Message":
-        """A copy ready to publish: persistent, dated now, named `message_id` unless its source named it."""
         now_ms = int(time.time() * 1000)
+        if isinstance(value, Message):
+            return value._stamped(message_id, now_ms)
+        if isinstance(value, bytes | bytearray | memoryview):
+            body, content_type = bytes(value), "application/octet-stream"
+        elif isinstance(value, str):
+            body, content_type = value.encode(), "text/plain; charset=utf-8"
+        else:
+            body, content_type = json.dumps(value, allow_nan=False).encode(), "application/json"
+        return cls(body, properties=Envelope(content_type, message_id, now_ms))
+
+    def _stamped(self, message_id: str, now_ms: int) -> "Message":
         old = self.properties
         return Message(
             self.body,
@@ -74,7 +75,7 @@ class Message:
                 headers={**(old.headers or {}), PUBLISHED_MS: now_ms},
                 message_id=old.message_id or message_id,
                 timestamp=now_ms // 1000 if old.timestamp is None else old.timestamp,
-                app_id=old.app_id or "producer",
+                app_id=old.app_id or APP_ID,
                 delivery_mode=PERSISTENT,
             ),
         )
@@ -144,6 +145,7 @@ class Message:
 
 
 def _replace(properties: BasicProperties, **changes: Any) -> BasicProperties:
-    copy = BasicProperties.__new__(BasicProperties)
-    copy.__dict__ = {**properties.__dict__, **changes}
-    return copy
+    return BasicProperties(**{name: getattr(properties, name) for name in _NAMES} | changes)
+
+
+_NAMES = tuple(vars(BasicProperties()))

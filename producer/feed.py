@@ -102,7 +102,7 @@ class Feed:
         if isinstance(item.value, Exception):
             entry = Entry(item.value, item.position, 0)
         else:
-            message = Message.of(item.value).stamped(f"{self._name}-{number}")
+            message = Message.of(item.value, f"{self._name}-{number}")
             length = len(message.body)
             if length > self._max_body:
                 too_long = ValueError(f"a body of {length} bytes is over MQ_MAX_BODY ({self._max_body})")

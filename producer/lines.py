@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 
-CHUNK = 256 * 1024
+CHUNK = 64 * 1024
 
 
 class LineTooLongError(ValueError):

@@ -40,7 +40,7 @@ class ProducerService:
         )
         wake = process.guarded(self._fill)
         # With a rate no more than a second's worth is read ahead, or an outage would end in a burst.
-        size = max(1, min(2 * window, round(rate))) if rate else 2 * window
+        size = max(1, min(window, round(rate))) if rate else window
         self._feed = Feed(
             source,
             lambda: process.call_soon(wake),
