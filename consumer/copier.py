@@ -6,13 +6,13 @@ from common.logs import Quota
 from common.outbox import Publication
 from common.process import Process
 from common.publisher import Publisher
-from common.topology import DELIVERY_LIMIT, Topology
+from common.topology import Topology
 from consumer import metrics
 from consumer.copies import delivery_count, failed_copy, fresh_copy
 from consumer.delivery import Delivery
 from consumer.outcome import Park, Retry
 from consumer.settings import ConsumerSettings
-from consumer.subscription import Subscription
+from consumer.subscription import SUSPECT, Subscription
 
 Copy = tuple[Delivery, Retry | Park | None]  # None: handed back, never begun
 
@@ -50,12 +50,12 @@ class Copier:
     def hand_back(self, deliveries: Iterable[Delivery]) -> None:
         """Give back what nobody began with, so that it costs nothing.
 
-        Before RabbitMQ 4.3 even a nack counts against the delivery limit, and twenty rollouts would park the message:
-        halfway to the limit a copy goes back, whose count begins anew.
+        Before RabbitMQ 4.3 even a nack counts as a delivery, and rollouts would make the message a suspect, and then
+        park it: before that a copy goes back, whose count begins anew.
         """
         copies: list[Publication[Copy]] = []
         for delivery in deliveries:
-            if delivery_count(delivery.message) >= DELIVERY_LIMIT // 2:
+            if delivery_count(delivery.message) >= SUSPECT - 1:
                 copies.append(Publication(self._topology.name, fresh_copy(delivery.message), (delivery, None)))
             else:
                 self._subscription.give_back(delivery, counted=False)

@@ -8,14 +8,16 @@ from pydantic_settings import NoDecode
 from common.duration import Duration, parse_duration
 from common.settings import Settings
 
+LONGEST = 1176 * 3600.0  # seconds; x-message-ttl has 32 bits of milliseconds
+
 
 def parse_delays(text: str | tuple[float, ...]) -> tuple[float, ...]:
     """Seconds of `5s,30s,5m`; the empty text is no retries. Raises ValueError."""
     if isinstance(text, tuple):
         return text
     delays = tuple(parse_duration(part) for part in text.split(",")) if text.strip() not in ("", "off") else ()
-    if any(delay < 0.001 for delay in delays) or len(delays) > 20:
-        raise ValueError("between none and 20 delays of 1ms or more")
+    if any(not 0.001 <= delay <= LONGEST for delay in delays) or len(delays) > 20:
+        raise ValueError("up to 20 delays between 1ms and 1176h (49 days, the broker's longest)")
     return delays
 
 

@@ -18,7 +18,7 @@ from consumer.delivery import Delivery
 from consumer.settings import ConsumerSettings
 
 # A message that kills its process takes all that were sent ahead with it, and each loss counts against the limit.
-# So after as many losses as no rollout brings about they come one by one, until one comes that was not lost so often.
+# So after several losses they come one by one, until one comes that was not lost so often.
 SUSPECT = 3
 
 

@@ -42,6 +42,9 @@ class Checkpoint:
 def read_checkpoint(path: Path | None) -> int:
     """Bytes that are confirmed; 0 when there is no file yet. Raises OSError, ValueError for a foreign content."""
     try:
-        return int(path.read_text() or 0) if path else 0
+        position = int(path.read_text() or 0) if path else 0
     except FileNotFoundError:
         return 0
+    if position < 0:
+        raise ValueError(position)
+    return position

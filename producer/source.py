@@ -56,6 +56,8 @@ def file_lines(path: Path, settings: ProducerSettings) -> Callable[[], Iterable[
             os.lseek(descriptor, offset, os.SEEK_SET)
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             raise SeamError(f"{path}: is a folder")
+        if checkpoint and not os.access(checkpoint.absolute().parent, os.W_OK):
+            raise SeamError(f"{checkpoint.absolute().parent}: no folder that takes the checkpoint's file")
         too_short = offset > os.fstat(descriptor).st_size
     except OSError as error:
         raise SeamError(f"{error.filename or path}: {error.strerror}") from None
