@@ -48,6 +48,8 @@ def _pieces(raw: bytes) -> Iterator[tuple[str | None, bytes]]:
         try:
             key, start = data.decode_short_string(raw, offset)
             _, end = data.decode_value(raw, start)
+            if end > len(raw):
+                raise ValueError(end)
         except Exception:  # noqa: BLE001 - RecursionError, OverflowError, struct.error ...: all mean "not readable"
             yield None, raw[offset:]
             return
@@ -76,7 +78,9 @@ def decode_table(encoded: bytes, offset: int) -> tuple[Table, int]:
     try:
         while offset < end:
             key, offset = data.decode_short_string(encoded, offset)
-            table[key], offset = data.decode_value(encoded, offset)  # type: ignore[index]
+            value, offset = data.decode_value(encoded, offset)
+            if offset <= end:
+                table[key] = value  # type: ignore[index]
     except Exception:  # noqa: BLE001, S110 - as in _pieces; what was read so far is what can be read
         pass
     return table, end

@@ -19,6 +19,7 @@ EXPIRATION = "mq-expiration"
 USER_ID = "mq-user-id"
 
 FRAME = 128 * 1024 - 64  # bytes; properties travel in one frame, and over it the broker closes the connection
+_NAMES = tuple(vars(BasicProperties()))
 
 
 class Message:
@@ -99,10 +100,9 @@ class Message:
 
     def check(self) -> None:
         """Raises ValueError for properties that the broker would close the connection over."""
-        if len(self.headers) > 1:  # ours alone is small
-            size = sum(map(len, self.properties.encode()))
-            if size > FRAME:
-                raise ValueError(f"properties of {size} bytes are over the {FRAME} that fit into a frame")
+        size = sum(map(len, self.properties.encode())) if len(self.headers) > 1 else 0  # our one header is small
+        if size > FRAME:
+            raise ValueError(f"properties of {size} bytes are over the {FRAME} that fit into a frame")
 
     @property
     def text(self) -> str:
@@ -146,6 +146,3 @@ class Message:
 
 def _replace(properties: BasicProperties, **changes: Any) -> BasicProperties:
     return BasicProperties(**{name: getattr(properties, name) for name in _NAMES} | changes)
-
-
-_NAMES = tuple(vars(BasicProperties()))

@@ -1,0 +1,152 @@
+"""The shape of the services' code, kept by a machine."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("common", "producer", "consumer")
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for package in PACKAGES
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
+LINES = 150
+
+# These speak AMQP, or hold what pika hands over; the others must be testable without it.
+SPEAK_AMQP = {
+    "common.channel_user",
+    "common.connection",
+    "common.difference",
+    "common.envelope",
+    "common.headers",
+    "common.link",
+    "common.message",
+    "common.parameters",
+    "common.preflight",
+    "common.process",
+    "common.publisher",
+    "common.refusal",
+    "common.topology",
+    "common.transport",
+    "consumer.subscription",
+}
+# Entry points, and modules that only declare: there is nothing in them to run.
+NO_TWIN = {"common.channel_user", "common.state", "consumer.delivery", "producer.__main__", "consumer.__main__"}
+WALL_CLOCK = {"common.message"}
+FORBIDDEN = ("Manager", "Helper", "Util", "Base")
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Every module that is imported anywhere in it, and each name of a `from` that may be one."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def reached(start: str) -> set[str]:
+    """The modules of ours that `start` imports, and they in turn."""
+    found, new = set[str](), {start}
+    while new:
+        found |= new
+        new = {name for module in new for name in imports(TREES[module]) if name in TREES} - found
+    return found
+
+
+def calls(tree: ast.AST) -> Iterator[str]:
+    """`time.time` of each `time.time(...)`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func)
+
+
+each_module = pytest.mark.parametrize("module", MODULES)
+
+
+@each_module
+def test_a_module_is_at_most_150_lines(module: str) -> None:
+    """One file one noun."""
+    lines = len(MODULES[module].read_text().splitlines())
+    assert lines <= LINES, f"{module} has {lines}"
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("common.") and "__" not in name])
+def test_what_is_common_is_used_by_both_services(module: str) -> None:
+    """What only one uses belongs to it; the preflight is a program of its own."""
+    if module != "common.preflight":
+        assert module in reached("producer.__main__")
+        assert module in reached("consumer.__main__")
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if "__init__" not in name])
+def test_a_module_has_its_twin(module: str) -> None:
+    """tests/unit/PACKAGE/test_MODULE.py, with at least one test."""
+    package, name = module.split(".")
+    twin = ROOT / "tests" / "unit" / package / f"test_{name}.py"
+    if module in NO_TWIN:
+        assert not twin.exists(), f"{module} has a twin now: take it from the list"
+    else:
+        assert twin.exists()
+        assert "def test_" in twin.read_text()
+
+
+def test_every_twin_has_its_module() -> None:
+    """None is left of a module that is gone."""
+    for package in PACKAGES:
+        for twin in (ROOT / "tests" / "unit" / package).glob("test_*.py"):
+            assert f"{package}.{twin.stem.removeprefix('test_')}" in MODULES
+
+
+def test_exactly_these_modules_import_pika() -> None:
+    """Workers, outcomes, acknowledgements, sources and handlers know nothing of AMQP."""
+    found = {name for name, tree in TREES.items() if any(each.partition(".")[0] == "pika" for each in imports(tree))}
+    assert found == SPEAK_AMQP
+
+
+@each_module
+def test_the_environment_is_read_by_the_settings_alone(module: str) -> None:
+    """pydantic-settings does it, once, at the start."""
+    if not module.endswith(".settings"):
+        text = ast.unparse(TREES[module])
+        assert "os.environ" not in text
+        assert "getenv" not in text
+        assert not {"os.environ", "os.getenv"} & set(imports(TREES[module]))
+
+
+@each_module
+def test_the_services_do_not_know_each_other_and_what_is_common_knows_neither(module: str) -> None:
+    """Each could be deployed without the other's code."""
+    package = module.partition(".")[0]
+    known = {each.partition(".")[0] for each in imports(TREES[module])} & set(PACKAGES)
+    assert known <= {package, "common"}
+
+
+@each_module
+def test_time_is_monotonic_and_nothing_is_printed(module: str) -> None:
+    """The wall clock jumps; only the age of a message needs it."""
+    called = set(calls(TREES[module]))
+    assert "print" not in called
+    assert not {"time.sleep", "datetime.now", "datetime.utcnow"} & called
+    if module not in WALL_CLOCK:
+        assert "time.time" not in called
+        assert "time.time" not in set(imports(TREES[module]))
+
+
+@each_module
+def test_names_are_nouns_that_say_something(module: str) -> None:
+    """No Manager, Helper, Utils or Base."""
+    names = [node.name for node in ast.walk(TREES[module]) if isinstance(node, ast.ClassDef)]
+    for name in [*names, *(part.title() for part in module.replace("_", ".").split("."))]:
+        assert not any(word in name for word in FORBIDDEN), name
+
+
+@each_module
+def test_every_module_says_what_it_is(module: str) -> None:
+    """In its first line."""
+    assert ast.get_docstring(TREES[module])

@@ -1,0 +1,118 @@
+"""The states of a connection, where no broker is; what needs one is in tests/broker and tests/chaos."""
+
+import socket
+from pathlib import Path
+
+import pytest
+from pika.channel import Channel
+from prometheus_client import REGISTRY
+
+from common.connection import Connection
+from common.refusal import Kind, Refusal
+from common.settings import Settings
+from common.state import State
+from common.topology import Topology
+from tests.unit.conftest import Loop
+
+
+class User:
+    """Implements `ChannelUser`; without a broker nothing of it may be called."""
+
+    topology = Topology("jobs")
+
+    def prepare(self, channel: Channel) -> None:
+        """Not without a broker."""
+        raise AssertionError(f"{channel} of no broker")
+
+    def opened(self, channel: Channel) -> None:
+        """Not without a broker."""
+        raise AssertionError(f"{channel} of no broker")
+
+    def lost(self, reason: Refusal) -> None:
+        """Not without a broker."""
+        raise AssertionError(f"lost what was never open: {reason}")
+
+
+@pytest.fixture
+def port() -> int:
+    """Where nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def connection(process: Loop, **values: object) -> Connection:
+    quick = {"mq_ch": "jobs", "mq_backoff_max": "50ms", "mq_connect_timeout": "500ms"}
+    return Connection("test", process, Settings.model_validate(quick | values), User())
+
+
+def test_before_it_is_opened_it_is_closed_and_says_so(process: Loop, port: int) -> None:
+    """Nobody has a channel of it."""
+    made = connection(process, mq_url=f"amqp://127.0.0.1:{port}")
+    assert (made.state, made.channel, made.reasons()) == (State.CLOSED, None, ["test: closed"])
+    assert REGISTRY.get_sample_value("mq_connected", {"connection": "test"}) == 0
+
+
+def test_a_refusal_is_a_reason_and_is_tried_again(process: Loop, port: int) -> None:
+    """With what is wrong, and never with the password."""
+    made = connection(process, mq_url=f"amqp://user:Zq7Xj9Kv@127.0.0.1:{port}")
+    states: list[State] = []
+    made.open()
+    process.turn(lambda: states.append(made.state) or states.count(State.BACKING_OFF) > 3, "a few tries")  # type: ignore[func-returns-value]
+    assert made.refusal
+    assert made.refusal.kind is Kind.TCP
+    (reason,) = made.reasons()
+    assert "nothing listens there" in reason
+    assert "Zq7Xj9Kv" not in f"{reason}{made.broker}"
+    made.close()
+    assert made.state is State.CLOSED
+
+
+def test_all_brokers_have_their_turn(process: Loop, port: int) -> None:
+    """In the order of MQ_URL."""
+    made = connection(process, mq_url=f"amqp://a@127.0.0.1:{port},amqp://b@127.0.0.1:{port}")
+    seen: list[str] = []
+
+    def both() -> bool:
+        if made.broker and made.broker.username not in seen:
+            seen.append(made.broker.username)
+        return len(seen) == 2
+
+    made.open()
+    process.turn(both, "both brokers")
+    assert seen == ["a", "b"]
+    made.close()
+
+
+def test_a_file_that_went_away_is_waited_for(process: Loop, port: int, tmp_path: Path) -> None:
+    """Whoever mounts it may be replacing it."""
+    file = tmp_path / "mq-url"
+    file.write_text("amqp://h")
+    made = connection(process, mq_url_file=file)
+    file.unlink()
+    made.open()
+    assert made.state is State.BACKING_OFF
+    assert "MQ_URL_FILE" in made.reasons()[0]
+    file.write_text(f"amqp://127.0.0.1:{port}")
+    process.turn(lambda: "nothing listens there" in str(made.refusal), "a try with the new file")
+    made.close()
+
+
+def test_after_close_nothing_is_tried_any_more(process: Loop, port: int) -> None:
+    """Whether it was closed between two tries or during one."""
+    for when in (State.BACKING_OFF, State.CONNECTING):
+        made = connection(process, mq_url=f"amqp://127.0.0.1:{port}")
+        made.open()
+        process.turn(lambda made=made, when=when: made.state is when, when.value)  # type: ignore[misc]
+        made.close()
+        later: list[int] = []
+        process.call_later(0.3, lambda later=later: later.append(1))  # type: ignore[misc]
+        process.turn(lambda later=later: later, "a moment")  # type: ignore[misc]
+        assert made.state is State.CLOSED, f"closed while {when.value}"
+
+
+def test_failing_a_connection_that_is_not_there_does_nothing(process: Loop, port: int) -> None:
+    """It comes back by itself already."""
+    made = connection(process, mq_url=f"amqp://127.0.0.1:{port}")
+    made.fail(Refusal(Kind.OTHER, "x"))
+    assert made.state is State.CLOSED
+    assert REGISTRY.get_sample_value("mq_reconnects_total", {"connection": "test"}) == 0

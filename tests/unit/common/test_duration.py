@@ -1,0 +1,54 @@
+"""Durations as people write them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.duration import format_duration, parse_duration
+
+YEAR_MS = 365 * 24 * 3600 * 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("250ms", 0.25),
+        ("5s", 5),
+        ("2m", 120),
+        ("1h", 3600),
+        ("1.5s", 1.5),
+        (" 10s ", 10),
+        ("0s", 0),
+        ("8760h", 31536000),
+    ],
+)
+def test_a_number_and_its_unit_are_seconds(text: str, seconds: float) -> None:
+    """All four units, with a decimal point if wanted."""
+    assert parse_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "5", "s", "-5s", "5 s", "5S", "5d", "1h30m", "inf", "nans", ".5s", "5.s", "1e3s"])
+def test_anything_else_is_refused_with_the_units_named(text: str) -> None:
+    """A bare number too, since nobody knows of what."""
+    with pytest.raises(ValueError, match="ms, s, m or h"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize("text", ["8761h", "9" * 400 + "s"])
+def test_longer_than_a_year_is_a_mistake(text: str) -> None:
+    """A wait of that kind is no wait."""
+    with pytest.raises(ValueError, match="year"):
+        parse_duration(text)
+
+
+@given(st.integers(0, YEAR_MS))
+def test_what_is_written_is_read_as_the_same(milliseconds: int) -> None:
+    """Every whole millisecond up to a year."""
+    seconds = milliseconds / 1000
+    assert parse_duration(format_duration(seconds)) == pytest.approx(seconds, abs=1e-6)
+
+
+@pytest.mark.parametrize("text", ["0ms", "250ms", "1500ms", "5s", "90s", "5m", "1h", "36h"])
+def test_the_shortest_form_is_written(text: str) -> None:
+    """Names of retry queues are made of it, so it must not change."""
+    assert format_duration(parse_duration(text)) == text

@@ -1,0 +1,151 @@
+"""Message: of what a source gives, as it is published, and as a handler reads it."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pika import BasicProperties
+
+from common.envelope import PUBLISHED_MS
+from common.message import ATTEMPT, EXPIRATION, FRAME, USER_ID, Message
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(JSON)
+def test_whatever_json_can_write_is_read_again(value: Any) -> None:
+    """With its type named."""
+    message = Message.of(value, "id")
+    assert message.json() == value
+    assert message.content_type == "application/json"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_text_is_text(value: str) -> None:
+    """In UTF-8, without quotes."""
+    message = Message.of(value, "id")
+    assert (message.text, message.body) == (value, value.encode())
+    assert message.content_type == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize("value", [b"\xff\x00", bytearray(b"\xff\x00"), memoryview(b"\xff\x00")])
+def test_bytes_stay_as_they_are(value: object) -> None:
+    """Of every type of bytes."""
+    message = Message.of(value, "id")
+    assert message.body == b"\xff\x00"
+    assert type(message.body) is bytes
+    assert message.content_type == "application/octet-stream"
+
+
+def test_a_message_keeps_what_its_source_said() -> None:
+    """A source may say all itself."""
+    message = Message(b"x", content_type="image/png", headers={"tenant": "a"}, message_id="mine")
+    made = Message.of(message, "id")
+    assert (made.body, made.content_type, made.message_id) == (b"x", "image/png", "mine")
+    assert made.headers["tenant"] == "a"
+    assert message.headers == {"tenant": "a"}
+
+
+@pytest.mark.parametrize("value", [object(), {1, 2}, float("nan"), {"a": float("inf")}])
+def test_what_json_cannot_hold_is_an_error(value: object) -> None:
+    """NaN is no JSON, and readers in other languages would fail over it."""
+    with pytest.raises((TypeError, ValueError)):
+        Message.of(value, "id")
+
+
+def test_a_stamp_makes_a_message_durable_named_and_dated() -> None:
+    """And keeps what its source said."""
+    before = time.time()
+    plain = Message.of("x", "id-1")
+    assert (plain.properties.delivery_mode, plain.message_id, plain.properties.app_id) == (2, "id-1", "producer")
+    assert before - 0.001 <= plain.headers[PUBLISHED_MS] / 1000 <= time.time()
+    assert plain.properties.timestamp == plain.headers[PUBLISHED_MS] // 1000
+    headers: dict[str, Any] = {"a": 1.5}
+    said = BasicProperties(message_id="mine", timestamp=0, app_id="app", delivery_mode=1, headers=headers, priority=3)
+    own = Message.of(Message(b"x", properties=said), "id-2").properties
+    assert (own.message_id, own.timestamp, own.app_id, own.delivery_mode) == ("mine", 0, "app", 2)
+    assert dict(own.headers or {})["a"] == 1.5
+    assert own.priority == 3
+    assert said.headers == {"a": 1.5}
+    assert said.delivery_mode == 1
+
+
+def test_a_copy_keeps_everything_foreign_and_cannot_be_lost() -> None:
+    """What would let it expire or be refused moves into headers."""
+    given_properties = BasicProperties(
+        expiration="500",
+        user_id="bob",
+        delivery_mode=1,
+        headers={"tenant": "a", "x-delivery-count": 3},
+        correlation_id="c",
+        reply_to="r",
+        priority=4,
+        type="t",
+        content_encoding="gzip",
+    )
+    copy = Message(b"x", properties=given_properties).copied({ATTEMPT: 2, "x-delivery-count": None}).properties
+    assert copy.headers == {"tenant": "a", ATTEMPT: 2, EXPIRATION: "500", USER_ID: "bob"}
+    assert (copy.expiration, copy.user_id, copy.delivery_mode) == (None, None, 2)
+    assert (copy.correlation_id, copy.reply_to, copy.priority, copy.type) == ("c", "r", 4, "t")
+    assert copy.content_encoding == "gzip"
+    assert given_properties.expiration == "500"
+    assert given_properties.headers == {"tenant": "a", "x-delivery-count": 3}
+
+
+def test_a_copy_of_a_copy_remembers_the_first_expiration() -> None:
+    """It has none of its own any more."""
+    first = Message(b"x", properties=BasicProperties(expiration="500")).copied({ATTEMPT: 2})
+    assert first.copied({ATTEMPT: 3}).headers == {EXPIRATION: "500", ATTEMPT: 3}
+
+
+def test_properties_that_fit_into_no_frame_are_refused() -> None:
+    """The broker would close the connection over them."""
+    Message.of(Message(b"", headers={"a": "x" * (FRAME - 500)}), "i").check()
+    with pytest.raises(ValueError, match="fit into a frame"):
+        Message.of(Message(b"", headers={"a": "x" * FRAME}), "i").check()
+
+
+@pytest.mark.parametrize(
+    ("headers", "attempt"), [({}, 1), ({ATTEMPT: 3}, 3), ({ATTEMPT: 0}, 1), ({ATTEMPT: -5}, 1), ({ATTEMPT: "3"}, 1)]
+)
+def test_an_attempt_is_a_number_from_1(headers: dict[str, object], attempt: int) -> None:
+    """Whatever a foreign publisher wrote there."""
+    assert Message(b"", headers=headers).attempt == attempt
+
+
+@pytest.mark.parametrize("published", [1.5, 1_000_000, 2**62, -5, float("nan"), float("inf")])
+def test_an_age_is_never_negative(published: float) -> None:
+    """Clocks differ, and foreign publishers write what they like."""
+    age = Message(b"", headers={PUBLISHED_MS: published}).age
+    assert age is not None
+    assert age >= 0
+
+
+def test_an_age_is_from_our_milliseconds_or_the_timestamp_or_unknown() -> None:
+    """In seconds."""
+    now = time.time()
+    assert Message(b"").age is None
+    assert Message(b"", properties=BasicProperties(timestamp=int(now) - 60)).age == pytest.approx(60, abs=5)
+    both = BasicProperties(timestamp=1, headers={PUBLISHED_MS: int(now * 1000) - 5000})
+    assert Message(b"", properties=both).age == pytest.approx(5, abs=2)
+    unclear = BasicProperties(timestamp=int(now) - 60, headers={PUBLISHED_MS: "yesterday"})
+    assert Message(b"", properties=unclear).age == pytest.approx(60, abs=5)
+
+
+def test_without_properties_everything_is_unknown() -> None:
+    """A foreign publisher may have set none."""
+    message = Message(b"\xff", properties=BasicProperties())
+    assert (message.message_id, message.content_type, message.headers, message.attempt) == (None, None, {}, 1)
+    with pytest.raises(UnicodeDecodeError):
+        _ = message.text
+    with pytest.raises(ValueError, match=r".*"):
+        message.json()
+    with pytest.raises(json.JSONDecodeError):
+        Message(b"{").json()

@@ -1,0 +1,110 @@
+"""Outbox, against two plain lists: what waits and what is in flight."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from common.message import Message
+from common.outbox import WINDOW_BYTES, Outbox, Publication
+
+
+def publication(token: int, size: int = 1) -> Publication[int]:
+    return Publication("q", Message(bytes(size)), token)
+
+
+class OutboxMachine(RuleBasedStateMachine):
+    """Puts, sends, confirms, nacks and lost channels; nothing may be lost, doubled, or out of its order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.real: Outbox[int] = Outbox()
+        self.waiting: list[int] = []
+        self.flying: dict[int, int] = {}  # tag to token
+        self.tag = self.number = 0
+
+    @rule(count=st.integers(0, 4))
+    def put(self, count: int) -> None:
+        """Some more wait."""
+        tokens = [self.number + i for i in range(count)]
+        self.number += count
+        self.real.put(publication(token) for token in tokens)
+        self.waiting += tokens
+
+    @rule(limit=st.integers(0, 6), fail=st.booleans())
+    def send_up_to(self, limit: int, fail: bool) -> None:
+        """As a publisher does; one that cannot be encoded is taken and not sent."""
+        while taken := self.real.next(limit):
+            assert len(self.flying) < limit
+            assert taken.token == self.waiting.pop(0)
+            if fail:
+                return
+            self.tag += 1
+            self.real.sent(taken, float(self.tag))
+            self.flying[self.tag] = taken.token
+        assert not self.waiting or len(self.flying) >= limit
+
+    @rule(data=st.data(), multiple=st.booleans(), nack=st.booleans())
+    def settle(self, data: st.DataObject, multiple: bool, nack: bool) -> None:
+        """A confirm takes out, a nack puts back in front."""
+        tag = data.draw(st.integers(1, self.tag + 1), label="tag")
+        known = tag <= self.tag
+        tags = [each for each in self.flying if known and (each == tag or (multiple and each < tag))]
+        settled = self.real.settle(tag, multiple=multiple)
+        assert [(sent.publication.token, sent.at) for sent in settled] == [(self.flying[each], each) for each in tags]
+        tokens = [self.flying.pop(each) for each in tags]
+        if nack:
+            self.real.give_back(settled)
+            self.waiting = tokens + self.waiting
+
+    @rule()
+    def lose_the_channel(self) -> None:
+        """All in flight goes back in front."""
+        drained = self.real.drain()
+        assert [sent.publication.token for sent in drained] == list(self.flying.values())
+        self.real.give_back(drained)
+        self.waiting = list(self.flying.values()) + self.waiting
+        self.flying, self.tag = {}, 0
+
+    @invariant()
+    def agrees(self) -> None:
+        """Numbers, and the oldest."""
+        assert len(self.real) == len(self.waiting) + len(self.flying)
+        assert self.real.in_flight == len(self.flying)
+        assert self.real.sent_at == next(iter(map(float, self.flying)), None)
+
+
+TestOutbox = OutboxMachine.TestCase
+TestOutbox.settings = settings(max_examples=30, stateful_step_count=20)
+
+
+class Sized(bytes):
+    """Bytes that say they are many, so that the test needs no memory."""
+
+    size: int
+
+    def __new__(cls, size: int) -> "Sized":
+        """Of this size."""
+        made = super().__new__(cls)
+        made.size = size
+        return made
+
+    def __len__(self) -> int:
+        return self.size
+
+
+@given(st.lists(st.integers(1, WINDOW_BYTES), min_size=1, max_size=8))
+def test_large_messages_stop_at_a_bound_of_bytes(sizes: list[int]) -> None:
+    """At most one message over it is in flight, and a confirm makes room again."""
+    outbox: Outbox[int] = Outbox()
+    in_flight = 0
+    for token, size in enumerate(sizes):
+        outbox.put([Publication("q", Message(Sized(size)), token)])
+    while taken := outbox.next(100):
+        assert in_flight < WINDOW_BYTES
+        in_flight += len(taken.message.body)
+        outbox.sent(taken, 1.0)
+    assert outbox.in_flight == len(sizes) or in_flight >= WINDOW_BYTES
+    outbox.settle(0, multiple=True)
+    assert outbox.in_flight == 0
+    waits = len(outbox) > 0
+    assert bool(outbox.next(100)) == waits

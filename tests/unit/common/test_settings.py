@@ -1,0 +1,111 @@
+"""The settings that both services share, and how they reach a program: `cli` is tested with them."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from common.settings import Settings, check_queue_name, check_readable
+from common.topology import Topology
+
+URL = "amqp://user:Zq7Xj9Kv@rabbit/"
+
+
+def make(**values: object) -> Settings:
+    return Settings.model_validate({"mq_url": URL, "mq_ch": "jobs", **values})
+
+
+@pytest.mark.parametrize("name", ["jobs", "a", "ü" * 100, "with space", "x" * 200])
+def test_a_queue_may_have_any_name_that_the_broker_takes(name: str) -> None:
+    """Also not in English."""
+    assert check_queue_name(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("", "empty"),
+        ("x" * 256, "longer"),
+        ("ü" * 128, "longer"),
+        ("a\nb", "control"),
+        ("amq.x", "belong to the broker"),
+    ],
+)
+def test_a_name_that_the_broker_refuses_is_refused_here(name: str, sentence: str) -> None:
+    """With the reason."""
+    with pytest.raises(ValueError, match=sentence):
+        check_queue_name(name)
+
+
+@pytest.mark.parametrize("delay", [0.001, 1.5, 3.999, 90_061.001, 8759.999 * 3600, 365 * 24 * 3600])
+def test_with_any_delay_the_longest_name_still_fits(delay: float) -> None:
+    """255 bytes is what AMQP can hold."""
+    longest = max((size for size in range(256) if accepted("x" * size)), default=0)
+    assert len(Topology("x" * longest).retry(delay)) <= 255
+
+
+def accepted(name: str) -> bool:
+    try:
+        return bool(check_queue_name(name))
+    except ValueError:
+        return False
+
+
+def test_a_file_that_cannot_be_read_is_said_before_the_first_connect(tmp_path: Path) -> None:
+    """With the system's own words."""
+    file = tmp_path / "ca.crt"
+    with pytest.raises(ValueError, match="No such file"):
+        check_readable(file)
+    with pytest.raises(ValueError, match="Is a directory"):
+        check_readable(tmp_path)
+    file.write_text("x")
+    assert check_readable(file) == file
+
+
+def test_the_broker_is_needed_once() -> None:
+    """Not never and not twice."""
+    assert "MQ_URL" in make(mq_url=None).problems()
+    assert "MQ_URL_FILE" in make(mq_url_file=__file__).problems()
+    assert make().problems() == {}
+
+
+def test_a_file_with_the_url_is_read_at_every_connect(tmp_path: Path) -> None:
+    """A password may be changed in a running pod."""
+    file = tmp_path / "mq-url"
+    file.write_text("amqp://a\n")
+    settings = make(mq_url=None, mq_url_file=file)
+    assert [url.host for url in settings.broker_urls()] == ["a"]
+    file.write_text("amqp://b,amqp://c")
+    assert [url.host for url in settings.broker_urls()] == ["b", "c"]
+    file.write_text("")
+    assert "must start with" in settings.problems()["MQ_URL_FILE"]
+    file.unlink()
+    assert str(file) in settings.problems()["MQ_URL_FILE"]
+
+
+def test_a_certificate_needs_its_key() -> None:
+    """And the other way round."""
+    assert "MQ_TLS_CERT_FILE" in make(mq_tls_cert_file=__file__).problems()
+    assert "MQ_TLS_CERT_FILE" in make(mq_tls_key_file=__file__).problems()
+    assert make(mq_tls_cert_file=__file__, mq_tls_key_file=__file__).problems() == {}
+
+
+def test_the_password_is_shown_by_nothing() -> None:
+    """Neither the settings nor their URLs, in any form that a log line takes."""
+    settings = make()
+    shown = f"{settings} {settings!r} {settings.broker_urls()} {settings.broker_urls()[0]} {settings.model_dump()}"
+    assert "Zq7Xj9Kv" not in shown
+    assert settings.broker_urls()[0].password == "Zq7Xj9Kv"
+
+
+def test_a_wrong_url_is_refused_without_being_shown() -> None:
+    """The error of pydantic is a log line too."""
+    with pytest.raises(ValidationError) as caught:
+        make(mq_url="amqp://user:Zq7Xj9Kv@rabbit:port/")
+    assert "Zq7Xj9Kv" not in str(caught.value)
+
+
+def test_settings_stay_as_they_were_checked() -> None:
+    """Nobody changes them on the way."""
+    with pytest.raises(ValidationError):
+        make().mq_ch = "other"

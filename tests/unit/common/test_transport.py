@@ -1,0 +1,191 @@
+"""pika's streams with one send a turn, held against the pika that we lock."""
+
+import socket
+import ssl
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from pika.adapters.utils import io_services_utils
+
+from common import transport
+from common.transport import JOIN_AT_MOST
+
+
+class Poller:
+    """The loop's side of a stream: remembers who waits to write."""
+
+    def __init__(self) -> None:
+        self.writer: Any = None
+
+    def set_reader(self, *_: object) -> None:
+        """Nothing is read here."""
+
+    def add_callback_threadsafe(self, *_: object) -> None:
+        """Nothing is read here."""
+
+    def set_writer(self, _descriptor: int, on_writable: Any) -> None:
+        """Somebody waits to write."""
+        self.writer = on_writable
+
+    def remove_writer(self, _descriptor: int) -> None:
+        """Nobody does any more."""
+        self.writer = None
+
+
+class Wire:
+    """A socket that takes as many bytes at a time as it is told to, and none when told 0."""
+
+    def __init__(self, sizes: list[int]) -> None:
+        self.sizes = deque(sizes)
+        self.sends: list[bytes] = []
+
+    def fileno(self) -> int:
+        """Of no file."""
+        return 0
+
+    def send(self, data: bytes) -> int:
+        """Take what the next size allows."""
+        size = min(len(data), self.sizes.popleft() if self.sizes else len(data))
+        if not size:
+            raise BlockingIOError(11, "would block")
+        self.sends.append(data[:size])
+        return size
+
+
+def stream(wire: Any) -> tuple[Any, Poller]:
+    poller = Poller()
+    made: Any = io_services_utils._AsyncPlaintextTransport
+    return made(wire, None, poller), poller
+
+
+def flush(poller: Poller) -> int:
+    """Let the loop call until nothing waits to be written; how often that was."""
+    turns = 0
+    while poller.writer:
+        poller.writer()
+        turns += 1
+    return turns
+
+
+@given(st.lists(st.binary(min_size=1, max_size=50), min_size=1, max_size=20), st.lists(st.integers(0, 60), max_size=40))
+def test_all_bytes_go_out_once_and_in_order_however_the_socket_takes_them(
+    writes: list[bytes], sizes: list[int]
+) -> None:
+    """Partial sends and sends that would block included."""
+    wire = Wire(sizes)
+    transported, poller = stream(wire)
+    for number, data in enumerate(writes):
+        transported.write(data)
+        if number % 3 == 0 and poller.writer:
+            poller.writer()
+    flush(poller)
+    assert b"".join(wire.sends) == b"".join(writes)
+    assert transported.get_write_buffer_size() == 0
+
+
+def test_what_one_turn_wrote_is_one_send() -> None:
+    """That is what it is for."""
+    wire = Wire([])
+    transported, poller = stream(wire)
+    for number in range(300):
+        transported.write(b"%d" % number)
+    assert flush(poller) == 1
+    assert len(wire.sends) == 1
+
+
+def test_no_more_is_joined_than_a_socket_takes() -> None:
+    """A large body is not copied once more for its small neighbours."""
+    wire = Wire([])
+    transported, poller = stream(wire)
+    for _ in range(8):
+        transported.write(bytes(JOIN_AT_MOST // 2))
+    flush(poller)
+    assert [len(sent) for sent in wire.sends] == [JOIN_AT_MOST] * 4
+
+
+@contextmanager
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        yield ours, theirs
+
+
+def test_a_slow_reader_gets_every_byte_through_a_real_socket() -> None:
+    """Over many full buffers."""
+    with pair() as (ours, theirs):
+        transported, poller = stream(ours)
+        sent = [bytes([number % 256]) * 997 for number in range(1000)]
+        for data in sent:
+            transported.write(data)
+        got = bytearray()
+        while len(got) < 997_000:
+            if poller.writer:
+                poller.writer()
+            got += theirs.recv(65536)
+        assert bytes(got) == b"".join(sent)
+        assert poller.writer is None
+
+
+def test_pika_makes_these_streams() -> None:
+    """They are in place as soon as the module is imported, and a second install changes nothing."""
+    transport.install()
+    assert io_services_utils._AsyncPlaintextTransport is transport._PlainStream
+    assert io_services_utils._AsyncSSLTransport is transport._TlsStream
+
+
+def test_the_tls_stream_keeps_pikas_own_steps_and_ends_in_the_joined_send() -> None:
+    """Its `_produce` for TLS calls the next one's, which must be ours and not the base's."""
+    order = transport._TlsStream.__mro__
+    tls, joined = order[1], transport._JoinedSend
+    assert tls.__name__ == "_AsyncSSLTransport"
+    assert "_produce" in vars(tls)
+    assert next(each for each in order[2:] if "_produce" in vars(each)) is joined
+
+
+def test_pika_has_all_that_the_streams_use() -> None:
+    """Names that are internal to it."""
+    base: Any = io_services_utils._AsyncTransportBase
+    for name in ("_produce", "_sigint_safe_send", "_buffer_tx_data", "get_write_buffer_size"):
+        assert callable(getattr(base, name))
+
+
+class TlsWire(Wire):
+    """A TLS socket: a write that would block must be tried again with the same bytes in front."""
+
+    def __init__(self, sizes: list[int]) -> None:
+        super().__init__(sizes)
+        self.unsent = b""
+
+    def pending(self) -> int:
+        """Nothing is read here."""
+        return 0
+
+    def send(self, data: bytes) -> int:
+        """Take what the next size allows."""
+        assert data.startswith(self.unsent), "bad write retry"
+        try:
+            sent = super().send(data)
+        except BlockingIOError:
+            self.unsent = data
+            raise ssl.SSLWantWriteError(ssl.SSL_ERROR_WANT_WRITE, "would block") from None
+        self.unsent = b""
+        return sent
+
+
+def test_a_tls_write_is_tried_again_with_the_same_bytes_in_front() -> None:
+    """OpenSSL refuses anything else; what was written meanwhile may follow."""
+    wire, poller = TlsWire([0, 5, 0, 0]), Poller()
+    made: Any = transport._TlsStream
+    transported = made(wire, None, poller)
+    for data in (b"first", b"second"):
+        transported.write(data)
+    poller.writer()
+    transported.write(b"third")
+    flush(poller)
+    assert b"".join(wire.sends) == b"firstsecondthird"

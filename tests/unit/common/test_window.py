@@ -1,0 +1,78 @@
+"""Window: how many messages may be unconfirmed now."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.window import PAUSE_MAX, Window
+
+SIZES = st.integers(1, 2000)
+
+
+@given(SIZES)
+def test_a_window_is_earned_by_one_confirm(size: int) -> None:
+    """On each connection anew."""
+    window = Window(size)
+    for _ in range(2):
+        window.opened()
+        assert window.limit == 1
+        window.confirmed(1)
+        assert window.limit == size
+
+
+@given(SIZES, st.integers(1, 50), st.lists(st.integers(1, 10), max_size=60))
+def test_suspects_go_one_by_one_until_all_are_confirmed(size: int, suspects: int, confirms: list[int]) -> None:
+    """One of them may be what closed the channel."""
+    window = Window(size)
+    window.lost(suspects)
+    window.opened()
+    for count in confirms:
+        window.confirmed(count)
+        suspects -= count
+        assert window.limit == (1 if suspects > 0 else size)
+        if suspects <= 0:
+            break
+
+
+@given(SIZES, st.integers(1, 100))
+def test_a_nack_pauses_and_closes_the_window(size: int, nacks: int) -> None:
+    """Never for longer than PAUSE_MAX, and the first one is news."""
+    window = Window(size)
+    window.confirmed(1)
+    for number in range(nacks):
+        assert window.nacked(100.0) == (number == 0)
+        assert window.limit == 1
+        assert not window.paused(100.0 + PAUSE_MAX)
+    assert window.reason == "rejected"
+
+
+@pytest.mark.parametrize("size", [1, 2, 1024])
+def test_a_confirm_ends_every_reason_and_pauses_are_short_again(size: int) -> None:
+    """Of a window of one as of any other; the next nack is news."""
+    window = Window(size)
+    for _ in range(10):
+        window.nacked(0.0)
+    window.confirmed(1)
+    assert window.reason == ""
+    assert window.nacked(100.0)
+    assert not window.paused(100.2)
+
+
+def test_the_reason_of_a_loss_is_told_until_something_is_confirmed() -> None:
+    """Readiness shows it."""
+    window = Window(1024)
+    window.lost(0, "returned")
+    window.opened()
+    window.confirmed(0)
+    assert window.reason == "returned"
+    window.confirmed(1)
+    assert window.reason == ""
+
+
+def test_a_new_channel_ends_a_pause() -> None:
+    """It may be another node."""
+    window = Window(2)
+    for _ in range(20):
+        window.nacked(100.0)
+    window.opened()
+    assert not window.paused(100.0)

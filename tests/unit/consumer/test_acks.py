@@ -1,0 +1,77 @@
+"""Which tags are acknowledged, and how; against a broker of a few lines."""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from consumer.acks import Unsettled
+
+
+class AcksMachine(RuleBasedStateMachine):
+    """A broker that knows what is outstanding, and closes the channel over a tag that is not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.real = Unsettled()
+        self.tag = 0
+        self.open: list[int] = []  # by our side: not settled
+        self.outstanding: set[int] = set()  # by the broker's
+
+    @rule(count=st.integers(1, 6))
+    def deliver(self, count: int) -> None:
+        """Some more."""
+        for _ in range(count):
+            self.tag += 1
+            self.real.delivered(self.tag)
+            self.open.append(self.tag)
+            self.outstanding.add(self.tag)
+
+    @rule(data=st.data())
+    def settle_some(self, data: st.DataObject) -> None:
+        """In any order."""
+        tags = data.draw(st.lists(st.sampled_from(self.open), unique=True)) if self.open else []
+        multiple, singles = self.real.settle(tags)
+        self.open = [tag for tag in self.open if tag not in tags]
+        acknowledged: list[int] = []
+        if multiple:
+            assert multiple in self.outstanding, "unknown delivery tag"
+            acknowledged += [tag for tag in self.outstanding if tag <= multiple]
+        acknowledged += singles
+        assert sorted(acknowledged) == sorted(tags), "each that is settled once, and no other"
+        self.outstanding.difference_update(acknowledged)
+
+    @rule()
+    def lose_the_channel(self) -> None:
+        """Tags count from 1 again."""
+        self.real.clear()
+        self.tag, self.open, self.outstanding = 0, [], set()
+
+    @invariant()
+    def agrees(self) -> None:
+        """Both sides."""
+        assert len(self.real) == len(self.open)
+        assert self.outstanding == set(self.open)
+
+
+TestAcks = AcksMachine.TestCase
+TestAcks.settings = settings(max_examples=40, stateful_step_count=20)
+
+
+def test_all_that_is_settled_in_order_takes_one_frame() -> None:
+    """However many they are, and in whatever order they came back."""
+    unsettled = Unsettled()
+    for tag in range(1, 101):
+        unsettled.delivered(tag)
+    assert unsettled.settle([3, 1, 2]) == (3, [])
+    assert unsettled.settle(list(range(4, 101))) == (100, [])
+    assert len(unsettled) == 0
+
+
+def test_what_overtook_another_is_acknowledged_by_itself() -> None:
+    """The older one is still with its handler."""
+    unsettled = Unsettled()
+    for tag in range(1, 6):
+        unsettled.delivered(tag)
+    assert unsettled.settle([1, 3, 5]) == (1, [3, 5])
+    assert unsettled.settle([]) == (0, [])
+    assert unsettled.settle([2]) == (2, [])

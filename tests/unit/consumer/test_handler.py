@@ -1,0 +1,102 @@
+"""The handlers that CONSUMER_HANDLER can name."""
+
+import os
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from structlog.testing import capture_logs
+
+from common.message import Message
+from common.seam import SeamError
+from consumer.handler import SHOWN, append_to, open_handler
+from consumer.settings import ConsumerSettings
+
+
+def make(handler: str) -> ConsumerSettings:
+    return ConsumerSettings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs", "consumer_handler": handler})
+
+
+def test_appending_is_one_write_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Body and newline together, so that lines of several consumers do not mix."""
+    path = tmp_path / "out"
+    path.write_bytes(b"before\n")
+    handle = open_handler(make(f"append:{path}"))
+    writes: list[bytes] = []
+    real = os.write
+
+    def write(descriptor: int, data: bytes) -> int:
+        writes.append(data)
+        return real(descriptor, data)
+
+    monkeypatch.setattr(os, "write", write)
+    for body in (b"one", b"", b"\xff\x00"):
+        handle(Message(body))
+    assert writes == [b"one\n", b"\n", b"\xff\x00\n"]
+    assert path.read_bytes() == b"before\none\n\n\xff\x00\n"
+
+
+def test_lines_of_many_threads_stay_whole(tmp_path: Path) -> None:
+    """Each line once."""
+    path = tmp_path / "out"
+    handles = [append_to(path), append_to(path)]
+    bodies = [[b"%d-%d" % (number, line) * 100 for line in range(100)] for number in range(4)]
+    threads = [
+        Thread(target=lambda mine=mine, handle=handles[i % 2]: [handle(Message(body)) for body in mine])
+        for i, mine in enumerate(bodies)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(path.read_bytes().splitlines()) == sorted(body for mine in bodies for body in mine)
+
+
+def test_a_full_disk_is_an_error_so_that_the_message_comes_again() -> None:
+    """Whether nothing or a part was written."""
+    with pytest.raises(OSError, match="No space left"):
+        append_to(Path("/dev/full"))(Message(b"x"))
+
+
+def test_a_part_of_a_line_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal or a quota may cut a write short."""
+    handle = append_to(tmp_path / "out")
+    monkeypatch.setattr(os, "write", lambda _, data: len(data) - 1)
+    with pytest.raises(OSError, match="only 3 of 4 bytes"):
+        handle(Message(b"abc"))
+
+
+def test_a_file_that_cannot_be_opened_is_a_sentence(tmp_path: Path) -> None:
+    """A folder, or nowhere."""
+    for path in (tmp_path, tmp_path / "none" / "out"):
+        with pytest.raises(SeamError, match=str(path)):
+            open_handler(make(f"append:{path}"))
+
+
+def test_the_log_handler_writes_one_bounded_line() -> None:
+    """Of any bytes."""
+    handle = open_handler(make("log"))
+    with capture_logs() as lines:
+        handle(Message(b"Hello World 1!", message_id="m"))
+        handle(Message(b"\xff" * 1000))
+    assert lines[0] == {
+        "event": "message",
+        "log_level": "info",
+        "body": "Hello World 1!",
+        "message_id": "m",
+        "attempt": 1,
+    }
+    assert lines[1]["body"] == "\ufffd" * SHOWN + "…"
+
+
+def test_a_callable_is_taken_as_it_is() -> None:
+    """It gets the message."""
+    found: object = open_handler(make("builtins:repr"))
+    assert found is repr
+
+
+@pytest.mark.parametrize("name", ["", "Log", "append", "nowhere_at_all:x"])
+def test_a_name_of_nothing_is_a_sentence(name: str) -> None:
+    """With what may be written, or where was looked."""
+    with pytest.raises(SeamError):
+        open_handler(make(name))

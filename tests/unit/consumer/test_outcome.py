@@ -1,0 +1,74 @@
+"""What a handler's end means."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.outcome import ERROR_LENGTH, Park, Reject, Retry, decide, describe, location
+
+DELAYS = st.lists(st.floats(0.001, 1e6), max_size=20)
+ATTEMPTS = st.integers(1, 2**63)
+ERRORS = st.sampled_from([ValueError, KeyError, SystemExit, KeyboardInterrupt, OSError, RecursionError])
+
+
+@given(ERRORS, st.text(), ATTEMPTS, DELAYS)
+def test_a_failed_attempt_comes_again_after_its_delay_and_at_last_is_parked(
+    kind: type[BaseException], text: str, attempt: int, delays: list[float]
+) -> None:
+    """The first waits the first delay, and so on; never an attempt more than there are delays."""
+    outcome = decide(kind(text), attempt, delays)
+    if attempt <= len(delays):
+        assert outcome == Retry(delays[attempt - 1], describe(kind(text)))
+    else:
+        assert outcome == Park(describe(kind(text)))
+
+
+@given(ATTEMPTS, DELAYS, st.text())
+def test_a_rejected_message_is_parked_at_once(attempt: int, delays: list[float], text: str) -> None:
+    """At any attempt, by any kind of `Reject`."""
+
+    class Mine(Reject):
+        pass
+
+    assert isinstance(decide(Reject(text), attempt, delays), Park)
+    assert isinstance(decide(Mine(text), attempt, delays), Park)
+
+
+@given(ERRORS, st.text(st.characters(), max_size=2000))
+def test_a_description_is_one_bounded_line_that_a_header_can_hold(kind: type[BaseException], text: str) -> None:
+    """Names of files may hold what is no UTF-8, and messages may be as long as books."""
+    said = describe(kind(text))
+    assert said.startswith(kind.__name__)
+    assert len(said) <= ERROR_LENGTH
+    assert said.encode().decode() == said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_description_names_type_and_text() -> None:
+    """Of an error without a text its type."""
+    assert describe(ValueError("no\n  such  tenant")) == "ValueError: no such tenant"
+    assert describe(ValueError()) == "ValueError"
+    assert describe(Reject("bad")) == "Reject: bad"
+
+
+def test_an_error_that_cannot_even_be_printed_is_described() -> None:
+    """It is the user's code, and must not take the worker with it."""
+
+    class OddError(Exception):
+        def __str__(self) -> str:
+            return str(self.args[7])
+
+    assert decide(OddError(), 1, [5.0]) == Retry(5.0, "OddError")
+
+
+def test_the_place_is_where_it_was_raised() -> None:
+    """Not where it was caught; empty when it never was."""
+
+    def inner() -> None:
+        raise ValueError
+
+    try:
+        inner()
+    except ValueError as error:
+        raised = error
+    assert location(raised) == f"{__file__}:{inner.__code__.co_firstlineno + 1}"
+    assert location(ValueError()) == ""

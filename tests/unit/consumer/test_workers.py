@@ -1,0 +1,151 @@
+"""The handler threads: nothing lost, nothing doubled, woken when there is something."""
+
+import time
+from collections import Counter
+from threading import Barrier, Event, Semaphore
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.message import ATTEMPT, Message
+from consumer.delivery import Delivery
+from consumer.outcome import Ack, Park, Reject, Retry
+from consumer.workers import Done, Workers
+
+PATIENCE = 10.0  # seconds
+
+
+def delivery(tag: int, body: bytes = b"", attempt: int = 1) -> Delivery:
+    return Delivery("channel", tag, Message(body, headers={ATTEMPT: attempt}))
+
+
+def collect(workers: Workers, woken: Semaphore, count: int) -> list[Done]:
+    """So many outcomes, looking only when woken."""
+    done: list[Done] = []
+    while len(done) < count:
+        assert woken.acquire(timeout=PATIENCE), f"woken for {len(done)} of {count}"
+        done += workers.outcomes()
+    return done
+
+
+def fail_by_body(message: Message) -> None:
+    if message.body == b"reject":
+        raise Reject("no")
+    if message.body == b"exit":
+        raise SystemExit(1)
+    if message.body == b"fail":
+        raise ValueError("x")
+
+
+@settings(max_examples=25)
+@given(
+    st.integers(1, 4),
+    st.lists(st.lists(st.sampled_from([b"ok", b"fail", b"reject", b"exit"]), max_size=20), max_size=5),
+)
+def test_every_delivery_gives_exactly_one_outcome(count: int, batches: list[list[bytes]]) -> None:
+    """Whatever the handler does, with any number of threads, in any batches; and the right one."""
+    woken = Semaphore(0)
+    workers = Workers(fail_by_body, count, [5.0], woken.release)
+    workers.start()
+    deliveries: list[Delivery] = []
+    for batch in batches:
+        handed = [delivery(len(deliveries) + i, body) for i, body in enumerate(batch)]
+        deliveries += handed
+        workers.hand_over(handed)
+    done = collect(workers, woken, len(deliveries))
+    assert Counter(each.delivery.tag for each in done) == Counter(each.tag for each in deliveries)
+    assert workers.outcomes() == []
+    expected = {b"ok": Ack, b"fail": Retry, b"exit": Retry, b"reject": Park}
+    for each in done:
+        assert type(each.outcome) is expected[each.delivery.message.body]
+        assert each.seconds >= 0
+
+
+def test_one_worker_keeps_the_order() -> None:
+    """That is what one is for."""
+    woken, seen = Semaphore(0), []
+    workers = Workers(lambda message: seen.append(message.body), 1, [], woken.release)
+    workers.start()
+    for tag in range(100):
+        workers.hand_over([delivery(tag, b"%d" % tag)])
+    done = collect(workers, woken, 100)
+    assert seen == [b"%d" % tag for tag in range(100)]
+    assert [each.delivery.tag for each in done] == list(range(100))
+
+
+def test_several_workers_work_at_once() -> None:
+    """Each waits here for all the others."""
+    together = Barrier(4)
+    woken = Semaphore(0)
+    workers = Workers(lambda _: void(together.wait(PATIENCE)), 4, [], woken.release)
+    workers.start()
+    workers.hand_over(delivery(tag) for tag in range(4))
+    assert all(isinstance(each.outcome, Ack) for each in collect(workers, woken, 4))
+
+
+def void(_: object) -> None:
+    """For a lambda that returns nothing."""
+
+
+def test_what_no_handler_began_with_can_be_taken_back() -> None:
+    """In its order; the one that runs ends as usual."""
+    began, go_on, woken = Event(), Event(), Semaphore(0)
+
+    def handle(_: Message) -> None:
+        began.set()
+        go_on.wait(PATIENCE)
+
+    workers = Workers(handle, 1, [], woken.release)
+    workers.start()
+    workers.hand_over(delivery(tag) for tag in range(5))
+    assert began.wait(PATIENCE)
+    assert workers.busy == 1
+    assert 0 < workers.longest(time.monotonic() + 1) < PATIENCE
+    assert [each.tag for each in workers.take_back()] == [1, 2, 3, 4]
+    assert workers.take_back() == []
+    go_on.set()
+    assert [each.delivery.tag for each in collect(workers, woken, 1)] == [0]
+    deadline = time.monotonic() + PATIENCE
+    while workers.busy and time.monotonic() < deadline:
+        began.wait(0.01)
+    assert (workers.busy, workers.longest(time.monotonic())) == (0, 0.0)
+
+
+def test_before_they_start_workers_only_collect() -> None:
+    """Nothing is handled before the service says so."""
+    workers = Workers(fail_by_body, 2, [], lambda: None)
+    workers.hand_over([delivery(1)])
+    assert workers.outcomes() == []
+    assert [each.tag for each in workers.take_back()] == [1]
+
+
+@pytest.mark.parametrize(("attempt", "outcome"), [(1, Retry), (2, Retry), (3, Park)])
+def test_the_attempt_of_the_message_decides(attempt: int, outcome: type) -> None:
+    """It travels with it, over all consumers."""
+    woken = Semaphore(0)
+    workers = Workers(fail_by_body, 1, [1.0, 2.0], woken.release)
+    workers.start()
+    workers.hand_over([delivery(1, b"fail", attempt)])
+    (done,) = collect(workers, woken, 1)
+    assert isinstance(done.outcome, outcome)
+    if isinstance(done.outcome, Retry):
+        assert done.outcome.delay == float(attempt)
+
+
+def test_a_worker_survives_everything() -> None:
+    """Also an error that cannot be printed."""
+
+    class OddError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("not even this")
+
+    def handle(message: Message) -> None:
+        if message.body == b"odd":
+            raise OddError
+
+    woken = Semaphore(0)
+    workers = Workers(handle, 1, [1.0], woken.release)
+    workers.start()
+    workers.hand_over([delivery(1, b"odd"), delivery(2)])
+    assert [type(each.outcome) for each in collect(workers, woken, 2)] == [Retry, Ack]

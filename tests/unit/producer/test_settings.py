@@ -1,0 +1,28 @@
+"""The producer's settings; mistakes in them are in tests/unit/common/test_cli.py."""
+
+import pytest
+
+from producer.settings import ProducerSettings
+
+
+def make(**values: object) -> ProducerSettings:
+    return ProducerSettings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs", **values})
+
+
+def test_by_default_it_is_the_original_example() -> None:
+    """A beat a second, for ever."""
+    settings = make()
+    assert (settings.producer_source, settings.producer_rate, settings.producer_count) == ("heartbeat", None, None)
+    assert settings.problems() == {}
+
+
+@pytest.mark.parametrize("source", ["heartbeat", "lines", "module:callable"])
+def test_a_checkpoint_needs_a_file_to_go_on_in(source: str) -> None:
+    """Other sources cannot be taken up midway."""
+    assert "PRODUCER_CHECKPOINT" in make(producer_source=source, producer_checkpoint="/x").problems()
+    assert make(producer_source="lines:/x", producer_checkpoint="/y").problems() == {}
+
+
+def test_what_is_wrong_for_both_services_is_found_too() -> None:
+    """The base is asked first."""
+    assert "MQ_URL" in make(mq_url=None).problems()

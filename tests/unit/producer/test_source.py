@@ -1,0 +1,98 @@
+"""The sources that PRODUCER_SOURCE can name."""
+
+import sys
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from common.seam import SeamError
+from producer.lines import LineTooLongError
+from producer.settings import ProducerSettings
+from producer.source import Item, heartbeat, open_source
+
+
+def make(source: str, **values: object) -> ProducerSettings:
+    return ProducerSettings.model_validate(
+        {"mq_url": "amqp://h", "mq_ch": "jobs", "producer_source": source, "mq_max_body": 10, **values}
+    )
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "input.txt"
+    path.write_bytes(b"one\n\nthree\xff\na line too long\nlast")
+    return path
+
+
+def test_the_heartbeat_is_the_original_examples() -> None:
+    """It counts from 1."""
+    assert [item.value for item in islice(heartbeat(), 2)] == ["Hello World 1!", "Hello World 2!"]
+    assert open_source(make("heartbeat")) is heartbeat
+
+
+def test_the_lines_of_a_file_come_as_bytes_with_their_positions(file: Path) -> None:
+    """An error stands in the place of one that is too long."""
+    items = list(open_source(make(f"lines:{file}"))())
+    assert [item.position for item in items] == [4, 5, 12, 28, 32]
+    assert [item.value for item in items[:3]] == [b"one", b"", b"three\xff"]
+    assert isinstance(items[3].value, LineTooLongError)
+    assert items[4].value == b"last"
+
+
+def test_lines_go_on_behind_the_checkpoint(file: Path, tmp_path: Path) -> None:
+    """With positions of the whole file."""
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.write_text("5\n")
+    items = list(open_source(make(f"lines:{file}", producer_checkpoint=checkpoint))())
+    assert items[0] == Item(b"three\xff", 12)
+
+
+def test_standard_input_is_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a path."""
+    with file.open() as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        assert next(iter(open_source(make("lines"))())).value == b"one"
+
+
+def test_a_closed_standard_input_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a daemon may have it."""
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(SeamError, match="standard input is closed"):
+        open_source(make("lines"))
+
+
+def test_a_callable_gives_its_values_without_a_position() -> None:
+    """Called when the feed begins, not before."""
+    items = open_source(make("itertools:count"))()
+    assert list(islice(items, 2)) == [Item(0), Item(1)]
+
+
+@pytest.mark.parametrize("content", ["999", "-5", "many"])
+def test_a_checkpoint_that_cannot_be_is_named(content: str, file: Path, tmp_path: Path) -> None:
+    """Past the end of the file, before its beginning, or no number."""
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.write_text(content)
+    with pytest.raises(SeamError, match=str(checkpoint)):
+        open_source(make(f"lines:{file}", producer_checkpoint=checkpoint))
+
+
+def test_a_file_that_is_not_there_or_is_none_is_named(tmp_path: Path) -> None:
+    """Before anything is connected."""
+    for path in (tmp_path / "none", tmp_path):
+        with pytest.raises(SeamError, match=str(path)):
+            open_source(make(f"lines:{path}"))
+
+
+@pytest.mark.parametrize("name", ["", "Heartbeat", "line", "nowhere_at_all:x"])
+def test_a_name_of_nothing_is_a_sentence(name: str) -> None:
+    """With what may be written, or where was looked."""
+    with pytest.raises(SeamError):
+        open_source(make(name))
+
+
+def test_a_checkpoint_that_could_not_be_saved_is_said_before_anything_is_sent(file: Path, tmp_path: Path) -> None:
+    """Later it would be a defect, and each restart would send the same lines again."""
+    checkpoint = tmp_path / "nowhere" / "checkpoint"
+    with pytest.raises(SeamError, match=str(checkpoint.parent)):
+        open_source(make(f"lines:{file}", producer_checkpoint=checkpoint))
