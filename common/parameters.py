@@ -1,7 +1,5 @@
 """From our settings to pika's connection parameters."""
 
-import ssl
-
 from pika import ConnectionParameters, PlainCredentials, SSLOptions
 
 from common.broker_url import BrokerUrl
@@ -16,7 +14,7 @@ def connection_parameters(url: BrokerUrl, settings: Settings, name: str) -> Conn
         port=url.port,
         virtual_host=url.vhost,
         credentials=PlainCredentials(url.username, url.password),
-        ssl_options=SSLOptions(tls_context(settings), url.host) if url.tls else None,
+        ssl_options=SSLOptions(settings.tls_context(), url.host) if url.tls else None,
         heartbeat=heartbeat,
         blocked_connection_timeout=settings.mq_blocked_timeout,
         socket_timeout=settings.mq_connect_timeout,
@@ -25,12 +23,3 @@ def connection_parameters(url: BrokerUrl, settings: Settings, name: str) -> Conn
         tcp_options={"TCP_USER_TIMEOUT": 2000 * heartbeat},
         client_properties={"connection_name": name, "product": "mq-pair"},
     )
-
-
-def tls_context(settings: Settings) -> ssl.SSLContext:
-    """TLS 1.2 or newer, the broker's certificate and host name verified. Raises OSError."""
-    context = ssl.create_default_context(cafile=settings.mq_tls_ca_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if settings.mq_tls_cert_file:
-        context.load_cert_chain(settings.mq_tls_cert_file, settings.mq_tls_key_file)
-    return context

@@ -1,5 +1,6 @@
 """The settings that both services share. Each is an environment variable and a flag; all are validated once."""
 
+import ssl
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -114,6 +115,14 @@ class Settings(BaseSettings):
         assert self.mq_url  # noqa: S101 - cli.load() saw that one of the two is there
         return parse_urls(self.mq_url.get_secret_value())
 
+    def tls_context(self) -> ssl.SSLContext:
+        """TLS 1.2 or newer, the broker's certificate and host name verified. Raises OSError for files it cannot use."""
+        context = ssl.create_default_context(cafile=self.mq_tls_ca_file)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if self.mq_tls_cert_file:
+            context.load_cert_chain(self.mq_tls_cert_file, self.mq_tls_key_file)
+        return context
+
     def problems(self) -> dict[str, str]:
         """What is wrong between settings that are each right: variable to sentence."""
         found = {}
@@ -128,4 +137,11 @@ class Settings(BaseSettings):
                 found["MQ_URL_FILE"] = f"{self.mq_url_file}: {error}"
         if bool(self.mq_tls_cert_file) != bool(self.mq_tls_key_file):
             found["MQ_TLS_CERT_FILE"] = "and MQ_TLS_KEY_FILE go together"
+        elif self.mq_tls_ca_file or self.mq_tls_cert_file:
+            try:
+                self.tls_context()
+            except OSError as error:
+                found["MQ_TLS_CA_FILE"] = (
+                    f"or MQ_TLS_CERT_FILE, MQ_TLS_KEY_FILE: not usable as PEM files: {error.strerror or error}"
+                )
         return found

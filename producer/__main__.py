@@ -7,6 +7,7 @@ from common import cli, logs
 from common.process import Process
 from common.program import serve
 from common.seam import SeamError
+from producer.checkpoint import open_checkpoint
 from producer.service import ProducerService
 from producer.settings import ProducerSettings
 from producer.source import open_source
@@ -17,11 +18,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = cli.load(ProducerSettings, "producer", arguments)
     logs.configure(settings.log_level, settings.log_format)
     try:
-        source = open_source(settings)
+        checkpoint = open_checkpoint(settings.producer_checkpoint)
+    except SeamError as error:
+        cli.fail([f"PRODUCER_CHECKPOINT: {error}"])
+    try:
+        source = open_source(settings, checkpoint.position if checkpoint else 0)
     except SeamError as error:
         cli.fail([f"PRODUCER_SOURCE: {error}"])
     process = Process(settings.shutdown_grace)
-    sys.exit(serve(process, ProducerService(process, settings, source), settings))
+    sys.exit(serve(process, ProducerService(process, settings, source, checkpoint), settings))
 
 
 if __name__ == "__main__":

@@ -3,13 +3,20 @@
 import os
 from collections import deque
 from pathlib import Path
+from uuid import uuid4
+
+from common.seam import SeamError
 
 
 class Checkpoint:
     """Positions go out in order and are confirmed in any order; `position` is how far all are. I/O thread only."""
 
-    def __init__(self, path: Path, position: int) -> None:
-        """Everything before `position` is confirmed already."""
+    def __init__(self, path: Path, position: int = 0, name: str | None = None) -> None:
+        """Everything before `position` is confirmed already. `name` begins the ids of all messages.
+
+        It outlives the process: a line that is sent again by the next one keeps its message id.
+        """
+        self.name = name or uuid4().hex[:16]
         self._path = path
         self._waiting: deque[int] = deque()
         self._confirmed: set[int] = set()
@@ -27,24 +34,35 @@ class Checkpoint:
             self._confirmed.remove(self.position)
 
     def save(self) -> None:
-        """Write it down if it moved, so that a crash leaves the old or the new one whole. Raises OSError."""
-        if self.position == self._saved:
-            return
+        """Write it down if it moved. Raises OSError."""
+        if self.position != self._saved:
+            self.write()
+
+    def write(self) -> None:
+        """Write it down, so that a crash leaves the old or the new one whole. Raises OSError."""
         new = self._path.with_name(f"{self._path.name}.new")
         with new.open("w") as file:
-            file.write(f"{self.position}\n")
+            file.write(f"{self.position} {self.name}\n")
             file.flush()
             os.fsync(file.fileno())
         new.replace(self._path)
         self._saved = self.position
 
 
-def read_checkpoint(path: Path | None) -> int:
-    """Bytes that are confirmed; 0 when there is no file yet. Raises OSError, ValueError for a foreign content."""
+def open_checkpoint(path: Path | None) -> Checkpoint | None:
+    """The checkpoint in the file `path`, which is made when it is not there. Raises SeamError."""
+    if path is None:
+        return None
     try:
-        position = int(path.read_text() or 0) if path else 0
-    except FileNotFoundError:
-        return 0
-    if position < 0:
-        raise ValueError(position)
-    return position
+        if not path.exists() or not path.stat().st_size:
+            checkpoint = Checkpoint(path)
+            checkpoint.write()
+            return checkpoint
+        position, name = path.read_text().split()
+        if int(position) < 0:
+            raise ValueError(position)
+        return Checkpoint(path, int(position), name)
+    except OSError as error:
+        raise SeamError(f"{error.filename or path}: {error.strerror}") from None
+    except ValueError:
+        raise SeamError(f"{path} is no checkpoint of ours: remove it, or name another file") from None

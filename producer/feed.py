@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from threading import Event, Thread
 from typing import NamedTuple
-from uuid import uuid4
 
 from common.message import Message
 from producer.pace import Pace
@@ -38,8 +37,12 @@ class Feed:
         size: int,
         max_body: int,
         most: int | None,
+        name: str,
     ) -> None:
-        """Hold at most `size` messages of at most `max_body` bytes; take at most `most` from the source (None: all)."""
+        """Hold at most `size` messages of at most `max_body` bytes; take at most `most` from the source (None: all).
+
+        `name` and a message's position, or its number where there is none, make its id.
+        """
         self.error: BaseException | None = None  # what the source died of; written by the source thread
         self._source, self._wake, self._pace = source, wake, pace
         self._size, self._max_body, self._most = size, max_body, most
@@ -48,7 +51,7 @@ class Feed:
         self._in_hand = False  # an item left the source and is not in the buffer yet; written by the source thread
         self._asleep = True  # the I/O thread found too little and waits for `wake`
         self._room, self._stop = Event(), Event()
-        self._name = uuid4().hex[:16]
+        self._name = name
         self._thread = Thread(target=self._run, name="source", daemon=True)
 
     def start(self) -> None:
@@ -102,7 +105,7 @@ class Feed:
         if isinstance(item.value, Exception):
             entry = Entry(item.value, item.position, 0)
         else:
-            message = Message.of(item.value, f"{self._name}-{number}")
+            message = Message.of(item.value, f"{self._name}-{number if item.position is None else item.position}")
             length = len(message.body)
             if length > self._max_body:
                 too_long = ValueError(f"a body of {length} bytes is over MQ_MAX_BODY ({self._max_body})")

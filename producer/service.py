@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from typing import Any
+from uuid import uuid4
 
 import structlog
 
@@ -10,7 +11,7 @@ from common.process import Process
 from common.publisher import Publisher
 from common.state import State
 from common.topology import Topology
-from producer.checkpoint import Checkpoint, read_checkpoint
+from producer.checkpoint import Checkpoint
 from producer.feed import Feed
 from producer.pace import Pace
 from producer.settings import ProducerSettings
@@ -24,7 +25,13 @@ SAVE_EVERY = 0.5  # seconds; what was confirmed since the last save is sent agai
 class ProducerService:
     """Implements `common.process.Service`. All of it runs on the I/O thread."""
 
-    def __init__(self, process: Process, settings: ProducerSettings, source: Callable[[], Iterable[Item]]) -> None:
+    def __init__(
+        self,
+        process: Process,
+        settings: ProducerSettings,
+        source: Callable[[], Iterable[Item]],
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
         window = settings.producer_window
         rate = settings.producer_rate or (1.0 if settings.producer_source == "heartbeat" else None)
         self._process = process
@@ -48,9 +55,9 @@ class ProducerService:
             size=size,
             max_body=settings.mq_max_body,
             most=settings.producer_count,
+            name=checkpoint.name if checkpoint else uuid4().hex[:16],
         )
-        path = settings.producer_checkpoint
-        self._checkpoint = Checkpoint(path, read_checkpoint(path)) if path else None
+        self._checkpoint = checkpoint
         self._save_at = 0.0
         self._confirmed = self._refused = 0
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from common.seam import SeamError, load_callable
-from producer.checkpoint import read_checkpoint
 from producer.lines import read_lines
 from producer.settings import ProducerSettings
 
@@ -21,8 +20,8 @@ class Item(NamedTuple):
     position: int | None = None
 
 
-def open_source(settings: ProducerSettings) -> Callable[[], Iterable[Item]]:
-    """The source that PRODUCER_SOURCE names. Raises SeamError, a sentence for people."""
+def open_source(settings: ProducerSettings, offset: int = 0) -> Callable[[], Iterable[Item]]:
+    """The source that PRODUCER_SOURCE names, a file's lines from `offset` on. Raises SeamError."""
     name = settings.producer_source
     if name == "heartbeat":
         return heartbeat
@@ -31,7 +30,7 @@ def open_source(settings: ProducerSettings) -> Callable[[], Iterable[Item]]:
             raise SeamError("standard input is closed")
         return lambda: lines(sys.stdin.fileno(), settings.mq_max_body)
     if name.startswith("lines:"):
-        return file_lines(Path(name.removeprefix("lines:")), settings)
+        return file_lines(Path(name.removeprefix("lines:")), settings.mq_max_body, offset)
     source = load_callable(name, "heartbeat, lines, lines:PATH or package.module:callable")
     return lambda: (Item(value) for value in source())
 
@@ -46,25 +45,18 @@ def lines(descriptor: int, limit: int, offset: int = 0) -> Iterator[Item]:
     return (Item(line, position) for line, position in read_lines(descriptor, limit, offset))
 
 
-def file_lines(path: Path, settings: ProducerSettings) -> Callable[[], Iterable[Item]]:
-    """The lines of a file, from its checkpoint on. Raises SeamError."""
-    checkpoint = settings.producer_checkpoint
+def file_lines(path: Path, limit: int, offset: int) -> Callable[[], Iterable[Item]]:
+    """The lines of a file from `offset` bytes on. Raises SeamError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        offset = read_checkpoint(checkpoint)
-        if offset:
-            os.lseek(descriptor, offset, os.SEEK_SET)
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             raise SeamError(f"{path}: is a folder")
-        if checkpoint and not os.access(checkpoint.absolute().parent, os.W_OK):
-            raise SeamError(f"{checkpoint.absolute().parent}: no folder that takes the checkpoint's file")
-        too_short = offset > os.fstat(descriptor).st_size
+        if offset:
+            if offset > os.fstat(descriptor).st_size:
+                raise SeamError(
+                    f"{path} has fewer bytes than the {offset} that its checkpoint says are done: remove that"
+                )
+            os.lseek(descriptor, offset, os.SEEK_SET)
     except OSError as error:
-        raise SeamError(f"{error.filename or path}: {error.strerror}") from None
-    except ValueError:
-        raise SeamError(
-            f"{checkpoint} is no checkpoint: it holds a number of bytes; remove it or name another"
-        ) from None
-    if too_short:
-        raise SeamError(f"{checkpoint} says that {offset} bytes are done, and {path} has fewer: remove the checkpoint")
-    return lambda: lines(descriptor, settings.mq_max_body, offset)
+        raise SeamError(f"{path}: {error.strerror}") from None
+    return lambda: lines(descriptor, limit, offset)

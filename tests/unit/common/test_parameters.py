@@ -7,7 +7,7 @@ import pytest
 from pika import PlainCredentials
 
 from common.broker_url import parse_urls
-from common.parameters import connection_parameters, tls_context
+from common.parameters import connection_parameters
 from common.settings import Settings
 
 
@@ -46,10 +46,10 @@ def test_tls_verifies_the_broker() -> None:
 
 
 def test_files_that_are_no_certificates_are_an_error_of_the_system(tmp_path: Path) -> None:
-    """The connection shows it and tries again: a mounted file may be half written."""
+    """At the start it is a wrong setting; later the connection shows it and tries again."""
     file = tmp_path / "x.pem"
     file.write_text("nothing")
     with pytest.raises(OSError, match=r".*"):
-        tls_context(make(mq_tls_ca_file=file))
+        make(mq_tls_ca_file=file).tls_context()
     with pytest.raises(OSError, match=r".*"):
-        tls_context(make(mq_tls_cert_file=file, mq_tls_key_file=file))
+        make(mq_tls_cert_file=file, mq_tls_key_file=file).tls_context()

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.checkpoint import Checkpoint, read_checkpoint
+from common.seam import SeamError
+from producer.checkpoint import Checkpoint, open_checkpoint
 
 
 @given(st.data(), st.integers(0, 100))
@@ -28,23 +29,30 @@ def test_the_position_is_never_past_the_first_unconfirmed(data: st.DataObject, s
         assert checkpoint.position == (done[-1] if done else start)
 
 
-def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
-    """And nothing else is left in the folder."""
+def opened(path: Path) -> Checkpoint:
+    checkpoint = open_checkpoint(path)
+    assert checkpoint
+    return checkpoint
+
+
+def test_what_is_saved_is_read_again_with_the_name_of_the_messages(tmp_path: Path) -> None:
+    """From the first moment, so that a line sent again after a crash keeps its id."""
     path = tmp_path / "checkpoint"
-    checkpoint = Checkpoint(path, 0)
-    checkpoint.taken(7)
-    checkpoint.save()
-    assert not path.exists()
-    checkpoint.confirmed(7)
-    checkpoint.save()
-    assert read_checkpoint(path) == 7
+    first = opened(path)
+    assert (opened(path).position, opened(path).name) == (0, first.name)
+    first.taken(7)
+    first.save()
+    assert opened(path).position == 0
+    first.confirmed(7)
+    first.save()
+    assert (opened(path).position, opened(path).name) == (7, first.name)
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_position_that_did_not_move_is_not_written_again(tmp_path: Path) -> None:
     """It is saved twice a second."""
     path = tmp_path / "checkpoint"
-    checkpoint = Checkpoint(path, 0)
+    checkpoint = opened(path)
     checkpoint.taken(7)
     checkpoint.confirmed(7)
     checkpoint.save()
@@ -56,26 +64,33 @@ def test_a_position_that_did_not_move_is_not_written_again(tmp_path: Path) -> No
 def test_a_leftover_of_a_crash_does_not_matter(tmp_path: Path) -> None:
     """Half a new one beside the old one."""
     path = tmp_path / "checkpoint"
-    path.write_text("5\n")
+    path.write_text("5 name\n")
     (tmp_path / "checkpoint.new").write_text("9999")
-    assert read_checkpoint(path) == 5
-    checkpoint = Checkpoint(path, 5)
+    checkpoint = opened(path)
+    assert checkpoint.position == 5
     checkpoint.taken(8)
     checkpoint.confirmed(8)
     checkpoint.save()
-    assert read_checkpoint(path) == 8
+    assert opened(path).position == 8
 
 
 def test_without_a_file_nothing_is_confirmed(tmp_path: Path) -> None:
-    """Or with an empty one, or when none is wanted."""
+    """Or with an empty one; and there may be none at all."""
     (tmp_path / "empty").touch()
-    assert [read_checkpoint(path) for path in (None, tmp_path / "none", tmp_path / "empty")] == [0, 0, 0]
+    assert [opened(tmp_path / name).position for name in ("none", "empty")] == [0, 0]
+    assert open_checkpoint(None) is None
 
 
-@pytest.mark.parametrize("content", [b"many", b"1.5", b"\xff"])
-def test_a_file_that_is_none_is_an_error(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"many", b"1.5 x", b"\xff", b"-5 x", b"7"])
+def test_a_file_that_is_none_is_a_sentence(tmp_path: Path, content: bytes) -> None:
     """Nobody's file is written over by mistake."""
     path = tmp_path / "checkpoint"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r".*"):
-        read_checkpoint(path)
+    with pytest.raises(SeamError, match=str(path)):
+        open_checkpoint(path)
+
+
+def test_a_folder_that_is_not_there_is_said_before_anything_is_sent(tmp_path: Path) -> None:
+    """Later it would be a defect, and each restart would send the same lines again."""
+    with pytest.raises(SeamError, match="nowhere"):
+        open_checkpoint(tmp_path / "nowhere" / "checkpoint")

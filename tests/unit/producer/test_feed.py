@@ -34,7 +34,7 @@ class Reader:
         def items() -> Iterator[Item]:
             return (Item(value, position) for position, value in enumerate(source(), 1))
 
-        self.feed = Feed(items, self.woken.release, Pace(rate), size=size, max_body=max_body, most=most)
+        self.feed = Feed(items, self.woken.release, Pace(rate), size=size, max_body=max_body, most=most, name="run")
         self.feed.start()
 
     def take(self, most: int) -> list[Entry]:

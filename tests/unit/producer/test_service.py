@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.state import State
+from producer.checkpoint import open_checkpoint
 from producer.service import ProducerService
 from producer.settings import ProducerSettings
 from producer.source import Item, open_source
@@ -71,11 +72,11 @@ def test_an_unconfirmed_line_does_not_move_the_checkpoint(process: Loop, tmp_pat
     """It is sent again by the next run."""
     file, checkpoint = tmp_path / "input", tmp_path / "checkpoint"
     file.write_text("one\ntwo\n")
-    checkpoint.write_text("4\n")
+    checkpoint.write_text("4 name\n")
     settings = make(producer_source=f"lines:{file}", producer_checkpoint=checkpoint)
-    service = ProducerService(process, settings, open_source(settings))
+    service = ProducerService(process, settings, open_source(settings, 4), open_checkpoint(checkpoint))
     service.start()
     process.turn(lambda: service.summary()[0] == 1, "the second line")
     service.tick(time.monotonic())
     service.close()
-    assert checkpoint.read_text() == "4\n"
+    assert checkpoint.read_text() == "4 name\n"

@@ -40,11 +40,9 @@ def test_the_lines_of_a_file_come_as_bytes_with_their_positions(file: Path) -> N
     assert items[4].value == b"last"
 
 
-def test_lines_go_on_behind_the_checkpoint(file: Path, tmp_path: Path) -> None:
+def test_lines_go_on_behind_an_offset(file: Path) -> None:
     """With positions of the whole file."""
-    checkpoint = tmp_path / "checkpoint"
-    checkpoint.write_text("5\n")
-    items = list(open_source(make(f"lines:{file}", producer_checkpoint=checkpoint))())
+    items = list(open_source(make(f"lines:{file}"), 5)())
     assert items[0] == Item(b"three\xff", 12)
 
 
@@ -68,13 +66,10 @@ def test_a_callable_gives_its_values_without_a_position() -> None:
     assert list(islice(items, 2)) == [Item(0), Item(1)]
 
 
-@pytest.mark.parametrize("content", ["999", "-5", "many"])
-def test_a_checkpoint_that_cannot_be_is_named(content: str, file: Path, tmp_path: Path) -> None:
-    """Past the end of the file, before its beginning, or no number."""
-    checkpoint = tmp_path / "checkpoint"
-    checkpoint.write_text(content)
-    with pytest.raises(SeamError, match=str(checkpoint)):
-        open_source(make(f"lines:{file}", producer_checkpoint=checkpoint))
+def test_an_offset_behind_the_end_is_a_sentence(file: Path) -> None:
+    """The checkpoint is of another file."""
+    with pytest.raises(SeamError, match="checkpoint"):
+        open_source(make(f"lines:{file}"), 999)
 
 
 def test_a_file_that_is_not_there_or_is_none_is_named(tmp_path: Path) -> None:
@@ -89,10 +84,3 @@ def test_a_name_of_nothing_is_a_sentence(name: str) -> None:
     """With what may be written, or where was looked."""
     with pytest.raises(SeamError):
         open_source(make(name))
-
-
-def test_a_checkpoint_that_could_not_be_saved_is_said_before_anything_is_sent(file: Path, tmp_path: Path) -> None:
-    """Later it would be a defect, and each restart would send the same lines again."""
-    checkpoint = tmp_path / "nowhere" / "checkpoint"
-    with pytest.raises(SeamError, match=str(checkpoint.parent)):
-        open_source(make(f"lines:{file}", producer_checkpoint=checkpoint))

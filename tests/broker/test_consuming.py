@@ -1,0 +1,73 @@
+"""Subscribing, being thrown out, handing back."""
+
+import signal
+from pathlib import Path
+
+from pika import BasicProperties
+from pika.adapters.blocking_connection import BlockingChannel
+from pika.exceptions import UnroutableError
+
+from tests.processes import until
+from tests.system.kit import QUICK, SEAMS, Start, bodies, take
+
+STOPS = 22
+PREFETCHED = 12
+
+
+def test_a_queue_deleted_under_the_consumer_is_made_again_and_consumed(
+    start: Start, channel: BlockingChannel, mq_ch: str, tmp_path: Path
+) -> None:
+    """The broker cancels the consumer without closing anything: that counts as a loss."""
+    record = tmp_path / "record"
+    consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:record", RECORD=record, **QUICK).wait_ready()
+    channel.queue_delete(mq_ch)
+    until(lambda: consumer.metric('mq_reconnects_total{connection="consumer"}') == 1, "it notices")
+
+    def published() -> bool:
+        try:
+            channel.basic_publish("", mq_ch, b"after", mandatory=True)
+        except UnroutableError:  # not there yet, or 3.10 has not yet done with the deletion
+            return False
+        return True
+
+    until(published, "the queue is there again")
+    until(lambda: bodies(record) == ["after"], "it is handled")
+    consumer.wait_ready()
+
+
+def test_one_worker_keeps_the_order(start: Start, mq_ch: str, tmp_path: Path) -> None:
+    """Of a few thousand messages, taken while they come."""
+    record = tmp_path / "record"
+    consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:record", CONSUMER_IDLE_EXIT="1s", RECORD=record)
+    assert start("producer", "--source", f"{SEAMS}:numbers", "--count", "3000").wait() == 0
+    assert consumer.wait() == 0
+    assert bodies(record) == [str(number) for number in range(1, 3001)]
+
+
+def test_deliveries_handed_back_at_twenty_stops_are_not_parked(
+    start: Start, channel: BlockingChannel, mq_ch: str, tmp_path: Path
+) -> None:
+    """Prefetched and never begun, they cost nothing on any broker, however often a consumer is rolled out."""
+    record = tmp_path / "record"
+    go = Path(f"{record}.go")
+    settings = {"CONSUMER_HANDLER": f"{SEAMS}:hold", "RECORD": record, **QUICK}
+    start("consumer", CONSUMER_IDLE_EXIT="1ms").wait()
+    total = STOPS + PREFETCHED
+    for number in range(total):
+        properties = BasicProperties(message_id=str(number), headers={"theirs": number})
+        channel.basic_publish("", mq_ch, f"{number}", properties, mandatory=True)
+    for stop in range(STOPS):
+        go.unlink(missing_ok=True)
+        consumer = start("consumer", **settings)
+        until(lambda: len(bodies(record)) > stop, "it works on one")  # noqa: B023
+        until(lambda: consumer.metric("consumer_unsettled") == total - stop, "it holds the others")  # noqa: B023
+        consumer.signal(signal.SIGTERM)
+        until(lambda: consumer.metric("consumer_unsettled") == 1, "it hands them back")  # noqa: B023
+        go.touch()
+        assert consumer.wait() == 0
+        assert consumer.event("stopped")["handled"] == 1
+    left = take(channel, mq_ch, PREFETCHED)
+    take(channel, f"{mq_ch}.dead", 0)
+    assert sorted(map(int, bodies(record) + [body.decode() for _, body in left])) == list(range(total))
+    assert all(properties.message_id == body.decode() for properties, body in left)
+    assert all(properties.headers["theirs"] == int(body) for properties, body in left)

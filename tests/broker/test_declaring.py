@@ -1,0 +1,78 @@
+"""The queues, as a broker has them after our services declared them."""
+
+from typing import Any
+
+import pytest
+from pika.adapters.blocking_connection import BlockingChannel
+
+from tests.processes import until
+from tests.system.kit import QUICK, SEAMS, Start
+
+SAFE = {
+    "x-queue-type": "quorum",
+    "x-dead-letter-exchange": "",
+    "x-dead-letter-strategy": "at-least-once",
+    "x-overflow": "reject-publish",
+}
+
+
+def expected(mq_ch: str) -> dict[str, dict[str, Any]]:
+    back = SAFE | {"x-dead-letter-routing-key": mq_ch}
+    return {
+        mq_ch: SAFE | {"x-dead-letter-routing-key": f"{mq_ch}.dead", "x-delivery-limit": 20},
+        f"{mq_ch}.dead": {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000},
+        f"{mq_ch}.retry.250ms": back | {"x-message-ttl": 250},
+        f"{mq_ch}.retry.2m": back | {"x-message-ttl": 120_000},
+    }
+
+
+@pytest.mark.parametrize("order", [("producer", "consumer"), ("consumer", "producer")], ids=" then ".join)
+def test_both_services_declare_the_same_durable_quorum_queues_in_either_order(
+    order: tuple[str, str], start: Start, channel: BlockingChannel, mq_ch: str
+) -> None:
+    """A declaration of the same queue is accepted only if all is equal, so the test's own proves the arguments."""
+    for service in order:
+        start(service, CONSUMER_RETRY_DELAYS="250ms,2m").wait_ready()
+    for name, arguments in expected(mq_ch).items():
+        channel.queue_declare(name, passive=True)
+        channel.queue_declare(name, durable=True, arguments=arguments)
+
+
+@pytest.mark.parametrize("service", ["producer", "consumer"])
+def test_with_assert_a_service_waits_for_queues_that_others_make(
+    service: str, start: Start, channel: BlockingChannel, mq_ch: str
+) -> None:
+    """It declares nothing, says which queue is missing, and goes on by itself when it is there."""
+    process = start(service, MQ_TOPOLOGY="assert", CONSUMER_RETRY_DELAYS="off", **QUICK)
+    missing = until(process.reasons, "a reason")
+    until(lambda: "NOT_FOUND" in str(process.reasons()) and f"{mq_ch}.dead" in str(process.reasons()), str(missing))
+    assert process.live()
+    for name in (f"{mq_ch}.dead", mq_ch):
+        channel.queue_declare(name, durable=True, arguments=expected(mq_ch)[name])
+    process.wait_ready()
+
+
+def test_with_none_the_producer_uses_any_queue_and_declares_nothing(
+    start: Start, channel: BlockingChannel, mq_ch: str
+) -> None:
+    """A queue of another kind is as good, and until it is there every message is kept."""
+    producer = start("producer", "--count", "3", "--source", f"{SEAMS}:numbers", MQ_TOPOLOGY="none", **QUICK)
+    until(lambda: "there is no queue" in str(producer.reasons()), "the producer says that its message came back")
+    channel.queue_declare(mq_ch, durable=True)
+    assert producer.wait() == 0
+    assert channel.queue_declare(mq_ch, passive=True).method.message_count == 3
+
+
+@pytest.mark.parametrize("service", ["producer", "consumer"])
+def test_a_queue_with_other_arguments_is_explained_and_waited_for(
+    service: str, start: Start, channel: BlockingChannel, mq_ch: str
+) -> None:
+    """The reason names queue and argument; the service lives, and is ready once the queue is gone."""
+    channel.queue_declare(mq_ch, durable=True, arguments={"x-queue-type": "classic"})
+    process = start(service, **QUICK)
+    until(lambda: "PRECONDITION_FAILED" in str(process.reasons()), "the refusal is a reason")
+    assert mq_ch in str(process.reasons())
+    assert "type" in str(process.reasons())
+    assert process.live()
+    channel.queue_delete(mq_ch)
+    process.wait_ready()

@@ -1,0 +1,103 @@
+"""Messages that cannot be handled: retried, then parked, never lost and never in the way of others."""
+
+from pathlib import Path
+from typing import Any
+
+import pika
+from pika import BasicProperties
+from pika.adapters.blocking_connection import BlockingChannel
+
+from tests.brokers import Broker
+from tests.processes import until
+from tests.system.kit import SEAMS, Start, bodies, handled, take
+from tests.system.manage import add_user, policy
+
+LIMIT = 6  # deliveries after the first; ours of 20 (see test_declaring.py) takes a while
+
+
+def test_a_failing_message_is_tried_once_and_after_each_delay_then_parked(
+    start: Start, channel: BlockingChannel, mq_ch: str, tmp_path: Path
+) -> None:
+    """Attempts are counted and errors kept in headers; body, properties and foreign headers stay as they were."""
+    record = tmp_path / "record"
+    consumer = start(
+        "consumer", CONSUMER_HANDLER=f"{SEAMS}:fail", CONSUMER_RETRY_DELAYS="50ms,100ms,150ms", RECORD=record
+    ).wait_ready()
+    theirs: dict[str, Any] = {"tenant": "a", "list": [1, "two", None], "x-mine": 7}
+    sent = BasicProperties(headers=theirs, message_id="one", content_type="image/png", correlation_id="c", priority=3)
+    channel.basic_publish("", mq_ch, b"\x00body", sent, mandatory=True)
+    until(lambda: consumer.metric('consumer_settled_total{outcome="reject"}') == 1, "it is parked")
+    assert [row["attempt"] for row in handled(record)] == [1, 2, 3, 4]
+    [(parked, body)] = take(channel, f"{mq_ch}.dead", 1)
+    assert body == b"\x00body"
+    same = ("message_id", "content_type", "correlation_id", "priority")
+    assert [getattr(parked, name) for name in same] == [getattr(sent, name) for name in same]
+    assert parked.delivery_mode == 2
+    ours = {key: value for key, value in parked.headers.items() if key.startswith("mq-")}
+    assert ours == {
+        "mq-attempt": 4,
+        "mq-first-error": "ValueError: attempt 1 does not work",
+        "mq-last-error": "ValueError: attempt 4 does not work",
+        "mq-queue": mq_ch,
+    }
+    assert parked.headers.items() >= theirs.items()
+    assert consumer.metric('consumer_settled_total{outcome="retry"}') == 3
+    take(channel, mq_ch, 0)
+
+
+def test_a_rejected_message_is_parked_at_once_with_the_reason(
+    start: Start, channel: BlockingChannel, mq_ch: str, tmp_path: Path
+) -> None:
+    """The handler's verdict costs no retries, and the message beside it is handled."""
+    record = tmp_path / "record"
+    consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:reject_bad", RECORD=record).wait_ready()
+    for text in ("bad", "good"):
+        channel.basic_publish("", mq_ch, text, mandatory=True)
+    until(lambda: consumer.metric("consumer_unsettled") == 0 and len(bodies(record)) == 2, "both are settled")
+    [(parked, body)] = take(channel, f"{mq_ch}.dead", 1)
+    assert (body, parked.headers["mq-last-error"], parked.headers["mq-attempt"]) == (b"bad", "Reject: not for us", 1)
+
+
+def test_a_failing_message_with_an_expiration_or_a_foreign_user_id_is_parked_alone(
+    start: Start, channel: BlockingChannel, mq_ch: str, broker: Broker, tmp_path: Path
+) -> None:
+    """Both properties would lose or refuse the copy; they travel on as headers, and the neighbour is handled."""
+    record = tmp_path / "record"
+    consumer = start(
+        "consumer", CONSUMER_HANDLER=f"{SEAMS}:fail", CONSUMER_RETRY_DELAYS="50ms", RECORD=record
+    ).wait_ready()
+    with (
+        add_user(broker, mq_ch) as address,
+        pika.BlockingConnection(pika.URLParameters(f"amqp://{mq_ch}:pass@{address}")) as other,
+    ):
+        properties = BasicProperties(expiration="60000", user_id=mq_ch)
+        other.channel().basic_publish("", mq_ch, b"theirs", properties)
+    channel.basic_publish("", mq_ch, b"neighbour", mandatory=True)
+    until(lambda: consumer.metric('consumer_settled_total{outcome="reject"}') == 2, "both are parked")
+    assert sorted(bodies(record)) == ["neighbour", "neighbour", "theirs", "theirs"]
+    parked = {body: properties for properties, body in take(channel, f"{mq_ch}.dead", 2)}
+    theirs = parked[b"theirs"]
+    assert (theirs.expiration, theirs.user_id) == (None, None)
+    assert (theirs.headers["mq-expiration"], theirs.headers["mq-user-id"]) == ("60000", mq_ch)
+    assert consumer.metric('mq_reconnects_total{connection="consumer_retry"}') == 0
+
+
+def test_a_message_that_kills_its_process_is_parked_alone_by_the_broker(
+    start: Start, channel: BlockingChannel, mq_ch: str, broker: Broker, tmp_path: Path
+) -> None:
+    """After a bounded number of deaths it is out of the way; the messages prefetched with it are handled."""
+    record = tmp_path / "record"
+    settings = {"CONSUMER_HANDLER": f"{SEAMS}:kill", "CONSUMER_IDLE_EXIT": "1s", "RECORD": record, "HTTP_PORT": 0}
+    assert start("consumer", CONSUMER_IDLE_EXIT="1ms").wait() == 0
+    with policy(broker, mq_ch, {"delivery-limit": LIMIT}):
+        for text in ("kill", "one", "two", "three"):
+            channel.basic_publish("", mq_ch, text, BasicProperties(message_id=text), mandatory=True)
+        deaths = 0
+        while (code := start("consumer", **settings).wait()) == 9:
+            deaths += 1
+            assert deaths <= 2 * LIMIT
+    assert code == 0
+    [(_, body)] = take(channel, f"{mq_ch}.dead", 1)
+    assert body == b"kill"
+    assert deaths == bodies(record).count("kill") == LIMIT + 1
+    assert set(bodies(record)) == {"kill", "one", "two", "three"}

@@ -1,0 +1,108 @@
+"""What other AMQP clients see of us, and what we take from them."""
+
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from pika import BasicProperties, data
+from pika.adapters.blocking_connection import BlockingChannel
+
+from tests.processes import until
+from tests.system.kit import SEAMS, Start, bodies, handled, take
+
+
+def test_any_client_reads_what_the_producer_sends(start: Start, channel: BlockingChannel, mq_ch: str) -> None:
+    """Persistent, named, dated, typed, and with its time of publishing to the millisecond."""
+    assert start("producer", "--count", "2", "--rate", "100").wait() == 0
+    (properties, body), (second, _) = take(channel, mq_ch, 2)
+    assert body == b"Hello World 1!"
+    assert properties.delivery_mode == 2
+    assert properties.message_id
+    assert properties.message_id != second.message_id
+    assert properties.content_type == "text/plain; charset=utf-8"
+    assert properties.app_id == "producer"
+    assert abs(properties.timestamp - time.time()) < 60
+    assert abs(properties.headers["mq-published-ms"] - properties.timestamp * 1000) < 1000
+
+
+def test_a_message_without_any_property_is_handled(
+    start: Start, channel: BlockingChannel, mq_ch: str, tmp_path: Path
+) -> None:
+    """Nothing is known of it but its body, which need be no text and no byte at all."""
+    record = tmp_path / "record"
+    consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:record", RECORD=record).wait_ready()
+    for body in (b"", b"\xff\x00"):
+        channel.basic_publish("", mq_ch, body, mandatory=True)
+    until(lambda: len(handled(record)) == 2, "both are handled")
+    unknown = {"message_id": None, "attempt": 1, "age": None}
+    assert handled(record) == [{"body": body, **unknown} for body in ("", "\xff\x00")]
+    until(lambda: consumer.metric('consumer_settled_total{outcome="ack"}') == 2, "both are acknowledged")
+
+
+class Raw(BasicProperties):
+    """Properties with a header table of these bytes only."""
+
+    def __init__(self, table: bytes) -> None:
+        super().__init__(headers={})
+        self._table = table
+
+    def encode(self) -> list[bytes]:
+        """What pika puts into the frame."""
+        return [struct.pack(">H", self.FLAG_HEADERS), struct.pack(">I", len(self._table)), self._table]
+
+
+def entry(key: bytes, value: bytes) -> bytes:
+    return bytes([len(key)]) + key + value
+
+
+def nested(depth: int) -> bytes:
+    value = b"F" + bytes(4)
+    for _ in range(depth):
+        inside = entry(b"n", value)
+        value = b"F" + struct.pack(">I", len(inside)) + inside
+    return value
+
+
+HEADERS = {
+    b"bad year": entry(b"year-10000", b"T" + struct.pack(">Q", 253_402_300_800)),
+    b"bad second": entry(b"ms", b"T" + struct.pack(">Q", 2**63)),
+    b"bad depth": entry(b"deep", nested(3000)),
+    b"bad float": entry(b"pi", b"d" + struct.pack(">d", 3.14159)),
+    b"bad infinity": entry(b"huge", b"d" + struct.pack(">d", 1e300)),
+}
+
+
+@contextmanager
+def raw_tables(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Decoded tables hold their own bytes, as `raw`."""
+
+    def keep(encoded: bytes, offset: int) -> tuple[dict[str, bytes], int]:
+        end = offset + 4 + struct.unpack_from(">I", encoded, offset)[0]
+        return {"raw": encoded[offset + 4 : end]}, end
+
+    with monkeypatch.context() as patch:
+        patch.setattr(data, "decode_table", keep)
+        yield
+
+
+def test_headers_that_pika_cannot_read_harm_no_neighbour_and_park_unchanged(
+    start: Start, channel: BlockingChannel, mq_ch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A date beyond the year 9999, absurd nesting, floats: each is handed to the handler, and parked byte for byte."""
+    record = tmp_path / "record"
+    consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:reject_bad", RECORD=record).wait_ready()
+    for body, table in HEADERS.items():
+        channel.basic_publish("", mq_ch, body, Raw(entry(b"first", b"t\x01") + table), mandatory=True)
+        channel.basic_publish("", mq_ch, b"neighbour", mandatory=True)
+    until(lambda: consumer.metric('consumer_settled_total{outcome="reject"}') == len(HEADERS), "all bad ones parked")
+    until(lambda: len(bodies(record)) == 2 * len(HEADERS), "all are handled")
+    assert consumer.metric('mq_reconnects_total{connection="consumer"}') == 0
+    assert consumer.metric('mq_reconnects_total{connection="consumer_retry"}') == 0
+    with raw_tables(monkeypatch):
+        parked = {body: properties.headers["raw"] for properties, body in take(channel, f"{mq_ch}.dead", len(HEADERS))}
+    for body, table in HEADERS.items():
+        assert table in parked[body], body
+        assert b"mq-last-error" in parked[body]

@@ -1,0 +1,1 @@
+"""Both services as processes, the way a user runs them."""

@@ -1,0 +1,86 @@
+"""Handlers and sources that the services under test run; the variable RECORD names the file they write to."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+from pika import BasicProperties
+
+from common.message import Message
+from consumer.outcome import Reject
+
+STEP = 0.01  # seconds
+
+
+def record(message: Message) -> None:
+    """Write down what came, in one write."""
+    row = {
+        "body": message.body.decode("latin-1"),
+        "message_id": message.message_id,
+        "attempt": message.attempt,
+        "age": message.age,
+    }
+    with Path(os.environ["RECORD"]).open("a") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def fail(message: Message) -> None:
+    """Fail always."""
+    record(message)
+    raise ValueError(f"attempt {message.attempt} does not work")
+
+
+def reject_bad(message: Message) -> None:
+    """Reject what begins with `bad`."""
+    record(message)
+    if message.body.startswith(b"bad"):
+        raise Reject("not for us")
+
+
+def kill(message: Message) -> None:
+    """Take the whole process down with a message that says `kill`."""
+    record(message)
+    if message.body == b"kill":
+        os._exit(9)
+
+
+def slow(message: Message) -> None:
+    """Work for a moment, then write down what came."""
+    time.sleep(STEP)
+    record(message)
+
+
+def hold(message: Message) -> None:
+    """Write down what came, and work on it until the test makes the file RECORD.go."""
+    record(message)
+    go = Path(os.environ["RECORD"] + ".go")
+    while not go.exists():
+        time.sleep(STEP)
+
+
+def numbers() -> Iterator[str]:
+    """1, 2, 3 without end."""
+    return map(str, count(1))
+
+
+def breaking() -> Iterator[bytes]:
+    """Five messages, then an error."""
+    yield from (b"1", b"2", b"3", b"4", b"5")
+    raise RuntimeError("the source broke")
+
+
+def poisoned() -> Iterator[bytes | Message]:
+    """A message among others that no broker takes."""
+    yield b"first"
+    yield Message(b"poison", properties=BasicProperties(expiration="abc"))
+    yield b"last"
+
+
+def large() -> Iterator[bytes]:
+    """A message among others of 17 MiB."""
+    yield b"first"
+    yield bytes(17 * 1024 * 1024)
+    yield b"last"

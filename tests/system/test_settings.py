@@ -1,0 +1,173 @@
+"""Mistakes in the configuration: exit 2 at once, a line that names the variable, and never the password."""
+
+import os
+import re
+import resource
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.processes import OURS, ROOT
+
+SECRET = "S3cr:t@/#x"
+HOST = "localhost:5672"
+URLS = {
+    "empty": "",
+    "blank": "   ",
+    "no scheme": f"user:{SECRET}@{HOST}",
+    "http": f"http://user:{SECRET}@{HOST}",
+    "unescaped": f"amqp://user:{SECRET}@{HOST}/",
+    "bad port": "amqp://user:S3crtx@localhost:port/",
+    "port 0": "amqp://user:S3crtx@localhost:0/",
+    "port too large": "amqp://user:S3crtx@localhost:70000/",
+    "no host": "amqp://user:S3crtx@/",
+    "query": "amqp://user:S3crtx@localhost/?heartbeat=0",
+    "slashes": "amqp://user:S3crtx@localhost/a/b",
+    "newline": "amqp://user:S3crtx@localhost/\n/",
+    "half a bracket": "amqp://user:S3crtx@[::1/",
+    "one bad of two": "amqp://localhost/,amqp://user:S3crtx@localhost:port/",
+    "trailing comma": "amqp://user:S3crtx@localhost/,",
+}
+BOTH = {
+    "MQ_CH": ["", "amq.x", "a\nb", "x" * 256, "ü" * 128, "a\x7fb"],
+    "MQ_TOPOLOGY": ["destroy"],
+    "MQ_HEARTBEAT": ["0", "5", "-1s", "0s", "11m"],
+    "MQ_CONNECT_TIMEOUT": ["soon", "0s"],
+    "MQ_BLOCKED_TIMEOUT": ["0s"],
+    "MQ_CONFIRM_TIMEOUT": ["1 day"],
+    "MQ_BACKOFF_MAX": ["nan", "inf"],
+    "MQ_MAX_BODY": ["0", "16MB", "-1"],
+    "MQ_TLS_CA_FILE": ["/no/such/file", "/"],
+    "HTTP_PORT": ["-1", "65536", "http"],
+    "SHUTDOWN_GRACE": ["20"],
+    "LOG_LEVEL": ["loud"],
+    "LOG_FORMAT": ["xml"],
+    "MQ_URL_FILE": ["/no/such/file"],
+    "MQ_TLS_CERT_FILE": ["/no/such/file"],
+}
+PRODUCER = {
+    "PRODUCER_RATE": ["0", "-1", "fast", "nan"],
+    "PRODUCER_COUNT": ["0", "1.5"],
+    "PRODUCER_WINDOW": ["0", "70000"],
+}
+CONSUMER = {
+    "CONSUMER_WORKERS": ["0", "257"],
+    "CONSUMER_PREFETCH": ["0", "2001"],
+    "CONSUMER_HANDLER_TIMEOUT": ["0s"],
+    "CONSUMER_IDLE_EXIT": ["later"],
+    "CONSUMER_RETRY_DELAYS": ["5", "5s,,30s", "0s"],
+}
+SEAMS = {
+    ("producer", "PRODUCER_SOURCE"): [
+        *("line", "lines:/no/such/file", "lines:/", "nowhere:source", "no.where:source", "os:nothing", "os:sep", "os:"),
+    ],
+    ("consumer", "CONSUMER_HANDLER"): [
+        *("logg", "append:/no/such/folder/file", "append:/", "append:", "nowhere:handler", "os:nothing", ":handler"),
+    ],
+}
+TOGETHER = {
+    "MQ_URL_FILE": {"MQ_URL_FILE": "/etc/hostname", "MQ_URL": "amqp://127.0.0.1/"},
+    "MQ_TLS_CERT_FILE": {"MQ_TLS_KEY_FILE": "/etc/hostname"},
+    "PRODUCER_CHECKPOINT": {"PRODUCER_CHECKPOINT": "/tmp/checkpoint"},
+    "MQ_URL": {"MQ_URL": ""},
+}
+SECOND = 1.0  # of the machine's time; by the clock it may be longer while others work
+
+
+def run(service: str, *arguments: str, **env: str) -> tuple[int, list[str]]:
+    """Run a service to its end with only these settings; its exit code and lines. Without a password in them."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
+    good = {"MQ_URL": "amqp://127.0.0.1:1/", "MQ_CH": "jobs", "HTTP_PORT": "0"}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [sys.executable, "-m", service, *arguments],
+        env=inherited | good | env,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < SECOND
+    said = done.stdout + done.stderr
+    assert "S3c" not in said
+    assert "Traceback" not in said
+    return done.returncode, said.splitlines()
+
+
+def refused(service: str, variables: set[str], *arguments: str, **env: str) -> None:
+    """It ends with 2 and exactly one line for each of these variables, which begins with its name."""
+    code, lines = run(service, *arguments, **env)
+    assert code == 2, lines
+    assert sorted(line.partition(":")[0] for line in lines) == sorted(variables), lines
+    assert all(len(line.partition(":")[2]) > 10 for line in lines), lines
+
+
+@pytest.mark.parametrize("kind", URLS)
+def test_a_wrong_url_is_refused_without_a_part_of_it(kind: str) -> None:
+    """Any part of a URL may be the password."""
+    refused("producer", {"MQ_URL"}, MQ_URL=URLS[kind])
+
+
+@pytest.mark.parametrize("kind", ["unescaped", "bad port", "empty"])
+def test_a_wrong_url_in_a_file_is_refused_as_well(kind: str, tmp_path: Path) -> None:
+    """And the file is named."""
+    file = tmp_path / "url"
+    file.write_text(URLS[kind])
+    refused("consumer", {"MQ_URL_FILE"}, MQ_URL="", MQ_URL_FILE=str(file))
+
+
+@pytest.mark.parametrize("number", range(max(map(len, (BOTH | PRODUCER | CONSUMER).values()))))
+@pytest.mark.parametrize(
+    ("service", "own"), [("producer", PRODUCER), ("consumer", CONSUMER)], ids=["producer", "consumer"]
+)
+def test_every_wrong_value_is_named_all_at_once(service: str, own: dict[str, list[str]], number: int) -> None:
+    """One line for each variable, so that nobody mends them one by one."""
+    wrong = {name: values[number] for name, values in (BOTH | own).items() if number < len(values)}
+    refused(service, set(wrong), **wrong)
+
+
+@pytest.mark.parametrize(("who", "name"), [(who, name) for who, names in SEAMS.items() for name in names])
+def test_a_source_or_handler_that_is_not_there_is_named(who: tuple[str, str], name: str) -> None:
+    """A sentence, and no traceback."""
+    service, variable = who
+    refused(service, {variable}, **{variable: name})
+
+
+@pytest.mark.parametrize("variable", TOGETHER)
+def test_settings_that_contradict_each_other_are_named(variable: str) -> None:
+    """Each of them is right alone."""
+    refused("producer", {variable}, **TOGETHER[variable])
+
+
+@pytest.mark.parametrize("service", ["producer", "consumer"])
+def test_a_port_in_use_is_named_with_the_way_out(service: str) -> None:
+    """Rather than a traceback of the server."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        refused(service, {"HTTP_PORT"}, HTTP_PORT=str(other.getsockname()[1]))
+
+
+def test_a_url_with_a_password_is_refused_on_the_command_line_and_not_repeated() -> None:
+    """Every user of the machine sees command lines."""
+    url = "amqp://user:S3crtx@localhost/"
+    refused("producer", {"MQ_URL"}, "--mq-url", url, MQ_URL="")
+    for wrong in ([url], ["--mq-url", "amqp://localhost/", url], [f"--url={url}"]):
+        code, lines = run("producer", *wrong, MQ_URL="")
+        assert code == 2, lines
+
+
+@pytest.mark.parametrize("service", ["producer", "consumer"])
+def test_help_shows_each_variable_with_its_flag_and_default(service: str) -> None:
+    """And exits 0."""
+    code, lines = run(service, "--help", MQ_URL="", MQ_CH="")
+    text = " ".join(" ".join(lines).split())
+    assert code == 0
+    own = PRODUCER | {"PRODUCER_SOURCE": []} if service == "producer" else CONSUMER | {"CONSUMER_HANDLER": []}
+    for name in [*BOTH, *own, "MQ_URL", "HTTP_HOST", "MQ_TLS_KEY_FILE"]:
+        assert re.search(rf"{name}: .+?\(default: [^)]+\)", text), name
+        flag = "--" + re.sub("^(PRODUCER|CONSUMER)_", "", name).lower().replace("_", "-")
+        assert f"{flag} " in text, flag

@@ -1,0 +1,72 @@
+"""Signals: what is begun is finished, what is not is left in the queue, and nobody waits for long."""
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.brokers import Broker
+from tests.processes import until
+from tests.system.kit import SEAMS, Start, bodies
+
+AT_ONCE = 2.0  # seconds
+
+
+def test_both_services_stopped_in_mid_flow_lose_nothing_and_handle_nothing_twice(start: Start, tmp_path: Path) -> None:
+    """SIGTERM: the producer confirms what it took, the consumer settles what it began; both exit 0."""
+    record = tmp_path / "record"
+    settings = {"CONSUMER_HANDLER": f"{SEAMS}:slow", "RECORD": record}
+    consumer = start("consumer", CONSUMER_WORKERS=4, **settings)
+    producer = start("producer", "--source", f"{SEAMS}:numbers", "--rate", "1000")
+    until(lambda: len(bodies(record)) > 200, "it flows")
+    for process in (producer, consumer):
+        process.terminate()
+    assert (producer.wait(), consumer.wait()) == (0, 0)
+    handled, confirmed = len(bodies(record)), producer.event("stopped")["confirmed"]
+    assert handled == consumer.event("stopped")["handled"] < confirmed
+    assert start("consumer", CONSUMER_WORKERS=16, CONSUMER_IDLE_EXIT="1s", **settings).wait() == 0
+    assert sorted(map(int, bodies(record))) == list(range(1, confirmed + 1))
+
+
+def test_a_handler_that_outlives_the_grace_leaves_its_message_in_the_queue(start: Start, tmp_path: Path) -> None:
+    """The process ends at the deadline with 1, and says how many it left; the message comes again."""
+    record = tmp_path / "record"
+    settings = {"CONSUMER_HANDLER": f"{SEAMS}:hold", "RECORD": record, "SHUTDOWN_GRACE": "500ms"}
+    assert start("producer", "--count", "1").wait() == 0
+    consumer = start("consumer", **settings)
+    until(lambda: bodies(record), "it works on the message")
+    consumer.terminate()
+    assert consumer.wait() == 1
+    assert consumer.event("stopped")["left"] == 1
+    Path(f"{record}.go").touch()
+    assert start("consumer", CONSUMER_IDLE_EXIT="1s", **settings).wait() == 0
+    assert bodies(record) == ["Hello World 1!"] * 2
+
+
+@pytest.mark.parametrize("service", ["producer", "consumer"])
+def test_a_service_stopped_while_the_broker_is_away_leaves_at_once(service: str, start: Start, broker: Broker) -> None:
+    """There is nobody to wait for. The producer counts what it could not send, and says 1."""
+    process = start(service, "--mq-url", "amqp://127.0.0.1:1/", MQ_URL="", SHUTDOWN_GRACE="1m")
+    until(process.reasons, "it answers, and says that it is not connected")
+    began = time.monotonic()
+    process.terminate()
+    code = process.wait()
+    assert time.monotonic() - began < AT_ONCE
+    assert code == (1 if process.event("stopped")["left"] else 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_at_once(number: signal.Signals, start: Start, tmp_path: Path) -> None:
+    """Whatever a handler is at, and however long the grace is."""
+    record = tmp_path / "record"
+    start("producer", "--count", "1")
+    consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:hold", RECORD=record, SHUTDOWN_GRACE="1m")
+    until(lambda: bodies(record), "it works on the message")
+    consumer.signal(number)
+    until(lambda: consumer.reasons() == ["draining"], "it waits for the handler")
+    began = time.monotonic()
+    consumer.signal(number)
+    assert consumer.wait() == 1
+    assert time.monotonic() - began < AT_ONCE
+    assert "second signal" in consumer.stderr.read_text()

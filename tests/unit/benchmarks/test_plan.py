@@ -1,0 +1,67 @@
+"""What a benchmark runs."""
+
+import pytest
+
+from benchmarks.child import MeasureError
+from benchmarks.client import Client
+from benchmarks.plan import Plan
+from benchmarks.sample import Sample
+
+CLIENTS = [Client("ours", "", (), 1000, 2000), Client("kombu", "", (), 300, 400)]
+SMALL = Plan(rounds=2, volume=0.5, largest=10_000, sizes=(256, 4096))
+
+
+class FakeBench:
+    """Fails each case `failures` times."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.asked: list[tuple[object, ...]] = []
+        self._failures = failures
+
+    def __getattr__(self, measure: str):  # type: ignore[no-untyped-def]
+        def run(client: Client, *numbers: float) -> Sample:
+            self.asked.append((measure, client.key, *numbers))
+            if self._failures:
+                self._failures -= 1
+                raise MeasureError("lost count")
+            return {"rate": 1.0}
+
+        return run
+
+
+def test_the_clients_of_a_measure_run_side_by_side() -> None:
+    keys = [(case.measure, case.size) for case in SMALL.cases(CLIENTS)]
+    assert keys[::2] == keys[1::2] == list(dict.fromkeys(keys))
+
+
+def test_volume_and_size_scale_the_messages() -> None:
+    counts = {(case.measure, case.client, case.size): case.count for case in SMALL.cases(CLIENTS)}
+    assert counts["publish", "ours", 256] == 500
+    assert counts["consume", "ours", 256] == 1000
+    assert counts["consume", "ours", 4096] == 500
+    assert counts["publish", "kombu", 4096] == 100
+
+
+def test_ours_grows_in_messages_and_consumers() -> None:
+    series = [(case.measure, case.count, case.consumers) for case in SMALL.series()]
+    assert ("series-publish", 1000, 1) in series
+    assert ("series-consume", 10_000, 1) in series
+    assert series[-1] == ("series-consumers", 10_000, 8)
+
+
+def test_every_round_runs_every_case() -> None:
+    bench = FakeBench()
+    runs = SMALL.run(bench, CLIENTS)  # type: ignore[arg-type]
+    assert [run.round for run in runs] == [1] * 24 + [2] * 24
+    assert ("consume", "ours", 10_000, 256, 8) in bench.asked
+    assert {asked[0] for asked in bench.asked} == {"publish", "consume", "end_to_end", "latency", "start"}
+
+
+def test_a_case_that_fails_once_is_measured_again(capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(list(SMALL.run(FakeBench(failures=1), CLIENTS))) == 48  # type: ignore[arg-type]
+    assert "lost count" in capsys.readouterr().err
+
+
+def test_a_case_that_fails_twice_ends_it() -> None:
+    with pytest.raises(MeasureError, match="lost count"):
+        SMALL.run(FakeBench(failures=2), CLIENTS)  # type: ignore[arg-type]

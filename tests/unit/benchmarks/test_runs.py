@@ -1,0 +1,79 @@
+"""What follows from the samples."""
+
+from xml.etree import ElementTree as ET
+
+from benchmarks.chart import chart
+from benchmarks.client import Client
+from benchmarks.goals import Goal
+from benchmarks.runs import Case, Run, Runs, Spread
+from benchmarks.table import tables
+
+CLIENTS = [Client("rabbitmq-c", "the <ceiling>", (), 1, 1), Client("ours", "this project", (), 1, 1)]
+RATES = {"rabbitmq-c": (40_000.0, 20_000.0, 50_000.0), "ours": (30_000.0, 20_000.0, 20_000.0)}
+
+
+def runs() -> Runs:
+    return Runs(
+        Run(number, Case(measure, key, 256, 100), {"rate": rate, "peak_mib": 30.0, "cpu_us": 12.5})
+        for measure in ("publish", "consume", "end-to-end", "series-publish")
+        for key, rates in RATES.items()
+        for number, rate in enumerate(rates, 1)
+    )
+
+
+def slow() -> Runs:
+    return Runs(Run(1, Case("publish", key), {"rate": rate}) for key, rate in (("ours", 1.0), ("rabbitmq-c", 2.0)))
+
+
+def test_the_median_comes_with_its_spread() -> None:
+    assert runs().spread("publish", "rate", "ours") == Spread(20_000, 20_000, 30_000)
+    assert runs().spread("publish", "rate", "kombu") is None
+    assert runs().spread("latency", "p99_ms", "ours") is None
+
+
+def test_ratios_are_taken_round_by_round() -> None:
+    goal = Goal("publish", "publish", "rate", "rabbitmq-c", 0.7, 0.9)
+    assert runs().against(goal) == Spread(0.75, 0.4, 1.0)
+
+
+def test_a_goal_without_a_peer_is_our_own_figure() -> None:
+    goal = Goal("memory", "publish", "peak_mib", None, 50, 40, at_most=True)
+    found = runs().against(goal)
+    assert found == Spread(30, 30, 30)
+    assert goal.met_by(found.middle)
+    assert not goal.met_by(51)
+
+
+def test_the_tables_say_what_is_met_and_what_is_open() -> None:
+    text = tables(runs(), CLIENTS, [256])
+    publish = next(line for line in text.splitlines() if line.startswith("| publish") and "rabbitmq-c" in line)
+    flow = next(line for line in text.splitlines() if line.startswith("| end to end") and "rabbitmq-c" in line)
+    assert "0.75 (0.40-1.00)" in publish
+    assert publish.endswith("met |")
+    assert "OPEN" not in flow
+    assert "OPEN" in tables(slow(), CLIENTS, [256])
+    assert len({len(line) for line in text.split("\n\n")[1].splitlines()}) == 1
+
+
+def test_the_json_holds_every_run() -> None:
+    rows = runs().as_json()
+    assert len(rows) == 24
+    assert rows[0] == {
+        "round": 1,
+        "measure": "publish",
+        "client": "rabbitmq-c",
+        "size": 256,
+        "count": 100,
+        "consumers": 1,
+        "rate": 40_000.0,
+        "peak_mib": 30.0,
+        "cpu_us": 12.5,
+    }
+
+
+def test_the_chart_is_svg_with_a_bar_for_each_client_and_measure() -> None:
+    root = ET.fromstring(chart(runs(), CLIENTS))
+    svg = "{http://www.w3.org/2000/svg}"
+    bars = [float(bar.attrib["width"]) for bar in root.iter(f"{svg}rect")]
+    assert bars == [170.0, 85.0] * 3
+    assert {text.text for text in root.iter(f"{svg}text")} >= {"the <ceiling>", "this project", "40,000", "20,000"}

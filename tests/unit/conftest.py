@@ -1,0 +1,68 @@
+"""What the unit tests share: an I/O loop without a broker, and how long hypothesis may take."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+from prometheus_client import REGISTRY
+
+from common.process import Process
+
+settings.register_profile("unit", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unit")
+
+PATIENCE = 10.0  # seconds
+
+
+class Loop(Process):
+    """A process whose loop turns as long as a test asks for."""
+
+    def turn(self, until: Callable[[], object], what: str) -> None:
+        """Turn until the condition holds; fails with `what` after PATIENCE."""
+        deadline = time.monotonic() + PATIENCE
+
+        def look() -> None:
+            if until() or time.monotonic() > deadline:
+                self.loop.stop()
+            else:
+                self.call_later(0.005, look)
+
+        self.call_soon(look)
+        self.loop.start()
+        assert self._defect is None, repr(self._defect)
+        assert until(), f"not within {PATIENCE:.0f} s: {what}"
+
+
+@pytest.fixture
+def process() -> Iterator[Loop]:
+    """The real loop, in the test's own thread, without signals."""
+    loop = Loop(grace=1.0)
+    yield loop
+    began = time.monotonic()
+    loop._defect = None
+    loop.turn(lambda: time.monotonic() - began > 0.05, "the end")  # pika closes the sockets of tries under way
+    loop.loop.close()
+
+
+@pytest.fixture
+def own_metrics(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The metrics that a test's publishers register are gone after it: a name can be registered once."""
+    registered: list[object] = []
+    register = REGISTRY.register
+
+    def note(collector: object) -> None:
+        registered.append(collector)
+        register(collector)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(REGISTRY, "register", note)
+    yield
+    for collector in registered:
+        REGISTRY.unregister(collector)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable of the machine's own reaches a test."""
+    for name in ("MQ_URL", "MQ_URL_FILE", "MQ_CH", "MQ_TOPOLOGY", "HTTP_PORT", "LOG_LEVEL", "LOG_FORMAT"):
+        monkeypatch.delenv(name, raising=False)
