@@ -1,0 +1,126 @@
+"""Broker: RabbitMQ in a container on loopback, and the few questions the harness asks it."""
+
+import contextlib
+import secrets
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Final
+
+import pika
+from pika.exceptions import AMQPError
+
+from benchmarks.environment import UnpreparedError
+
+IMAGE: Final = "rabbitmq:4-management"
+_START: Final = 90.0
+_SETTLE: Final = 10.0
+
+
+class Broker:
+    """One AMQP URL, asked over a connection of the harness's own."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._connection = pika.BlockingConnection(pika.URLParameters(url))
+
+    @property
+    def version(self) -> str:
+        """Product and version, as the broker says it."""
+        properties = self._connection._impl.server_properties
+        return f"{properties['product']} {properties['version']}"
+
+    def declare(self, queue: str) -> None:
+        """A durable quorum queue."""
+        with self._channel() as channel:
+            channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
+
+    def delete(self, *queues: str) -> None:
+        """Also when they are not there."""
+        with self._channel() as channel:
+            for queue in queues:
+                channel.queue_delete(queue)
+
+    def state(self, queue: str) -> tuple[int, int]:
+        """How many messages are ready, and how many consumers there are; (0, 0) for a queue not there yet."""
+        with contextlib.suppress(pika.exceptions.ChannelClosedByBroker), self._channel() as channel:
+            answer = channel.queue_declare(queue, passive=True).method
+            return answer.message_count, answer.consumer_count
+        return 0, 0
+
+    def holds(self, queue: str, count: int) -> bool:
+        """Whether the queue comes to hold exactly `count` messages, none of them delivered."""
+        deadline = time.monotonic() + _SETTLE
+        while self.state(queue)[0] != count and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return self.state(queue)[0] == count
+
+    @contextlib.contextmanager
+    def _channel(self) -> Iterator[pika.adapters.blocking_connection.BlockingChannel]:
+        self._connection.process_data_events()
+        channel = self._connection.channel()
+        yield channel
+        channel.close()
+
+
+@contextlib.contextmanager
+def container() -> Iterator[str]:
+    """The URL of a broker that lives as long as the context: without plugins, listening on loopback only.
+
+    It is on the host's own network, since forwarding a port would cost CPU of its own.
+    """
+    name = f"benchmark-{secrets.token_hex(4)}"
+    port, distribution, epmd = _free_ports(3)
+    settings = {
+        "RABBITMQ_NODENAME": f"{name}@localhost",
+        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODE_PORT": str(port),
+        "RABBITMQ_DIST_PORT": str(distribution),
+        "ERL_EPMD_PORT": str(epmd),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        "RABBITMQ_ENABLED_PLUGINS_FILE": "/dev/null",
+    }
+    environment = [part for key, value in settings.items() for part in ("--env", f"{key}={value}")]
+    _docker("run", "--detach", "--rm", "--name", name, "--network", "host", *environment, IMAGE)
+    try:
+        url = f"amqp://guest:guest@127.0.0.1:{port}/%2f"
+        _wait(url)
+        yield url
+    finally:
+        _docker("rm", "--force", "--volumes", name)
+
+
+def _wait(url: str) -> None:
+    deadline = time.monotonic() + _START
+    while True:
+        try:
+            pika.BlockingConnection(pika.URLParameters(url)).close()
+            return
+        except (AMQPError, OSError) as error:
+            if time.monotonic() > deadline:
+                raise UnpreparedError(f"the broker did not answer within {_START:.0f} s") from error
+            time.sleep(0.25)
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in sockets]
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    return _free_ports(1)[0]
+
+
+def _docker(*arguments: str) -> None:
+    try:
+        subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True, timeout=120)
+    except FileNotFoundError:
+        raise UnpreparedError("the benchmark starts its broker with Docker; without it, name one with --url") from None
+    except subprocess.CalledProcessError as error:
+        raise UnpreparedError(f"docker {arguments[0]}: {error.stderr.strip()}") from None

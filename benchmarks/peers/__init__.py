@@ -1,0 +1,1 @@
+"""One program for each client; each answers to the same command line (see peers/contract.py)."""

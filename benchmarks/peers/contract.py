@@ -1,0 +1,46 @@
+"""The command line of every peer: `publish COUNT SIZE RATE`, `consume` or `latency`.
+
+publish   COUNT messages of SIZE bytes, persistent, mandatory, each confirmed; RATE a second, 0 for as fast as it goes.
+consume   handles and acknowledges until SIGTERM, then closes in order, so that nothing goes back to the queue.
+latency   the same, and keeps each message's age.
+Where: BENCH_URL (AMQP URL), BENCH_QUEUE (it exists), BENCH_REPORT (the file that the Span is written to).
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from benchmarks.span import padding, stamped
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run of one peer."""
+
+    mode: str
+    url: str
+    queue: str
+    count: int = 0
+    size: int = 0
+    rate: float = 0
+
+    @classmethod
+    def from_argv(cls) -> "Task":
+        """Raises KeyError or ValueError when the harness is wrong."""
+        mode, *numbers = sys.argv[1:]
+        return cls(mode, os.environ["BENCH_URL"], os.environ["BENCH_QUEUE"], *map(int, numbers))
+
+    def due(self) -> Iterator[float]:
+        """When each message is to leave, on the monotonic clock; 0 is at once."""
+        began = time.monotonic()
+        return (began + number / self.rate if self.rate else 0.0 for number in range(self.count))
+
+    def bodies(self) -> Iterator[bytes]:
+        """Waits (for clients that block) until each message is due, and stamps it then."""
+        rest = padding(self.size)
+        for due in self.due():
+            if due:
+                time.sleep(max(0.0, due - time.monotonic()))
+            yield stamped(rest)

@@ -1,0 +1,87 @@
+"""Plan: which cases a benchmark runs, interleaved."""
+
+import random
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from benchmarks.bench import Bench
+from benchmarks.child import MeasureError
+from benchmarks.client import Client
+from benchmarks.goals import OURS
+from benchmarks.runs import Case, Run, Runs
+from benchmarks.sample import Sample
+
+FLOWS = ("publish", "consume", "end-to-end")
+CONSUMERS = (1, 2, 4, 8)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is run: `volume` scales the messages of a run, `largest` ends the series of growing counts."""
+
+    rounds: int = 3
+    volume: float = 1.0
+    largest: int = 100_000
+    sizes: tuple[int, ...] = (256, 4096)
+    latency_seconds: float = 3.0
+
+    def cases(self, clients: Sequence[Client]) -> Iterator[Case]:
+        """One round: measure by measure, the clients of each beside one another in an order of chance."""
+        for size in self.sizes:
+            for measure in FLOWS:
+                for client in _shuffled(clients):
+                    full = client.consumes if measure == "consume" else client.publishes
+                    shrunk = full * self.volume / (1 if size <= 256 else 2)
+                    yield Case(measure, client.key, size, max(100, round(shrunk)))
+        for measure in ("latency", "start"):
+            yield from (Case(measure, client.key) for client in _shuffled(clients))
+
+    def series(self) -> Iterator[Case]:
+        """One round of ours alone: from 10^3 messages up, and from one consumer up."""
+        counts = [10**power for power in range(3, 7) if 10**power <= self.largest]
+        for measure in ("publish", "consume"):
+            yield from (Case(f"series-{measure}", OURS, 256, count) for count in counts)
+        yield from (Case("series-consumers", OURS, 256, counts[-1], consumers) for consumers in CONSUMERS)
+
+    def run(self, bench: Bench, clients: Sequence[Client]) -> Runs:
+        """All rounds. A case that fails is measured once more; then its MeasureError is raised."""
+        runs, named = Runs(), {client.key: client for client in clients}
+        for number in range(1, self.rounds + 1):
+            cases = list(self.cases(clients)) + (list(self.series()) if OURS in named else [])
+            for done, case in enumerate(cases, 1):
+                _show(f"round {number} of {self.rounds}, {done} of {len(cases)}: {case.measure}, {case.client}")
+                runs.add(Run(number, case, self._twice(bench, named[case.client], case)))
+        _show("")
+        return runs
+
+    def _one(self, bench: Bench, client: Client, case: Case) -> Sample:
+        match case.measure:
+            case "publish" | "series-publish":
+                return bench.publish(client, case.count, case.size)
+            case "consume" | "series-consume" | "series-consumers":
+                return bench.consume(client, case.count, case.size, case.consumers)
+            case "end-to-end":
+                return bench.end_to_end(client, case.count, case.size)
+            case "latency":
+                return bench.latency(client, self.latency_seconds)
+            case _:
+                return bench.start(client)
+
+    def _twice(self, bench: Bench, client: Client, case: Case) -> Sample:
+        try:
+            return self._one(bench, client, case)
+        except MeasureError as error:
+            print(f"\nonce more after: {error}", file=sys.stderr)
+            return self._one(bench, client, case)
+
+
+def _shuffled(clients: Sequence[Client]) -> list[Client]:
+    return random.sample(clients, len(clients))
+
+
+def _show(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+    elif text:
+        print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,85 @@
+"""Span: what one process measures of itself, from its first message to its last."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+STAMP: Final = 8
+"""The first 8 bytes of every body: CLOCK_MONOTONIC in nanoseconds, little-endian; one clock for all processes."""
+
+
+def padding(size: int) -> bytes:
+    """What follows the stamp in a body of `size` bytes; letters, so that every client can send it as text."""
+    return b"x" * (size - STAMP)
+
+
+def stamped(rest: bytes) -> bytes:
+    """A body that leaves now."""
+    return time.monotonic_ns().to_bytes(STAMP, "little") + rest
+
+
+class Span:
+    """Counts messages between the first and the last, so that interpreter and imports are outside.
+
+    Times are CLOCK_MONOTONIC seconds. Written as JSON to the file that BENCH_REPORT names.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.began = self.ended = self.first = self._cpu = 0.0
+        self._latencies: list[int] = []
+
+    def begin(self) -> None:
+        """Just before the first message is published."""
+        self._cpu = time.process_time()
+        self.began = time.monotonic()
+
+    def confirmed(self, count: int = 1) -> None:
+        """`count` more publishes are confirmed."""
+        self.ended = time.monotonic()
+        if not self.count:
+            self.first = self.ended
+        self.count += count
+
+    def handled(self, body: bytes) -> None:
+        """The empty handler: counts, and looks at the clock."""
+        del body
+        self.ended = time.monotonic()
+        if not self.count:
+            self._cpu = time.process_time()
+            self.began = self.first = self.ended
+        self.count += 1
+
+    def arrived(self, body: bytes) -> None:
+        """The handler of a latency run: keeps the message's age, too."""
+        self._latencies.append(time.monotonic_ns() - int.from_bytes(body[:STAMP], "little"))
+        self.handled(body)
+
+    def handler(self, mode: str) -> Callable[[bytes], None]:
+        """What a consumer calls for each body."""
+        return self.arrived if mode == "latency" else self.handled
+
+    def report(self) -> None:
+        """Once, when all is settled."""
+        Path(os.environ["BENCH_REPORT"]).write_text(
+            json.dumps(
+                {
+                    "count": self.count,
+                    "began": self.began,
+                    "first": self.first,
+                    "ended": self.ended,
+                    "cpu": time.process_time() - self._cpu,
+                    "peak_kib": peak_kib(),
+                    "latencies_ns": self._latencies,
+                }
+            )
+        )
+
+
+def peak_kib() -> int:
+    """The peak of this process. Not getrusage's: that one starts from what the parent had when it forked."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])

@@ -1,0 +1,129 @@
+"""Make the Secrets of an overlay: random passwords, RabbitMQ users for each service, and the queues."""
+
+import argparse
+import json
+import re
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from common.topology import Topology
+from consumer.settings import ConsumerSettings, parse_delays
+from deploy.definitions import VHOST, definitions, users
+
+TIMEOUT = 300.0
+PRODUCTION = Path(__file__).parent / "k8s" / "overlays" / "production"
+
+
+def contents(topology: Topology, namespace: str, tls: bool) -> dict[str, dict[str, str]]:
+    """The new Secrets' data, by the Secret's name."""
+    passwords = {user.name: secrets.token_urlsafe(32) for user in users(topology)}
+    broker = "rabbitmq-service:5671" if tls else "rabbitmq-service:5672"
+    scheme = "amqps" if tls else "amqp"
+
+    def url(user: str) -> str:
+        return f"{scheme}://{user}:{passwords[user]}@{broker}/{VHOST}"
+
+    page = f"rabbitmq-service.{namespace}:15672/{VHOST}"
+    return {
+        "producer-mq": {"MQ_URL": url("producer")},
+        "consumer-mq": {"MQ_URL": url("consumer")},
+        "autoscaler-mq": {"host": f"http://autoscaler:{passwords['autoscaler']}@{page}"},
+        "operator-mq": {"username": "operator", "password": passwords["operator"], "MQ_URL": url("operator")},
+        "rabbitmq-definitions": {"definitions.json": json.dumps(definitions(topology, passwords))},
+        "rabbitmq-cookie": {"cookie": secrets.token_hex(32)},
+    }
+
+
+def facts(objects: list[dict[str, Any]]) -> tuple[str, Topology, bool]:
+    """Namespace, topology and whether TLS is on, as the rendered overlay has them."""
+    found = {(each["kind"], re.sub(r"(?<=mq-config)-\w{10}$", "", each["metadata"]["name"])): each for each in objects}
+    config = dict(found["ConfigMap", "mq-config"]["data"])
+    container = found["Deployment", "consumer"]["spec"]["template"]["spec"]["containers"][0]
+    config |= {each["name"]: each.get("value") for each in container.get("env", [])}
+    delays = config.get("CONSUMER_RETRY_DELAYS")
+    default = ConsumerSettings.model_fields["consumer_retry_delays"].default
+    ports = {port["name"] for port in found["Service", "rabbitmq-service"]["spec"]["ports"]}
+    namespace = next(each["metadata"]["name"] for each in objects if each["kind"] == "Namespace")
+    return namespace, Topology(config["MQ_CH"], parse_delays(delays) if delays else default), "amqps" in ports
+
+
+def kubectl(*args: str, text: str | None = None) -> str:
+    """Its standard output; exits with its own words when it fails."""
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["kubectl", *args],  # noqa: S607
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+    except FileNotFoundError:
+        sys.exit("kubectl is not installed")
+    except subprocess.TimeoutExpired:
+        sys.exit(f"kubectl {args[0]} did not end within {TIMEOUT:.0f} s")
+    if done.returncode:
+        sys.exit(done.stderr.strip() or f"kubectl {' '.join(args)} failed")
+    return done.stdout
+
+
+def manifest(namespace: str, data: dict[str, dict[str, str]]) -> str:
+    """The Secrets as one document for kubectl."""
+    labels = {"app.kubernetes.io/part-of": "mq-pair"}
+    items = [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": namespace, "labels": labels},
+            "stringData": values,
+        }
+        for name, values in data.items()
+    ]
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+
+
+def main() -> None:
+    """Make the Secrets, or make them anew."""
+    parser = argparse.ArgumentParser("deploy.credentials", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--context", required=True, help="the kubectl context of the cluster")
+    parser.add_argument("--overlay", default=str(PRODUCTION), help="the kustomization that will be applied")
+    parser.add_argument("--rotate", action="store_true", help="new passwords on a running cluster, nothing lost")
+    options = parser.parse_args()
+    objects = [each for each in yaml.safe_load_all(kubectl("kustomize", options.overlay)) if each]
+    namespace, topology, tls = facts(objects)
+    data = contents(topology, namespace, tls)
+    here = ("--context", options.context)
+    there = (*here, "--namespace", namespace)
+
+    if options.rotate:
+        # Replacing it would need all nodes to stop at once.
+        del data["rabbitmq-cookie"]
+        # The broker first: connections that are open stay open, and new pods find their password valid.
+        import_command = ("exec", "-i", "rabbitmq-0", "-c", "rabbitmq", "--", "rabbitmqctl", "import_definitions")
+        kubectl(*there, *import_command, text=data["rabbitmq-definitions"]["definitions.json"])
+        kubectl(*there, "replace", "-f", "-", text=manifest(namespace, data))
+        for service in ("producer", "consumer"):
+            kubectl(*there, "rollout", "restart", f"deployment/{service}")
+        for service in ("producer", "consumer"):
+            kubectl(*there, "rollout", "status", f"deployment/{service}", f"--timeout={TIMEOUT - 10:.0f}s")
+        sys.stdout.write(
+            f"{namespace} on {options.context}: new passwords in {', '.join(data)}; both services run with them\n"
+        )
+        return
+
+    known = kubectl(*there, "get", "secret", *data, "--ignore-not-found", "-o", "name").split()
+    if known:
+        sys.exit(f"{', '.join(known)} exist already in {namespace}; --rotate makes new passwords for a running cluster")
+    kubectl(*here, "apply", "-f", "-", text=json.dumps(next(each for each in objects if each["kind"] == "Namespace")))
+    # Not `apply`: it would keep a copy of the passwords in an annotation.
+    kubectl(*there, "create", "-f", "-", text=manifest(namespace, data))
+    sys.stdout.write(f"{namespace} on {options.context}: made {', '.join(data)}\n")
+
+
+if __name__ == "__main__":
+    main()

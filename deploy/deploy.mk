@@ -1,0 +1,56 @@
+# Images, clusters and secrets. Included by the Makefile, which makes the virtual environment.
+K8S := deploy/k8s
+OVERLAY ?= $(K8S)/overlays/development
+CLUSTER ?= mq-pair
+# As named in the one place where they are.
+image = $(shell sed -n 's/.*name: $(1), newName: \([^,]*\), newTag: \([^}]*\)}.*/\1:\2/p' $(K8S)/base/kustomization.yaml)
+OURS = $(call image,producer) $(call image,consumer)
+
+.PHONY: images k3d kind deploy undeploy secrets rotate test-cluster lock
+
+images: ## build the producer and consumer images
+	docker build --file docker/Dockerfile --target producer --tag $(call image,producer) .
+	docker build --file docker/Dockerfile --target consumer --tag $(call image,consumer) .
+
+k3d: images ## a k3d cluster with the pair in it (CLUSTER=mq-pair)
+	k3d cluster list $(CLUSTER) >/dev/null 2>&1 || k3d cluster create $(CLUSTER)
+	k3d image import --cluster $(CLUSTER) $(OURS)
+	$(MAKE) deploy CONTEXT=k3d-$(CLUSTER)
+
+kind: images ## a kind cluster with the pair in it (CLUSTER=mq-pair)
+	kind get clusters | grep -qx $(CLUSTER) || kind create cluster --name $(CLUSTER)
+	kind load docker-image --name $(CLUSTER) $(OURS)
+	$(MAKE) deploy CONTEXT=kind-$(CLUSTER)
+
+deploy: CONTEXT ?= $(shell kubectl config current-context)
+deploy: ## apply OVERLAY to CONTEXT (the current one)
+	@echo "to context $(CONTEXT), from $(OVERLAY)"
+	kubectl --context $(CONTEXT) apply -k $(OVERLAY)
+	kubectl --context $(CONTEXT) rollout status --namespace mq-pair deployment/producer --timeout 5m
+	kubectl --context $(CONTEXT) rollout status --namespace mq-pair deployment/consumer --timeout 5m
+
+undeploy: CONTEXT ?= $(shell kubectl config current-context)
+undeploy: ## remove all but the namespace and the broker's claims, with the messages in them
+	@echo "from context $(CONTEXT)"
+	kubectl --context $(CONTEXT) delete --namespace mq-pair --selector app.kubernetes.io/part-of=mq-pair \
+	  $$(kubectl kustomize $(OVERLAY) | sed -n 's/^kind: //p' | sort -u | grep -v Namespace | paste -sd,)
+
+secrets: $(READY) ## random passwords and users for OVERLAY (production) on CONTEXT
+	@test -n "$(CONTEXT)" || { echo "make secrets CONTEXT=name: one of"; kubectl config get-contexts -o name; exit 2; }
+	$(BIN)/python -m deploy.credentials --context $(CONTEXT) $(if $(filter command% environment%,$(origin OVERLAY)),--overlay $(OVERLAY))
+
+rotate: $(READY) ## new passwords for OVERLAY (production) on CONTEXT, while messages flow
+	@test -n "$(CONTEXT)" || { echo "make rotate CONTEXT=name: one of"; kubectl config get-contexts -o name; exit 2; }
+	$(BIN)/python -m deploy.credentials --rotate --context $(CONTEXT) $(if $(filter command% environment%,$(origin OVERLAY)),--overlay $(OVERLAY))
+
+test-cluster: $(READY) ## the end-to-end tests on the cluster CONTEXT, in a namespace of their own
+	@test -n "$(CONTEXT)" || { echo "make test-cluster CONTEXT=name: one of"; kubectl config get-contexts -o name; exit 2; }
+	CLUSTER_CONTEXT=$(CONTEXT) $(BIN)/python -m pytest tests/deploy -m cluster
+
+# Universal: one file for every Python from 3.11 on. Never with the address of an index.
+COMPILE = build/uv/bin/uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
+  --custom-compile-command "make lock" --quiet $(if $(UPGRADE),--upgrade) pyproject.toml
+lock: ## bring the lock files up to pyproject.toml (UPGRADE=1: and to the newest)
+	test -x build/uv/bin/uv || { python3 -m venv build/uv && build/uv/bin/pip install --quiet uv; }
+	$(COMPILE) --output-file requirements.lock
+	$(COMPILE) --group dev --constraints requirements.lock --output-file requirements-dev.lock

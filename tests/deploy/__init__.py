@@ -1,0 +1,1 @@
+"""Images, Compose, manifests, and the pair on a real cluster."""

@@ -1,0 +1,74 @@
+"""Which of these tests this machine can run. What is missing is said; in CI it is a failure."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from local.container import docker_works
+
+HERE = Path(__file__).parent
+HINTS = {
+    "docker": "no Docker daemon answers",
+    "promtool": "neither promtool nor apt-get is here: install Prometheus",
+    "cluster": "no cluster was named: `make test-cluster CONTEXT=name`, or CLUSTER_CONTEXT=name",
+}
+LEFT_OUT = pytest.StashKey[dict[str, int]]()
+
+
+def _missing(marker: str) -> bool:
+    if marker == "docker":
+        return not docker_works()
+    if marker == "promtool":
+        return not (shutil.which("promtool") or shutil.which("apt-get"))
+    return not os.environ.get("CLUSTER_CONTEXT")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The one marker that only these tests have."""
+    config.addinivalue_line("markers", "promtool: needs Prometheus' promtool")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what this machine lacks the means for; in CI nothing is left out, and the test's fixture fails."""
+    config.stash[LEFT_OUT] = {}
+    if os.environ.get("CI") == "true":
+        return
+    for marker in HINTS:
+        mine = [item for item in items if item.path.is_relative_to(HERE) and item.get_closest_marker(marker)]
+        if mine and _missing(marker):
+            config.stash[LEFT_OUT][marker] = len(mine)
+            config.hook.pytest_deselected(items=mine)
+            items[:] = [item for item in items if item not in mine]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was left out, and how to run it."""
+    for marker, count in config.stash.get(LEFT_OUT, {}).items():
+        terminalreporter.write_line(f"{count} tests/deploy tests were NOT RUN: {HINTS[marker]}", yellow=True)
+
+
+@pytest.fixture(scope="session")
+def docker() -> None:
+    """Docker, which these tests need."""
+    if not docker_works():
+        pytest.fail(HINTS["docker"], pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def images(docker: None) -> dict[str, str]:
+    """Our images, built as `make images` does: service to name."""
+    from tests.deploy.images import build
+
+    return {service: build(service) for service in ("producer", "consumer")}
+
+
+@pytest.fixture(scope="session")
+def context() -> str:
+    """The kubectl context that was given; never one that nobody gave."""
+    name = os.environ.get("CLUSTER_CONTEXT")
+    if not name:
+        pytest.fail(HINTS["cluster"], pytrace=False)
+    return name

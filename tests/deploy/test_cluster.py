@@ -1,0 +1,154 @@
+"""The pair on a real cluster, through what happens to pods there, while messages flow: nothing is lost."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.deploy import mistakes
+from tests.deploy.cluster import Cluster, Pair
+from tests.deploy.kustomize import DEVELOPMENT
+from tests.processes import until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+BROKER = "statefulset/rabbitmq"
+SERVICES = ("deployment/producer", "deployment/consumer")
+
+
+def _ready(cluster: Cluster, name: str, count: int = 1) -> bool:
+    conditions = [pod["status"].get("conditions", []) for pod in cluster.pods(name)]
+    ready = [any(each["type"] == "Ready" and each["status"] == "True" for each in found) for found in conditions]
+    return len(ready) == count and all(ready)
+
+
+def _generations(cluster: Cluster) -> dict[str, int]:
+    objects = cluster.get("deployments,statefulsets")["items"]
+    return {each["metadata"]["name"]: each["metadata"]["generation"] for each in objects}
+
+
+def _init_log(cluster: Cluster, name: str) -> list[dict[str, Any]]:
+    text = cluster("logs", f"deployment/{name}", "--container", "wait-for-rabbitmq", check=False)
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def pair(context: str, images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """The development overlay in a namespace of its own, with the broker still absent."""
+    cluster = Cluster(context, tmp_path_factory.mktemp("cluster"))
+    try:
+        pair = Pair(cluster, DEVELOPMENT)
+        pair.prepare()
+        none = {
+            "apiVersion": "apps/v1",
+            "kind": "StatefulSet",
+            "metadata": {"name": "rabbitmq"},
+            "spec": {"replicas": 0},
+        }
+        pair.apply(none)
+        yield pair
+    finally:
+        cluster.delete()
+
+
+@pytest.fixture
+def cluster(pair: Pair) -> Cluster:
+    return pair.cluster
+
+
+def test_the_init_containers_hold_the_services_until_the_broker_is_there(pair: Pair, cluster: Cluster) -> None:
+    for name in ("producer", "consumer"):
+        until(lambda name=name: _init_log(cluster, name), f"the init container of the {name} says something", 60)
+        assert any(
+            "rabbitmq-service:5672" in line.get("broker", "") and line["reason"] for line in _init_log(cluster, name)
+        )
+        assert not _ready(cluster, name)
+    pair.apply()
+    cluster.rolled_out(BROKER, *SERVICES)
+    pair.flows()
+    assert cluster.restarts() == {}
+    mistakes.make(cluster)
+
+
+def test_applying_again_changes_nothing(pair: Pair, cluster: Cluster) -> None:
+    before = _generations(cluster)
+    assert cluster("diff", "--kustomize", str(pair.kustomization())) == ""
+    pair.apply()
+    assert _generations(cluster) == before
+
+
+@pytest.mark.parametrize("what", [SERVICES, (BROKER,)], ids=["services", "broker"])
+def test_a_rolling_restart(pair: Pair, cluster: Cluster, what: tuple[str, ...]) -> None:
+    cluster("rollout", "restart", *what)
+    cluster.rolled_out(*what)
+    pair.flows()
+    assert cluster.restarts() == {}
+
+
+def test_more_and_fewer_consumers_and_none(pair: Pair, cluster: Cluster) -> None:
+    for count in (5, 0, 2):
+        cluster("scale", "deployment/consumer", f"--replicas={count}")
+        until(lambda count=count: _ready(cluster, "consumer", count), f"{count} consumers", 90)
+    pair.flows()
+    assert cluster.restarts() == {}
+
+
+@pytest.mark.parametrize("how", [(), ("--force", "--grace-period=0")], ids=["in order", "by force"])
+def test_pods_of_both_services_are_deleted(pair: Pair, cluster: Cluster, how: tuple[str, ...]) -> None:
+    pods = [cluster.pods(name)[0]["metadata"]["name"] for name in ("producer", "consumer")]
+    cluster("delete", "pods", *pods, *how)
+    cluster.rolled_out(*SERVICES)
+    pair.flows()
+
+
+def test_the_broker_is_deleted_and_messages_stay_on_its_claim(pair: Pair, cluster: Cluster) -> None:
+    cluster("delete", "pod", "rabbitmq-0", "--force", "--grace-period=0")
+    cluster.rolled_out(BROKER)
+    pair.flows()
+    assert cluster.restarts() == {}
+
+
+def test_a_changed_config_map_rolls_out_by_itself(pair: Pair, cluster: Cluster) -> None:
+    changed = {"name": "mq-config", "behavior": "merge", "literals": ["LOG_LEVEL=warning"]}
+    pair.apply(configMapGenerator=[changed])
+    cluster.rolled_out(*SERVICES)
+    for name in ("producer", "consumer"):
+        source = cluster.pods(name)[0]["spec"]["containers"][0]["envFrom"][0]["configMapRef"]["name"]
+        assert cluster.get("configmap", source)["data"]["LOG_LEVEL"] == "warning"
+    pair.flows()
+    assert cluster.restarts() == {}
+
+
+@pytest.mark.parametrize("name", mistakes.MISTAKES)
+def test_a_mistake_is_seen_for_what_it_is(cluster: Cluster, name: str) -> None:
+    """In what `kubectl get pods` and `kubectl logs` show of a pod that was started with it."""
+    _, expected, words = mistakes.MISTAKES[name]
+    until(lambda: re.search(expected, mistakes.state(cluster, name)[0]), f"{name} is in {expected}", 60)
+    state, message = mistakes.state(cluster, name)
+    if state.startswith("exit"):
+        message = cluster("logs", name, "--container", "wait-for-rabbitmq")
+        assert "Traceback" not in message
+        assert mistakes.PASSWORD not in message
+    print(f"{name}: {state}: {message.splitlines()[-1]}")
+    for word in words:
+        assert word in message
+
+
+def test_nothing_was_lost(pair: Pair, cluster: Cluster) -> None:
+    confirmed, lost, again = pair.settle()
+    print(f"confirmed {confirmed}, lost {lost}, handled again {again}")
+    assert confirmed
+    assert lost == 0
+    queues = cluster("exec", "rabbitmq-0", "--", "rabbitmqctl", "-qs", "list_queues", "-p", "pair", "name", "messages")
+    assert dict(line.split() for line in queues.splitlines())["greetings.dead"] == "0"
+
+
+def test_deleting_all_leaves_the_claim_of_the_broker(cluster: Cluster) -> None:
+    kinds = "deployment,statefulset,service,serviceaccount,configmap,secret"
+    cluster("delete", kinds, "--selector", "app.kubernetes.io/part-of=mq-pair")
+    found = cluster.get("deployment,statefulset,service,configmap,secret,pvc")["items"]
+    left = {(each["kind"], each["metadata"]["name"]) for each in found if each["kind"] == "PersistentVolumeClaim"}
+    assert left == {("PersistentVolumeClaim", "data-rabbitmq-0"), ("PersistentVolumeClaim", "data")}
+    assert not [each for each in found if "app.kubernetes.io/part-of" in each["metadata"].get("labels", {})]

@@ -1,0 +1,92 @@
+"""docker-compose.yml: the pair runs hardened, and messages outlive it."""
+
+import json
+import os
+import subprocess
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.deploy.images import docker
+from tests.processes import ROOT, until
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
+
+COUNT = 300
+SETTINGS = {
+    "MQ_GUI_PORT": "0",
+    "PRODUCER_COUNT": str(COUNT),
+    "PRODUCER_RATE": "1000",
+    "CONSUMER_IDLE_EXIT": "2s",
+    "LOG_FORMAT": "json",
+}
+
+
+class Project:
+    """A Compose project of its own."""
+
+    def __init__(self) -> None:
+        self._name = f"mq-test-{uuid.uuid4().hex[:8]}"
+
+    def __call__(self, *args: str) -> str:
+        """What `docker compose args` prints."""
+        inherited = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+        done = subprocess.run(
+            ["docker", "compose", "--project-name", self._name, "--progress", "quiet", *args],
+            cwd=ROOT,
+            env=inherited | SETTINGS,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def inspect(self, service: str) -> dict[str, Any]:
+        """What Docker knows of the service's container."""
+        return dict(json.loads(docker("inspect", self("ps", "--all", "--quiet", service).strip()))[0])
+
+    def ended(self, service: str) -> int | None:
+        """Its exit code, once it has ended for good."""
+        state = self.inspect(service)["State"]
+        return int(state["ExitCode"]) if state["Status"] == "exited" else None
+
+
+@pytest.fixture(scope="module")
+def project(docker: None) -> Iterator[Project]:
+    compose = Project()
+    yield compose
+    compose("down", "--volumes", "--rmi=local", "--timeout=5")
+
+
+def test_messages_outlive_down_and_up(project: Project) -> None:
+    project("up", "--detach", "--build", "rabbitmq", "producer")
+    until(lambda: project.ended("producer") is not None, "the producer has sent all", 90)
+    assert project.ended("producer") == 0, project("logs", "producer")
+    project("down")
+    assert project("ps", "--all", "--quiet") == ""
+    project("up", "--detach", "rabbitmq", "consumer")
+    until(lambda: project.ended("consumer") is not None, "the consumer has handled all", 90)
+    assert project.ended("consumer") == 0
+    lines = project("logs", "--no-log-prefix", "consumer").splitlines()
+    bodies = {json.loads(line).get("body") for line in lines if line.startswith("{")}
+    assert {f"Hello World {number}!" for number in range(1, COUNT + 1)} <= bodies
+
+
+def test_all_three_run_hardened_and_are_seen_from_this_machine_only(project: Project) -> None:
+    project("up", "--detach", "--no-recreate")
+    for service in ("rabbitmq", "producer", "consumer"):
+        found = project.inspect(service)
+        host = found["HostConfig"]
+        assert host["ReadonlyRootfs"], service
+        assert host["CapDrop"] == ["ALL"], service
+        assert "no-new-privileges:true" in host["SecurityOpt"], service
+        assert host["Memory"], service
+        assert host["PidsLimit"], service
+        assert found["Config"]["User"] in {"999:999", "10001:10001"}, service
+        assert {each["HostIp"] for ports in host["PortBindings"].values() for each in ports} == {"127.0.0.1"}
+        assert "5672/tcp" not in host["PortBindings"]
+    until(lambda: project.inspect("rabbitmq")["State"]["Health"]["Status"] == "healthy", "the broker is healthy", 60)

@@ -1,0 +1,101 @@
+"""The two images: small, not root, and running where nothing can be written."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deploy.images import docker
+from tests.processes import ROOT
+
+pytestmark = pytest.mark.docker
+
+HARDENED = ("--rm", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=none")
+LARGEST = 20_000_000  # bytes of our layers
+
+
+def _inspect(name: str) -> dict[str, Any]:
+    return dict(json.loads(docker("image", "inspect", name))[0])
+
+
+@pytest.fixture(params=["producer", "consumer"])
+def service(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_it_is_small_and_both_share_all_but_their_own_code(images: dict[str, str], service: str) -> None:
+    base = len(_inspect("python:3.13-slim")["RootFS"]["Layers"])
+    layers = {name: _inspect(image)["RootFS"]["Layers"] for name, image in images.items()}
+    assert layers["producer"][:-1] == layers["consumer"][:-1]
+    assert _inspect(images[service])["Size"] - _inspect("python:3.13-slim")["Size"] < LARGEST
+    assert len(layers[service]) - base <= 6
+
+
+def test_it_runs_as_a_number_that_is_not_root_and_gets_the_signals_itself(images: dict[str, str], service: str) -> None:
+    config = _inspect(images[service])["Config"]
+    assert config["User"] == "10001:10001"
+    assert config["Entrypoint"] == ["python", "-m", service]
+    assert not config["Cmd"]
+
+
+def test_nothing_of_the_machine_that_built_it_and_no_secret_is_in_it(images: dict[str, str], service: str) -> None:
+    ours = _inspect(images[service])["Config"]["Env"]
+    base = _inspect("python:3.13-slim")["Config"]["Env"]
+    assert {each.partition("=")[0] for each in ours} - {each.partition("=")[0] for each in base} == {
+        "PYTHONPATH",
+        "PYTHONUNBUFFERED",
+        "PYTHONDONTWRITEBYTECODE",
+        "HTTP_HOST",
+    }
+    files = docker(
+        "run", *HARDENED, "--entrypoint=find", images[service], "/app", "-maxdepth", "1", "-printf", "%f %u\n"
+    )
+    assert set(files.splitlines()) == {
+        f"{name} root" for name in ("app", "lib", "common", "healthcheck.py", service)
+    }, "only its own code, and the user cannot change it"
+
+
+def test_it_says_what_is_missing_on_a_root_that_cannot_be_written(images: dict[str, str], service: str) -> None:
+    done = subprocess.run(
+        ["docker", "run", *HARDENED, images[service]], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert "MQ_CH" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "--mq-ch" in docker("run", *HARDENED, images[service], "--help")
+
+
+def test_the_wait_of_the_init_container_is_in_it(images: dict[str, str], service: str) -> None:
+    settings = ("--env=MQ_URL=amqp://u:hidden@nowhere.invalid/", "--env=MQ_CH=q", "--env=PREFLIGHT_TIMEOUT=1s")
+    command = ("--entrypoint=python", images[service], "-m", "common.preflight")
+    done = subprocess.run(
+        ["docker", "run", *HARDENED, *settings, *command], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 10, done.stderr
+    assert "nowhere.invalid" in done.stderr
+    assert "hidden" not in done.stderr
+
+
+def test_all_of_it_is_compiled(images: dict[str, str], service: str) -> None:
+    """What is not would be compiled at every start: the root is read-only."""
+    code = (
+        "import pathlib, importlib.util as u;"
+        "print([p for p in map(str, pathlib.Path('/app').rglob('*.py'))"
+        " if not pathlib.Path(u.cache_from_source(p)).exists() and p != '/app/healthcheck.py'])"
+    )
+    assert docker("run", *HARDENED, "--entrypoint=python", images[service], "-c", code).strip() == "[]"
+
+
+def test_the_dockerfile_has_nothing_that_hadolint_minds(docker: None) -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("hadolint"), "docker/Dockerfile"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "")

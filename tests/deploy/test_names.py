@@ -1,0 +1,140 @@
+"""Names agree: between the manifests, with Compose, and with what the code knows."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from common.preflight import PreflightSettings
+from common.settings import Settings
+from common.topology import Topology
+from consumer.settings import ConsumerSettings
+from deploy.credentials import contents
+from producer.settings import ProducerSettings
+from tests.deploy.kustomize import DEVELOPMENT, PRODUCTION, Object, containers, layer, of_kind, render, workloads
+from tests.processes import ROOT
+
+SERVICES: dict[str, type[Settings]] = {"producer": ProducerSettings, "consumer": ConsumerSettings}
+EVERYTHING = ("rabbitmq-cluster", "network-policies", "disruption-budgets", "monitoring", "autoscaling", "tls")
+
+
+@pytest.fixture(params=["development", "production", "everything"])
+def objects(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Object]:
+    if request.param == "everything":
+        folder = tmp_path_factory.getbasetemp() / "everything"
+        return render(folder if folder.exists() else layer(folder, DEVELOPMENT, EVERYTHING))
+    return render({"development": DEVELOPMENT, "production": PRODUCTION}[request.param])
+
+
+def _names(objects: list[Object], kind: str) -> dict[str, Any]:
+    return {each["metadata"]["name"]: each for each in of_kind(objects, kind)}
+
+
+def _selected(objects: list[Object], selector: Object) -> list[Object]:
+    """The pod templates that a selector finds."""
+    found = []
+    for template in workloads(objects).values():
+        labels = template["metadata"]["labels"]
+        rules = selector.get("matchExpressions", [])
+        assert all(rule["operator"] == "In" for rule in rules)
+        if selector.get("matchLabels", {}).items() <= labels.items() and all(
+            labels.get(rule["key"]) in rule["values"] for rule in rules
+        ):
+            found.append(template)
+    return found
+
+
+def _ports(template: Object) -> dict[str, int]:
+    return {port["name"]: port["containerPort"] for each in containers(template) for port in each.get("ports", [])}
+
+
+def test_every_selector_finds_pods(objects: list[Object]) -> None:
+    for each in of_kind(objects, "Deployment", "StatefulSet", "PodDisruptionBudget", "PodMonitor"):
+        assert _selected(objects, each["spec"]["selector"]), each["metadata"]["name"]
+    for policy in of_kind(objects, "NetworkPolicy"):
+        for rule in policy["spec"].get("ingress", []) + policy["spec"].get("egress", []):
+            for peer in rule.get("from", []) + rule.get("to", []):
+                assert "podSelector" not in peer or _selected(objects, peer["podSelector"])
+        assert _selected(objects, policy["spec"]["podSelector"])
+
+
+def test_services_and_monitors_name_ports_that_the_pods_open(objects: list[Object]) -> None:
+    for service in of_kind(objects, "Service"):
+        (template,) = _selected(objects, {"matchLabels": service["spec"]["selector"]})
+        for port in service["spec"]["ports"]:
+            if "targetPort" in port:
+                assert port["targetPort"] in _ports(template).values()
+    for monitor in of_kind(objects, "PodMonitor"):
+        for template in _selected(objects, monitor["spec"]["selector"]):
+            assert monitor["spec"]["podMetricsEndpoints"][0]["port"] in _ports(template)
+
+
+def test_probes_ask_for_pages_and_ports_that_are_there(objects: list[Object]) -> None:
+    for template in workloads(objects).values():
+        for container in containers(template):
+            for name in ("startupProbe", "livenessProbe", "readinessProbe"):
+                probe = container.get(name, {})
+                way = probe.get("httpGet") or probe.get("tcpSocket")
+                assert not way or way["port"] in _ports(template)
+                wanted = {"startupProbe": "/livez", "livenessProbe": "/livez", "readinessProbe": "/readyz"}[name]
+                assert "httpGet" not in probe or probe["httpGet"]["path"] == wanted
+    (broker,) = _selected(objects, {"matchLabels": {"app.kubernetes.io/name": "rabbitmq"}})
+    assert "livenessProbe" not in broker["spec"]["containers"][0], "it would kill a broker that recovers"
+
+
+def test_what_a_pod_takes_from_elsewhere_is_there(objects: list[Object]) -> None:
+    made = contents(Topology("any"), "any", tls=False).keys() | {"rabbitmq-tls"}
+    secrets = _names(objects, "Secret").keys() | made
+    for template in workloads(objects).values():
+        spec = template["spec"]
+        assert spec["serviceAccountName"] in _names(objects, "ServiceAccount")
+        for volume in spec["volumes"]:
+            assert "configMap" not in volume or volume["configMap"]["name"] in _names(objects, "ConfigMap")
+            assert "secret" not in volume or volume["secret"]["secretName"] in secrets
+        for each in (source for container in containers(template) for source in container.get("envFrom", [])):
+            assert "configMapRef" not in each or each["configMapRef"]["name"] in _names(objects, "ConfigMap")
+            assert "secretRef" not in each or each["secretRef"]["name"] in secrets
+
+
+def test_every_variable_is_one_that_the_program_knows(objects: list[Object]) -> None:
+    for service, settings in SERVICES.items():
+        pod = workloads(objects)[service]["spec"]
+        known = {field.upper() for field in settings.model_fields}
+        early = {field.upper() for field in PreflightSettings.model_fields}
+        assert {each["name"] for each in pod["containers"][0]["env"]} <= known
+        assert {each["name"] for each in pod["initContainers"][0]["env"]} <= early
+        sources = {each["configMapRef"]["name"] for each in pod["containers"][0]["envFrom"] if "configMapRef" in each}
+        for name in sources:
+            assert _names(objects, "ConfigMap")[name]["data"].keys() <= known & early
+        assert pod["containers"][0]["envFrom"] == pod["initContainers"][0]["envFrom"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_compose_hands_on_every_variable_but_those_of_files_and_ports(service: str) -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    known = {field.upper() for field in SERVICES[service].model_fields}
+    own = {"MQ_URL_FILE", "MQ_TLS_CA_FILE", "MQ_TLS_CERT_FILE", "MQ_TLS_KEY_FILE", "HTTP_HOST", "HTTP_PORT"}
+    assert compose["services"][service]["environment"].keys() == known - own
+
+
+def test_the_password_of_development_is_the_one_that_its_broker_knows() -> None:
+    """In Compose and on Kubernetes alike."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    url = compose["x-environment"]["MQ_URL"]
+    literals = yaml.safe_load((DEVELOPMENT / "kustomization.yaml").read_text())["secretGenerator"][0]["literals"]
+    assert literals == ["MQ_URL=" + url.replace("@rabbitmq:", "@rabbitmq-service:")]
+    (service,) = (
+        each for each in of_kind(render(DEVELOPMENT), "Service") if each["metadata"]["name"] == "rabbitmq-service"
+    )
+    assert [(port["name"], port["port"]) for port in service["spec"]["ports"]] == [("amqp", 5672), ("gui", 15672)]
+
+
+def test_the_nodes_of_a_cluster_are_named_as_their_pods_are() -> None:
+    objects = render(PRODUCTION)
+    broker = _names(objects, "StatefulSet")["rabbitmq"]
+    (config,) = (each for each in of_kind(objects, "ConfigMap") if "cluster.conf" in each["data"])
+    lines = config["data"]["cluster.conf"].splitlines()
+    named = {line.partition("= ")[2] for line in lines if ".nodes." in line}
+    service = broker["spec"]["serviceName"]
+    assert named == {f"rabbit@rabbitmq-{i}.{service}" for i in range(broker["spec"]["replicas"])}
+    assert service in _names(objects, "Service")
