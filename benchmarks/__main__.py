@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import json
 import platform
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +27,8 @@ SHORT = Plan(rounds=1, volume=0.02, largest=1_000, sizes=(256,), latency_seconds
 def main(arguments: Sequence[str] | None = None) -> int:
     """0: measured; 1: a measured program failed; 2: something it needs is missing."""
     options = _parser().parse_args(arguments)
-    plan = SHORT if options.short else Plan(options.rounds, options.volume, options.largest)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the broker is removed, too
+    plan = SHORT if options.short else Plan(options.rounds, options.volume, options.largest, thorough=options.thorough)
     try:
         clients = _chosen(lineup(), options.only)
         with contextlib.nullcontext(options.url) if options.url else container() as url:
@@ -49,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--short", action="store_true", help="a minute, to see that it works; its figures say nothing")
     parser.add_argument("--rounds", type=int, default=3, help="how often all is measured (default %(default)s)")
     parser.add_argument("--volume", type=float, default=1.0, help="times the usual messages of a run, about a second's")
+    parser.add_argument("--thorough", action="store_true", help="4 KiB and the growing series in every round")
     parser.add_argument(
         "--largest", type=int, default=100_000, help="the most messages of the growing series (to 10^6)"
     )

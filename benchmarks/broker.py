@@ -28,7 +28,7 @@ class Broker:
     @property
     def version(self) -> str:
         """Product and version, as the broker says it."""
-        properties = self._connection._impl.server_properties
+        properties = self._connection._impl.server_properties  # type: ignore[attr-defined]
         return f"{properties['product']} {properties['version']}"
 
     def declare(self, queue: str) -> None:

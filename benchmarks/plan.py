@@ -25,10 +25,19 @@ class Plan:
     largest: int = 100_000
     sizes: tuple[int, ...] = (256, 4096)
     latency_seconds: float = 3.0
+    thorough: bool = False
+    """Whether every round has the larger sizes and the growing series, and not the first alone."""
 
-    def cases(self, clients: Sequence[Client]) -> Iterator[Case]:
-        """One round: measure by measure, the clients of each beside one another in an order of chance."""
-        for size in self.sizes:
+    def round(self, number: int, clients: Sequence[Client]) -> Iterator[Case]:
+        """Round `number`, from 1."""
+        whole = self.thorough or number == 1
+        yield from self.cases(clients, self.sizes if whole else self.sizes[:1])
+        if whole and any(client.key == OURS for client in clients):
+            yield from self.series()
+
+    def cases(self, clients: Sequence[Client], sizes: Sequence[int]) -> Iterator[Case]:
+        """Measure by measure, the clients of each beside one another in an order of chance."""
+        for size in sizes:
             for measure in FLOWS:
                 for client in _shuffled(clients):
                     full = client.consumes if measure == "consume" else client.publishes
@@ -38,7 +47,7 @@ class Plan:
             yield from (Case(measure, client.key) for client in _shuffled(clients))
 
     def series(self) -> Iterator[Case]:
-        """One round of ours alone: from 10^3 messages up, and from one consumer up."""
+        """Ours alone: from 10^3 messages up, and from one consumer up."""
         counts = [10**power for power in range(3, 7) if 10**power <= self.largest]
         for measure in ("publish", "consume"):
             yield from (Case(f"series-{measure}", OURS, 256, count) for count in counts)
@@ -48,7 +57,7 @@ class Plan:
         """All rounds. A case that fails is measured once more; then its MeasureError is raised."""
         runs, named = Runs(), {client.key: client for client in clients}
         for number in range(1, self.rounds + 1):
-            cases = list(self.cases(clients)) + (list(self.series()) if OURS in named else [])
+            cases = list(self.round(number, clients))
             for done, case in enumerate(cases, 1):
                 _show(f"round {number} of {self.rounds}, {done} of {len(cases)}: {case.measure}, {case.client}")
                 runs.add(Run(number, case, self._twice(bench, named[case.client], case)))

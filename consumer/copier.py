@@ -47,20 +47,19 @@ class Copier:
         """To the retry queue of its delay, or to the dead-letter queue, with the reason."""
         self.publisher.publish([self._failed(delivery, outcome) for delivery, outcome in failures])
 
-    def hand_back(self, deliveries: Iterable[Delivery]) -> None:
-        """Give back what nobody began with, so that it costs nothing.
+    def refresh(self, deliveries: list[Delivery]) -> list[Delivery]:
+        """Of what nobody began with, send back as copies what was lost before, and return the others.
 
-        Before RabbitMQ 4.3 even a nack counts as a delivery, and rollouts would make the message a suspect, and then
-        park it: before that a copy goes back, whose count begins anew.
+        Before RabbitMQ 4.3 even a nack counts as a delivery, and rollouts would make a message a suspect, and then park
+        it. A copy's count begins anew.
         """
-        copies: list[Publication[Copy]] = []
+        fresh: list[Delivery] = []
+        worn: list[Delivery] = []
         for delivery in deliveries:
-            if delivery_count(delivery.message) >= SUSPECT - 1:
-                copies.append(Publication(self._topology.name, fresh_copy(delivery.message), (delivery, None)))
-            else:
-                self._subscription.give_back(delivery, counted=False)
-                self.totals["handed_back"] += 1
-        self.publisher.publish(copies)
+            (worn if delivery_count(delivery.message) >= SUSPECT - 1 else fresh).append(delivery)
+        name = self._topology.name
+        self.publisher.publish([Publication(name, fresh_copy(each.message), (each, None)) for each in worn])
+        return fresh
 
     def _failed(self, delivery: Delivery, outcome: Retry | Park) -> Publication[Copy]:
         message, topology = delivery.message, self._topology

@@ -19,6 +19,8 @@ from consumer.workers import Workers
 
 log = structlog.get_logger()
 
+HAND_BACK = 1.0  # seconds that deliveries wait for running handlers before they are handed back
+
 
 class ConsumerService:
     """Implements `common.process.Service`. All of it runs on the I/O thread."""
@@ -28,12 +30,12 @@ class ConsumerService:
         delays = settings.consumer_retry_delays
         self._idle_exit, self._handler_timeout = settings.consumer_idle_exit, settings.consumer_handler_timeout
         self._workers = Workers(handle, settings.consumer_workers, delays, lambda: process.call_soon(wake))
-        self._subscription = Subscription(
-            process, settings, self._workers.hand_over, self._workers.take_back, self._hand_back
-        )
+        self._subscription = Subscription(process, settings, self._workers.hand_over, self._on_lost, self._on_cancelled)
         self._copier = Copier(process, settings, self._subscription)
         self._handled = 0
         self._stopping = False
+        self._unstarted: list[Delivery] = []  # after the cancel, what is to be handed back
+        self._hand_back_by = 0.0
 
     def start(self) -> None:
         """Connect both connections, start the workers."""
@@ -44,6 +46,8 @@ class ConsumerService:
     def tick(self, now: float) -> None:
         """Look after time-outs and idleness."""
         self._copier.tick(now)
+        if self._unstarted:
+            self._hand_back(now)
         idle, subscription = self._idle_exit, self._subscription
         if subscription.unsettled or subscription.connection.state is not State.OPEN:
             subscription.active_at = now
@@ -103,5 +107,27 @@ class ConsumerService:
         self._subscription.acknowledge(acks)
         self._copier.failed(failures)
 
-    def _hand_back(self, arrived: list[Delivery]) -> None:
-        self._copier.hand_back(self._workers.take_back() + arrived)
+    def _on_lost(self) -> None:
+        self._workers.take_back()
+        self._unstarted = []
+
+    def _on_cancelled(self, arrived: list[Delivery]) -> None:
+        self._unstarted = self._copier.refresh(self._workers.take_back() + arrived)
+        self._hand_back_by = time.monotonic() + HAND_BACK
+
+    def _hand_back(self, now: float) -> None:
+        """In one frame, once all that runs is settled; if that takes too long, one by one.
+
+        From 32 commands to a quorum queue on, the broker keeps the next ones back, and drops them with the channel:
+        behind a frame for each delivery the last acknowledgements would be lost.
+        """
+        subscription, count = self._subscription, len(self._unstarted)
+        if len(subscription.unsettled) == count:
+            subscription.give_back_all()
+        elif now >= self._hand_back_by:
+            for delivery in self._unstarted:
+                subscription.give_back(delivery, counted=False)
+        else:
+            return
+        self._copier.totals["handed_back"] += count
+        self._unstarted = []

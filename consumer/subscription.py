@@ -89,11 +89,16 @@ class Subscription:
 
     def give_back(self, delivery: Delivery, *, counted: bool) -> None:
         """Requeue it: counted against the delivery limit on every broker, or on those before 4.3 alone."""
-        channel = self.connection.channel
-        if channel and delivery.channel is channel:
+        if (channel := self.connection.channel) and delivery.channel is channel:
             self.unsettled.settle([delivery.tag])
             requeue = channel.basic_reject if counted else channel.basic_nack
             requeue(delivery.tag, requeue=True)
+
+    def give_back_all(self) -> None:
+        """Requeue all that is not settled."""
+        if channel := self.connection.channel:
+            self.unsettled.clear()
+            channel.basic_nack(0, multiple=True, requeue=True)
 
     def cancel(self) -> None:
         """Let nothing more come. Acknowledgements wait for the answer.

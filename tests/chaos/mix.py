@@ -19,6 +19,7 @@ def mix(broker: Broker, folder: Path, seconds: float, seed: int, tell: Callable[
     """Break one thing after the other for so long. The same `seed` is the same order."""
     began, slowest, count = time.monotonic(), 0.0, 0
     with Scene(broker, folder, SETTINGS, short=True, proxied=True) as scene:
+        scene.mixed = True
         try:
             scene.start()
             scene.flow()

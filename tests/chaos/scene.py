@@ -19,8 +19,8 @@ START = 60.0  # seconds; a broker or service on a busy machine
 FLOW = 150  # messages handled, after which a pair counts as running
 QUIET = 15.0  # seconds without a message, after which no more will come
 ATTEMPTS = len(RETRIES) + 1
-# The longest that a recovery may take: the cap of the backoff, and twice the heartbeat with its margin.
-RECOVERY = 2.0 + 2 * (2.0 + 5.0)
+NOTICE = 2 * (2.0 + 5.0) + 2.0  # seconds; a dead connection is noticed after twice the heartbeat and its margin
+RECOVERY = NOTICE  # the longest: the same, and the cap of the backoff, which happens to be 2 seconds
 
 
 class Broker(Protocol):
@@ -49,6 +49,7 @@ class Scene:
         self.pair = Pair(folder, {"MQ_CH": self.queue, "MQ_URL_FILE": str(self.url_file), **settings})
         self.memory = PeakMemory(self.pair)
         self._stack = ExitStack()
+        self.mixed = False  # other faults came before
         self.notes: list[str] = []  # what a fault found wrong beside the account
 
     @property

@@ -66,7 +66,7 @@ def _account_complaints(total: Account, scene: Scene, parked: list[str], promise
         "unexpected": total.unexpected,
         "not in the dead-letter queue, or wrongly there": wrong,
         "still in a queue": [""] * total.left,
-        "came under two message_ids": [] if pair.lines else pair.handled.doubtful(),
+        "came under two message_ids": pair.handled.doubtful(),
         "handled although refused": sorted(refused & set(pair.handled.names)),
     }
     return [f"{len(names)} {what}: {', '.join(names[:3])}" for what, names in found.items() if names]

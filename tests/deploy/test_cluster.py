@@ -3,12 +3,14 @@
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.deploy import mistakes
-from tests.deploy.cluster import Cluster, Pair
+from tests.deploy.cluster import Cluster
+from tests.deploy.flow import Pair
 from tests.deploy.kustomize import DEVELOPMENT
 from tests.processes import until
 
@@ -60,7 +62,7 @@ def cluster(pair: Pair) -> Cluster:
 
 def test_the_init_containers_hold_the_services_until_the_broker_is_there(pair: Pair, cluster: Cluster) -> None:
     for name in ("producer", "consumer"):
-        until(lambda name=name: _init_log(cluster, name), f"the init container of the {name} says something", 60)
+        until(partial(_init_log, cluster, name), f"the init container of the {name} says something", 60)
         assert any(
             "rabbitmq-service:5672" in line.get("broker", "") and line["reason"] for line in _init_log(cluster, name)
         )
@@ -79,10 +81,9 @@ def test_applying_again_changes_nothing(pair: Pair, cluster: Cluster) -> None:
     assert _generations(cluster) == before
 
 
-@pytest.mark.parametrize("what", [SERVICES, (BROKER,)], ids=["services", "broker"])
-def test_a_rolling_restart(pair: Pair, cluster: Cluster, what: tuple[str, ...]) -> None:
-    cluster("rollout", "restart", *what)
-    cluster.rolled_out(*what)
+def test_all_three_are_restarted_at_once(pair: Pair, cluster: Cluster) -> None:
+    cluster("rollout", "restart", BROKER, *SERVICES)
+    cluster.rolled_out(BROKER, *SERVICES)
     pair.flows()
     assert cluster.restarts() == {}
 
@@ -90,24 +91,22 @@ def test_a_rolling_restart(pair: Pair, cluster: Cluster, what: tuple[str, ...]) 
 def test_more_and_fewer_consumers_and_none(pair: Pair, cluster: Cluster) -> None:
     for count in (5, 0, 2):
         cluster("scale", "deployment/consumer", f"--replicas={count}")
-        until(lambda count=count: _ready(cluster, "consumer", count), f"{count} consumers", 90)
+        until(partial(_ready, cluster, "consumer", count), f"{count} consumers", 90)
     pair.flows()
     assert cluster.restarts() == {}
 
 
-@pytest.mark.parametrize("how", [(), ("--force", "--grace-period=0")], ids=["in order", "by force"])
-def test_pods_of_both_services_are_deleted(pair: Pair, cluster: Cluster, how: tuple[str, ...]) -> None:
-    pods = [cluster.pods(name)[0]["metadata"]["name"] for name in ("producer", "consumer")]
-    cluster("delete", "pods", *pods, *how)
+def test_pods_of_both_services_are_deleted(pair: Pair, cluster: Cluster) -> None:
+    cluster("delete", "pods", *(cluster.pods(name)[0]["metadata"]["name"] for name in ("producer", "consumer")))
     cluster.rolled_out(*SERVICES)
     pair.flows()
-
-
-def test_the_broker_is_deleted_and_messages_stay_on_its_claim(pair: Pair, cluster: Cluster) -> None:
-    cluster("delete", "pod", "rabbitmq-0", "--force", "--grace-period=0")
-    cluster.rolled_out(BROKER)
-    pair.flows()
     assert cluster.restarts() == {}
+
+
+def test_all_pods_are_killed_and_messages_stay_on_the_claim(pair: Pair, cluster: Cluster) -> None:
+    cluster("delete", "pods", "--selector", "app.kubernetes.io/part-of=mq-pair", "--force", "--grace-period=0")
+    cluster.rolled_out(BROKER, *SERVICES)
+    pair.flows()
 
 
 def test_a_changed_config_map_rolls_out_by_itself(pair: Pair, cluster: Cluster) -> None:

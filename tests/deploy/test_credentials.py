@@ -14,12 +14,10 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import ChannelClosedByBroker, ProbableAccessDeniedError, ProbableAuthenticationError
 
 from common.topology import Topology
-from consumer.settings import ConsumerSettings
-from deploy.credentials import contents, facts
-from deploy.definitions import VHOST, password_hash
+from deploy.credentials import contents
+from deploy.definitions import VHOST
 from tests.brokers import Broker
 from tests.conftest import Start
-from tests.deploy.kustomize import DEVELOPMENT, PRODUCTION, layer, render
 
 DELAYS = (0.5, 30.0)
 
@@ -132,36 +130,3 @@ def test_no_one_of_another_virtual_host_or_with_an_older_password_comes_in(
     _ask(broker, "POST", "definitions", json.loads(fresh))
     with pytest.raises(ProbableAuthenticationError):
         pika.BlockingConnection(pika.URLParameters(old))
-
-
-def test_passwords_are_long_differ_and_stand_nowhere_but_in_their_own_secret() -> None:
-    first, second = (contents(Topology("q"), "n", tls=True) for _ in range(2))
-    passwords = [
-        urlsplit(first[f"{user}-mq"]["MQ_URL"]).password or "" for user in ("producer", "consumer", "operator")
-    ]
-    assert len({*passwords, urlsplit(second["producer-mq"]["MQ_URL"]).password}) == 4
-    for password in passwords:
-        assert len(password) >= 32
-        assert password not in first["rabbitmq-definitions"]["definitions.json"]
-    assert first["producer-mq"]["MQ_URL"].startswith("amqps://producer:")
-    assert password_hash("x") != password_hash("x")
-
-
-def test_the_facts_come_from_what_is_deployed() -> None:
-    assert facts(render(PRODUCTION)) == (
-        "mq-pair",
-        Topology("greetings", ConsumerSettings.model_fields["consumer_retry_delays"].default),
-        False,
-    )
-
-
-def test_changed_facts_are_seen(tmp_path: Any) -> None:
-    changed = layer(
-        tmp_path,
-        DEVELOPMENT,
-        ("tls",),
-        configMapGenerator=[
-            {"name": "mq-config", "behavior": "merge", "literals": ["MQ_CH=orders", "CONSUMER_RETRY_DELAYS=1s,2m"]}
-        ],
-    )
-    assert facts(render(changed)) == ("mq-pair", Topology("orders", (1.0, 120.0)), True)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.cluster import Cluster, Pair
+from tests.deploy.cluster import Cluster
+from tests.deploy.flow import Pair
 from tests.deploy.kustomize import PRODUCTION, Object, kubectl
 from tests.processes import ROOT, until
 

@@ -1,7 +1,7 @@
 """The broker dies, stops, freezes, or is in alarm."""
 
 from tests.chaos.promise import promise
-from tests.chaos.scene import Scene
+from tests.chaos.scene import NOTICE, Scene
 
 
 @promise("a broker killed with SIGKILL loses nothing", short=True, mix=True)
@@ -36,9 +36,9 @@ def connections_closed(scene: Scene) -> None:
 @promise("a frozen broker loses nothing, and is noticed", mix=True)
 def frozen(scene: Scene) -> None:
     scene.rabbit.freeze()
-    scene.hold(30, short=10)
-    scene.expect(scene.pair.producer.reasons(), "the producer is ready while the broker is frozen")
-    scene.expect(scene.pair.consumer.reasons(), "the consumer is ready while the broker is frozen")
+    for process in (scene.pair.producer, scene.pair.consumer):
+        scene.wait(process.reasons, f"the {process.service} notices", NOTICE)
+    scene.hold(20, short=0)
     scene.expect(scene.pair.producer.live() and scene.pair.consumer.live(), "a service wants to be restarted")
     scene.rabbit.thaw()
 

@@ -4,7 +4,7 @@ from functools import partial
 
 from tests.chaos.promise import promise
 from tests.chaos.rabbit import Cable, ContainerRabbit, url
-from tests.chaos.scene import Scene
+from tests.chaos.scene import NOTICE, Scene
 from tests.processes import Process
 
 
@@ -12,7 +12,7 @@ from tests.processes import Process
 def half_open(scene: Scene) -> None:
     scene.proxy.swallow("up", "down")
     for process in (scene.pair.producer, scene.pair.consumer):
-        scene.wait(process.reasons, f"the {process.service} notices", 2 * (2 + 5) + 2)
+        scene.wait(process.reasons, f"the {process.service} notices", NOTICE)
     scene.proxy.heal()
 
 
@@ -30,7 +30,7 @@ def cable_pulled(scene: Scene) -> None:
     scene.flow()
     cable.pull()
     for process in (scene.pair.producer, scene.pair.consumer):
-        scene.wait(process.reasons, f"the {process.service} notices", 2 * (2 + 5) + 2)
+        scene.wait(process.reasons, f"the {process.service} notices", NOTICE)
     scene.hold(3)
     scene.write_url(url(scene.user, scene.password, [5672], cable.plug()))
 

@@ -8,7 +8,7 @@ from benchmarks.plan import Plan
 from benchmarks.sample import Sample
 
 CLIENTS = [Client("ours", "", (), 1000, 2000), Client("kombu", "", (), 300, 400)]
-SMALL = Plan(rounds=2, volume=0.5, largest=10_000, sizes=(256, 4096))
+SMALL = Plan(rounds=2, volume=0.5, largest=10_000, sizes=(256, 4096), thorough=True)
 
 
 class FakeBench:
@@ -30,12 +30,12 @@ class FakeBench:
 
 
 def test_the_clients_of_a_measure_run_side_by_side() -> None:
-    keys = [(case.measure, case.size) for case in SMALL.cases(CLIENTS)]
+    keys = [(case.measure, case.size) for case in SMALL.cases(CLIENTS, SMALL.sizes)]
     assert keys[::2] == keys[1::2] == list(dict.fromkeys(keys))
 
 
 def test_volume_and_size_scale_the_messages() -> None:
-    counts = {(case.measure, case.client, case.size): case.count for case in SMALL.cases(CLIENTS)}
+    counts = {(case.measure, case.client, case.size): case.count for case in SMALL.cases(CLIENTS, SMALL.sizes)}
     assert counts["publish", "ours", 256] == 500
     assert counts["consume", "ours", 256] == 1000
     assert counts["consume", "ours", 4096] == 500
@@ -55,6 +55,13 @@ def test_every_round_runs_every_case() -> None:
     assert [run.round for run in runs] == [1] * 24 + [2] * 24
     assert ("consume", "ours", 10_000, 256, 8) in bench.asked
     assert {asked[0] for asked in bench.asked} == {"publish", "consume", "end_to_end", "latency", "start"}
+
+
+def test_later_rounds_have_the_small_size_alone() -> None:
+    plan = Plan()
+    assert {case.size for case in plan.round(1, CLIENTS)} == {256, 4096}
+    assert [case for case in plan.round(2, CLIENTS) if case.size != 256 or case.measure.startswith("series")] == []
+    assert not any(case.measure.startswith("series") for case in plan.round(1, CLIENTS[1:]))
 
 
 def test_a_case_that_fails_once_is_measured_again(capsys: pytest.CaptureFixture[str]) -> None:
