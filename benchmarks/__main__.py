@@ -25,7 +25,7 @@ SHORT = Plan(rounds=1, volume=0.02, largest=1_000, sizes=(256,), latency_seconds
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0: measured; 1: a measured program failed; 2: something it needs is missing."""
+    """0: measured; 1: a measured program failed; 2: something it needs is missing; 130: interrupted."""
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the broker is removed, too
     plan = SHORT if options.short else Plan(options.rounds, options.volume, options.largest, thorough=options.thorough)
@@ -41,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MeasureError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted: nothing is written", file=sys.stderr)
+        return 130
     print(tables(runs, clients, plan.sizes))
     _write(options, runs, clients, about)
     return 0

@@ -15,11 +15,12 @@ from common.topology import Topology
 from consumer.settings import ConsumerSettings, parse_delays
 from deploy.definitions import VHOST, definitions, users
 
+Object = dict[str, Any]
 TIMEOUT = 300.0
 PRODUCTION = Path(__file__).parent / "k8s" / "overlays" / "production"
 
 
-def contents(topology: Topology, namespace: str, tls: bool) -> dict[str, dict[str, str]]:
+def contents(namespace: str, topology: Topology, tls: bool) -> dict[str, dict[str, str]]:
     """The new Secrets' data, by the Secret's name."""
     passwords = {user.name: secrets.token_urlsafe(32) for user in users(topology)}
     broker = "rabbitmq-service:5671" if tls else "rabbitmq-service:5672"
@@ -39,7 +40,7 @@ def contents(topology: Topology, namespace: str, tls: bool) -> dict[str, dict[st
     }
 
 
-def facts(objects: list[dict[str, Any]]) -> tuple[str, Topology, bool]:
+def facts(objects: list[Object]) -> tuple[str, Topology, bool]:
     """Namespace, topology and whether TLS is on, as the rendered overlay has them."""
     found = {(each["kind"], re.sub(r"(?<=mq-config)-\w{10}$", "", each["metadata"]["name"])): each for each in objects}
     config = dict(found["ConfigMap", "mq-config"]["data"])
@@ -87,42 +88,51 @@ def manifest(namespace: str, data: dict[str, dict[str, str]]) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
 
 
+def create(context: str, namespace: Object, data: dict[str, dict[str, str]]) -> None:
+    """Make the Secrets on a cluster that has none of them yet; exits when it has."""
+    name = namespace["metadata"]["name"]
+    there = ("--context", context, "--namespace", name)
+    known = kubectl(*there, "get", "secret", *data, "--ignore-not-found", "-o", "name").split()
+    if known:
+        sys.exit(f"{', '.join(known)} exist already in {name}; --rotate makes new passwords for a running cluster")
+    kubectl("--context", context, "apply", "-f", "-", text=json.dumps(namespace))
+    # Not `apply`: it would keep a copy of the passwords in an annotation.
+    kubectl(*there, "create", "-f", "-", text=manifest(name, data))
+
+
+def rotate(context: str, namespace: Object, data: dict[str, dict[str, str]], overlay: str) -> None:
+    """Replace the Secrets while messages flow, and apply the overlay."""
+    there = ("--context", context, "--namespace", namespace["metadata"]["name"])
+    # Replacing it would need all nodes to stop at once.
+    del data["rabbitmq-cookie"]
+    # The broker first: connections that are open stay open, and new pods find their password valid.
+    import_command = ("exec", "-i", "rabbitmq-0", "-c", "rabbitmq", "--", "rabbitmqctl", "import_definitions")
+    kubectl(*there, *import_command, text=data["rabbitmq-definitions"]["definitions.json"])
+    kubectl(*there, "replace", "-f", "-", text=manifest(namespace["metadata"]["name"], data))
+    # The rights are those for the overlay's queue: pods that still had another could not go on.
+    kubectl("--context", context, "apply", "-k", overlay)
+    services = ("deployment/producer", "deployment/consumer")
+    kubectl(*there, "rollout", "restart", *services)
+    for service in services:
+        kubectl(*there, "rollout", "status", service, f"--timeout={TIMEOUT - 10:.0f}s")
+
+
 def main() -> None:
     """Make the Secrets, or make them anew."""
     parser = argparse.ArgumentParser("deploy.credentials", description=__doc__, allow_abbrev=False)
     parser.add_argument("--context", required=True, help="the kubectl context of the cluster")
     parser.add_argument("--overlay", default=str(PRODUCTION), help="the kustomization that will be applied")
-    parser.add_argument("--rotate", action="store_true", help="new passwords on a running cluster, nothing lost")
+    parser.add_argument("--rotate", action="store_true", help="new passwords, then apply, while messages flow")
     options = parser.parse_args()
     objects = [each for each in yaml.safe_load_all(kubectl("kustomize", options.overlay)) if each]
-    namespace, topology, tls = facts(objects)
-    data = contents(topology, namespace, tls)
-    here = ("--context", options.context)
-    there = (*here, "--namespace", namespace)
-
+    data = contents(*facts(objects))
+    namespace = next(each for each in objects if each["kind"] == "Namespace")
     if options.rotate:
-        # Replacing it would need all nodes to stop at once.
-        del data["rabbitmq-cookie"]
-        # The broker first: connections that are open stay open, and new pods find their password valid.
-        import_command = ("exec", "-i", "rabbitmq-0", "-c", "rabbitmq", "--", "rabbitmqctl", "import_definitions")
-        kubectl(*there, *import_command, text=data["rabbitmq-definitions"]["definitions.json"])
-        kubectl(*there, "replace", "-f", "-", text=manifest(namespace, data))
-        for service in ("producer", "consumer"):
-            kubectl(*there, "rollout", "restart", f"deployment/{service}")
-        for service in ("producer", "consumer"):
-            kubectl(*there, "rollout", "status", f"deployment/{service}", f"--timeout={TIMEOUT - 10:.0f}s")
-        sys.stdout.write(
-            f"{namespace} on {options.context}: new passwords in {', '.join(data)}; both services run with them\n"
-        )
-        return
-
-    known = kubectl(*there, "get", "secret", *data, "--ignore-not-found", "-o", "name").split()
-    if known:
-        sys.exit(f"{', '.join(known)} exist already in {namespace}; --rotate makes new passwords for a running cluster")
-    kubectl(*here, "apply", "-f", "-", text=json.dumps(next(each for each in objects if each["kind"] == "Namespace")))
-    # Not `apply`: it would keep a copy of the passwords in an annotation.
-    kubectl(*there, "create", "-f", "-", text=manifest(namespace, data))
-    sys.stdout.write(f"{namespace} on {options.context}: made {', '.join(data)}\n")
+        rotate(options.context, namespace, data, options.overlay)
+    else:
+        create(options.context, namespace, data)
+    name = namespace["metadata"]["name"]
+    sys.stdout.write(f"{name} on {options.context}: new passwords in {', '.join(data)}\n")
 
 
 if __name__ == "__main__":

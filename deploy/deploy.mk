@@ -39,7 +39,7 @@ secrets: $(READY) ## random passwords and users for OVERLAY (production) on CONT
 	@test -n "$(CONTEXT)" || { echo "make secrets CONTEXT=name: one of"; kubectl config get-contexts -o name; exit 2; }
 	$(BIN)/python -m deploy.credentials --context $(CONTEXT) $(if $(filter command% environment%,$(origin OVERLAY)),--overlay $(OVERLAY))
 
-rotate: $(READY) ## new passwords for OVERLAY (production) on CONTEXT, while messages flow
+rotate: $(READY) ## new passwords, and apply OVERLAY (production) on CONTEXT, while messages flow
 	@test -n "$(CONTEXT)" || { echo "make rotate CONTEXT=name: one of"; kubectl config get-contexts -o name; exit 2; }
 	$(BIN)/python -m deploy.credentials --rotate --context $(CONTEXT) $(if $(filter command% environment%,$(origin OVERLAY)),--overlay $(OVERLAY))
 

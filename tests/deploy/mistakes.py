@@ -53,7 +53,7 @@ def make(cluster: Cluster) -> None:
 def _pod(template: Object, name: str, mistake: Callable[[Object], None]) -> Object:
     template = deepcopy(template)
     container = template["spec"]["initContainers"][0]
-    container["env"] += [{"name": "PREFLIGHT_TIMEOUT", "value": "5s"}, {"name": "MQ_CONNECT_TIMEOUT", "value": "2s"}]
+    container["env"] += [{"name": "PREFLIGHT_TIMEOUT", "value": "15s"}, {"name": "MQ_CONNECT_TIMEOUT", "value": "2s"}]
     if name == "queue-absent":
         container["env"] += [{"name": "MQ_CH", "value": "nowhere"}]
     mistake(container)

@@ -124,15 +124,18 @@ def test_a_changed_config_map_rolls_out_by_itself(pair: Pair, cluster: Cluster) 
 def test_a_mistake_is_seen_for_what_it_is(cluster: Cluster, name: str) -> None:
     """In what `kubectl get pods` and `kubectl logs` show of a pod that was started with it."""
     _, expected, words = mistakes.MISTAKES[name]
-    until(lambda: re.search(expected, mistakes.state(cluster, name)[0]), f"{name} is in {expected}", 60)
-    state, message = mistakes.state(cluster, name)
-    if state.startswith("exit"):
-        message = cluster("logs", name, "--container", "wait-for-rabbitmq")
-        assert "Traceback" not in message
-        assert mistakes.PASSWORD not in message
-    print(f"{name}: {state}: {message.splitlines()[-1]}")
-    for word in words:
-        assert word in message
+
+    def shown() -> str:
+        """The pod's state and what explains it, once it is the one we expect: the container is started again."""
+        state, message = mistakes.state(cluster, name)
+        if state.startswith("exit"):
+            message = cluster("logs", name, "--container", "wait-for-rabbitmq")
+            assert "Traceback" not in message
+            assert mistakes.PASSWORD not in message
+        right = re.search(expected, state) and all(word in message for word in words)
+        return f"{state}: {message.splitlines()[-1]}" if right else ""
+
+    print(name, until(shown, f"{name} is in {expected}, with {words}", 120))
 
 
 def test_nothing_was_lost(pair: Pair, cluster: Cluster) -> None:

@@ -35,7 +35,7 @@ def _ask(broker: Broker, method: str, path: str, body: Any = None, user: str = "
 @pytest.fixture
 def urls(broker: Broker, mq_ch: str) -> Iterator[Callable[[str], str]]:
     """`urls("producer")` after the definitions were imported: its MQ_URL."""
-    data = contents(Topology(mq_ch, DELAYS), "mq-pair", tls=False)
+    data = contents("mq-pair", Topology(mq_ch, DELAYS), tls=False)
     _ask(broker, "POST", "definitions", json.loads(data["rabbitmq-definitions"]["definitions.json"]))
 
     def url(user: str) -> str:
@@ -126,7 +126,7 @@ def test_no_one_of_another_virtual_host_or_with_an_older_password_comes_in(
     with pytest.raises((ProbableAccessDeniedError, pika.exceptions.ConnectionClosedByBroker)):
         pika.BlockingConnection(pika.URLParameters(urls("producer").replace(f"/{VHOST}", "/%2F")))
     old = urls("producer")
-    fresh = contents(Topology("another", DELAYS), "mq-pair", tls=False)["rabbitmq-definitions"]["definitions.json"]
+    fresh = contents("mq-pair", Topology("another", DELAYS), tls=False)["rabbitmq-definitions"]["definitions.json"]
     _ask(broker, "POST", "definitions", json.loads(fresh))
     with pytest.raises(ProbableAuthenticationError):
         pika.BlockingConnection(pika.URLParameters(old))

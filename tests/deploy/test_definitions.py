@@ -11,7 +11,7 @@ from tests.deploy.kustomize import DEVELOPMENT, PRODUCTION, layer, render
 
 
 def test_passwords_are_long_differ_and_stand_nowhere_but_in_their_own_secret() -> None:
-    first, second = (contents(Topology("q"), "n", tls=True) for _ in range(2))
+    first, second = (contents("n", Topology("q"), tls=True) for _ in range(2))
     passwords = [
         urlsplit(first[f"{user}-mq"]["MQ_URL"]).password or "" for user in ("producer", "consumer", "operator")
     ]

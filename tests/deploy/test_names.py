@@ -83,7 +83,7 @@ def test_probes_ask_for_pages_and_ports_that_are_there(objects: list[Object]) ->
 
 
 def test_what_a_pod_takes_from_elsewhere_is_there(objects: list[Object]) -> None:
-    made = contents(Topology("any"), "any", tls=False).keys() | {"rabbitmq-tls"}
+    made = contents("any", Topology("any"), tls=False).keys() | {"rabbitmq-tls"}
     secrets = _names(objects, "Secret").keys() | made
     for template in workloads(objects).values():
         spec = template["spec"]

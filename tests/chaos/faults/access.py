@@ -28,7 +28,7 @@ def user_deleted(scene: Scene) -> None:
     scene.rabbit.add_user(scene.user, scene.password)
 
 
-@promise("a rotated password is read again without a restart", short=True, mix=True)
+@promise("a rotated password is read again without a restart", mix=True)
 def password_rotated(scene: Scene) -> None:
     scene.password += "-new"
     scene.rabbit.rabbitmqctl("change_password", scene.user, scene.password)

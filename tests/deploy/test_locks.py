@@ -1,0 +1,34 @@
+"""The lock files: everything that pyproject.toml asks for, by hash, from whatever index the reader has."""
+
+import re
+import tomllib
+
+import pytest
+
+from tests.processes import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+RUN = PROJECT["project"]["dependencies"]
+WANTED = {"requirements.lock": RUN, "requirements-dev.lock": RUN + PROJECT["dependency-groups"]["dev"]}
+
+
+def _locked(file: str) -> dict[str, str]:
+    """Version by name, of the lines that name a package."""
+    text = (ROOT / file).read_text()
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("file", WANTED)
+def test_it_has_all_that_is_asked_for_by_hash_and_no_address(file: str) -> None:
+    """`make lock` brings it up to date."""
+    names = {re.split(r"[<>=;\[ ]", each)[0].lower().replace("_", "-") for each in WANTED[file]}
+    assert names <= _locked(file).keys()
+    text = (ROOT / file).read_text()
+    assert "://" not in text
+    assert "--index" not in text
+    packages = re.split(r"^(?=[a-z0-9-]+==)", text, flags=re.MULTILINE)[1:]
+    assert all("--hash=sha256:" in each for each in packages)
+
+
+def test_the_tests_run_on_the_versions_that_are_deployed() -> None:
+    assert _locked("requirements.lock").items() <= _locked("requirements-dev.lock").items()
