@@ -37,8 +37,9 @@ class Broker:
             channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
 
     def delete(self, *queues: str) -> None:
-        """Also when they are not there."""
-        with self._channel() as channel:
+        """Also when they are not there. On a connection of its own: the other may be broken off midway."""
+        with pika.BlockingConnection(pika.URLParameters(self.url)) as connection:
+            channel = connection.channel()
             for queue in queues:
                 channel.queue_delete(queue)
 
