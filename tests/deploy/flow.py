@@ -67,7 +67,7 @@ class Pair:
     def settle(self) -> tuple[int, int, int]:
         """Stop the producer, and wait for the rest; how many lines were confirmed, lost, handled more than once."""
         self.cluster("scale", "deployment/producer", "--replicas=0")
-        until(lambda: not self.cluster.get("pods", "-l", "app.kubernetes.io/name=producer")["items"], "no producer")
+        until(lambda: not self.cluster.get("pods", "-l", "app.kubernetes.io/name=producer")["items"], "no producer", 60)
         confirmed = self._read("read bytes _ < /data/checkpoint && head -c $bytes /data/input.txt").split()
         seen: Counter[str] = Counter()
 
