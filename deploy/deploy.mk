@@ -45,7 +45,7 @@ rotate: $(READY) ## new passwords, and apply OVERLAY (production) on CONTEXT, wh
 
 test-cluster: $(READY) ## the end-to-end tests on the cluster CONTEXT, in a namespace of their own
 	@test -n "$(CONTEXT)" || { echo "make test-cluster CONTEXT=name: one of"; kubectl config get-contexts -o name; exit 2; }
-	CLUSTER_CONTEXT=$(CONTEXT) $(BIN)/python -m pytest tests/deploy -m cluster
+	CLUSTER_CONTEXT=$(CONTEXT) $(BIN)/python -m pytest tests/deploy -m cluster --full $(ARGS)
 
 # Universal: one file for every Python from 3.11 on. Never with the address of an index.
 COMPILE = build/uv/bin/uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 \

@@ -57,7 +57,9 @@ def _pod(template: Object, name: str, mistake: Callable[[Object], None]) -> Obje
     if name == "queue-absent":
         container["env"] += [{"name": "MQ_CH", "value": "nowhere"}]
     mistake(container)
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": template["spec"]}
+    # Once is enough to see, and the machine has other work.
+    spec = template["spec"] | {"restartPolicy": "Never"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
 
 
 def state(cluster: Cluster, name: str) -> tuple[str, str]:

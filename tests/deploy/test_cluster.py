@@ -74,6 +74,24 @@ def test_the_init_containers_hold_the_services_until_the_broker_is_there(pair: P
     mistakes.make(cluster)
 
 
+@pytest.mark.parametrize("name", mistakes.MISTAKES)
+def test_a_mistake_is_seen_for_what_it_is(cluster: Cluster, name: str) -> None:
+    """In what `kubectl get pods` and `kubectl logs` show of a pod that was started with it."""
+    _, expected, words = mistakes.MISTAKES[name]
+
+    def shown() -> str:
+        """The pod's state and what explains it, once it is the one we expect: the container is started again."""
+        state, message = mistakes.state(cluster, name)
+        if state.startswith("exit"):
+            message = cluster("logs", name, "--container", "wait-for-rabbitmq")
+            assert "Traceback" not in message
+            assert mistakes.PASSWORD not in message
+        right = re.search(expected, state) and all(word in message for word in words)
+        return f"{state}: {message.splitlines()[-1]}" if right else ""
+
+    print(name, until(shown, f"{name} is in {expected}, with {words}", 120))
+
+
 def test_applying_again_changes_nothing(pair: Pair, cluster: Cluster) -> None:
     before = _generations(cluster)
     assert cluster("diff", "--kustomize", str(pair.kustomization())) == ""
@@ -118,24 +136,6 @@ def test_a_changed_config_map_rolls_out_by_itself(pair: Pair, cluster: Cluster) 
         assert cluster.get("configmap", source)["data"]["LOG_LEVEL"] == "warning"
     pair.flows()
     assert cluster.restarts() == {}
-
-
-@pytest.mark.parametrize("name", mistakes.MISTAKES)
-def test_a_mistake_is_seen_for_what_it_is(cluster: Cluster, name: str) -> None:
-    """In what `kubectl get pods` and `kubectl logs` show of a pod that was started with it."""
-    _, expected, words = mistakes.MISTAKES[name]
-
-    def shown() -> str:
-        """The pod's state and what explains it, once it is the one we expect: the container is started again."""
-        state, message = mistakes.state(cluster, name)
-        if state.startswith("exit"):
-            message = cluster("logs", name, "--container", "wait-for-rabbitmq")
-            assert "Traceback" not in message
-            assert mistakes.PASSWORD not in message
-        right = re.search(expected, state) and all(word in message for word in words)
-        return f"{state}: {message.splitlines()[-1]}" if right else ""
-
-    print(name, until(shown, f"{name} is in {expected}, with {words}", 120))
 
 
 def test_nothing_was_lost(pair: Pair, cluster: Cluster) -> None:
