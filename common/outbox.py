@@ -9,7 +9,7 @@ from common.message import Message
 
 T = TypeVar("T")
 
-WINDOW_BYTES = 32 * 1024 * 1024  # bodies in flight; a window of large messages must not fill the memory
+WINDOW_BYTES = 16 * 1024 * 1024  # of bodies; a window of large messages must not fill the memory
 
 
 class Publication(NamedTuple, Generic[T]):
@@ -34,6 +34,7 @@ class Outbox(Generic[T]):
         self._waiting: deque[Publication[T]] = deque()
         self._flying: Unconfirmed[Sent[T]] = Unconfirmed()
         self._bytes = 0  # of the bodies in flight
+        self._waiting_bytes = 0
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._flying)
@@ -49,14 +50,23 @@ class Outbox(Generic[T]):
         oldest = self._flying.oldest
         return oldest.at if oldest else None
 
+    @property
+    def full(self) -> bool:
+        """Whether what it holds, sent or not, is as many bytes as it should hold."""
+        return self._bytes + self._waiting_bytes >= WINDOW_BYTES
+
     def put(self, publications: Iterable[Publication[T]]) -> None:
         """Behind all that waits."""
-        self._waiting.extend(publications)
+        for publication in publications:
+            self._waiting.append(publication)
+            self._waiting_bytes += len(publication.message.body)
 
     def next(self, limit: int) -> Publication[T] | None:
         """Take the next to send while fewer than `limit` are in flight. `sent` or nothing must follow."""
         if self._waiting and len(self._flying) < limit and self._bytes < WINDOW_BYTES:
-            return self._waiting.popleft()
+            publication = self._waiting.popleft()
+            self._waiting_bytes -= len(publication.message.body)
+            return publication
         return None
 
     def sent(self, publication: Publication[T], now: float) -> None:
@@ -78,4 +88,6 @@ class Outbox(Generic[T]):
 
     def give_back(self, entries: list[Sent[T]]) -> None:
         """Before all that waits, in their order: they are sent again."""
-        self._waiting.extendleft(entry.publication for entry in reversed(entries))
+        for publication, _ in reversed(entries):
+            self._waiting.appendleft(publication)
+            self._waiting_bytes += len(publication.message.body)

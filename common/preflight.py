@@ -51,6 +51,11 @@ class Preflight:
         """What was in the way at last."""
         return self._connection.refusal or Refusal(Kind.HANDSHAKE, "no answer yet")
 
+    @property
+    def broker(self) -> str:
+        """The one that was tried last."""
+        return str(self._connection.broker)
+
     def start(self) -> None:
         """Connect."""
         self._connection.open()
@@ -114,6 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         log.error(
             "the broker cannot be used",
             what=refusal.kind.name.lower(),
+            broker=preflight.broker,
             reason=str(refusal),
             exit_code=int(refusal.kind),
         )

@@ -52,7 +52,7 @@ class Publisher(Generic[T]):
     @property
     def room(self) -> int:
         """How many more messages it would send at once."""
-        return self._window.limit - len(self) if self._may_send(time.monotonic()) else 0
+        return self._window.limit - len(self) if self._may_send(time.monotonic()) and not self._outbox.full else 0
 
     def reasons(self) -> list[str]:
         """Why nothing flows (http thread)."""

@@ -4,7 +4,7 @@ import ssl
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PlainValidator, SecretStr
+from pydantic import AfterValidator, Field, PlainValidator, SecretStr, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from common.broker_url import EXAMPLE, BrokerUrl, parse_urls
@@ -35,8 +35,10 @@ def check_readable(path: Path) -> Path:
         raise ValueError(f"cannot be read: {error.strerror}") from None
 
 
-def _urls(value: object) -> SecretStr | None:
+def _urls(value: object, info: ValidationInfo) -> SecretStr | None:
     if value is None:
+        if info.data.get("mq_url_file", "named, and bad") is None:  # here, so that it is said beside all other mistakes
+            raise ValueError("is required, or MQ_URL_FILE")
         return None
     text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
     parse_urls(text)
@@ -51,11 +53,11 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
 
-    mq_url: Annotated[SecretStr | None, NoDecode, PlainValidator(_urls)] = Field(
-        None, description="the broker: one URL, or several with commas between, tried in turn", examples=[EXAMPLE]
-    )
     mq_url_file: ReadableFile | None = Field(
         None, description="a file that holds MQ_URL; read again at every connect", examples=["/run/secrets/mq-url"]
+    )
+    mq_url: Annotated[SecretStr | None, NoDecode, PlainValidator(_urls)] = Field(
+        None, description="the broker: one URL, or several with commas between, tried in turn", examples=[EXAMPLE]
     )
     mq_ch: Annotated[str, AfterValidator(check_queue_name)] = Field(
         description="the queue; its retry and dead-letter queues are named from it", examples=["jobs"]
@@ -126,8 +128,6 @@ class Settings(BaseSettings):
     def problems(self) -> dict[str, str]:
         """What is wrong between settings that are each right: variable to sentence."""
         found = {}
-        if not self.mq_url and not self.mq_url_file:
-            found["MQ_URL"] = f"is required (or MQ_URL_FILE), for example {EXAMPLE}"
         if self.mq_url and self.mq_url_file:
             found["MQ_URL_FILE"] = "and MQ_URL are both set; set one"
         elif self.mq_url_file:

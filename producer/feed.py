@@ -10,7 +10,7 @@ from common.message import Message
 from producer.pace import Pace
 from producer.source import Item
 
-BYTES = 16 * 1024 * 1024  # bodies held; a few large messages must not fill the memory
+BYTES = 8 * 1024 * 1024  # bodies held; a few large messages must not fill the memory
 STALL = 0.5  # seconds; the longest a stop goes unnoticed
 
 

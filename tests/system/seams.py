@@ -84,3 +84,8 @@ def large() -> Iterator[bytes]:
     yield b"first"
     yield bytes(17 * 1024 * 1024)
     yield b"last"
+
+
+def heavy() -> Iterator[bytes]:
+    """Messages of 400 kB without end."""
+    return (b"%09d" % number + bytes(400_000) for number in count(1))

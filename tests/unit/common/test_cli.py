@@ -97,7 +97,9 @@ def test_what_is_missing_is_said_with_an_example(
     monkeypatch.setenv("MQ_CH", "jobs")
     monkeypatch.delenv("MQ_URL")
     (line,) = refused(capsys, ProducerSettings)
-    assert line.startswith("MQ_URL: is required (or MQ_URL_FILE), for example amqp://")
+    assert line.startswith("MQ_URL: is required, or MQ_URL_FILE, for example amqp://")
+    monkeypatch.delenv("MQ_CH")
+    assert {each.partition(":")[0] for each in refused(capsys, ProducerSettings)} == {"MQ_URL", "MQ_CH"}
 
 
 @pytest.mark.parametrize("arguments", [["--url=" + URL], [URL], ["--mq-ch", "jobs", "--broker", URL]])

@@ -108,3 +108,22 @@ def test_large_messages_stop_at_a_bound_of_bytes(sizes: list[int]) -> None:
     assert outbox.in_flight == 0
     waits = len(outbox) > 0
     assert bool(outbox.next(100)) == waits
+
+
+def test_what_waits_counts_against_the_bound_too() -> None:
+    """Or the source would be read on while the broker is slow, a window of large messages into the memory."""
+    outbox: Outbox[int] = Outbox()
+    half = Message(Sized(WINDOW_BYTES // 2))
+    outbox.put([Publication("q", half, 1)])
+    assert not outbox.full
+    outbox.put([Publication("q", half, 2)])
+    assert outbox.full
+    for _ in range(2):
+        taken = outbox.next(9)
+        assert taken
+        outbox.sent(taken, 1.0)
+    assert outbox.full
+    sent = outbox.settle(1, multiple=False)
+    assert not outbox.full
+    outbox.give_back(sent)
+    assert outbox.full

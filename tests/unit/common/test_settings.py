@@ -64,7 +64,8 @@ def test_a_file_that_cannot_be_read_is_said_before_the_first_connect(tmp_path: P
 
 def test_the_broker_is_needed_once() -> None:
     """Not never and not twice."""
-    assert "MQ_URL" in make(mq_url=None).problems()
+    with pytest.raises(ValidationError, match="mq_url"):
+        make(mq_url=None)
     assert "MQ_URL_FILE" in make(mq_url_file=__file__).problems()
     assert make().problems() == {}
 

@@ -25,4 +25,4 @@ def test_a_checkpoint_needs_a_file_to_go_on_in(source: str) -> None:
 
 def test_what_is_wrong_for_both_services_is_found_too() -> None:
     """The base is asked first."""
-    assert "MQ_URL" in make(mq_url=None).problems()
+    assert "MQ_TLS_CERT_FILE" in make(mq_tls_cert_file=__file__).problems()
