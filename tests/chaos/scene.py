@@ -15,6 +15,7 @@ from tests.chaos.queues import RETRIES, Queues
 from tests.chaos.rabbit import Rabbit, url
 from tests.processes import until
 
+NEW = 2.0  # seconds, for which a broker may forget a new quorum queue when it is killed (see docs/chaos.md)
 START = 60.0  # seconds; a broker or service on a busy machine
 FLOW = 150  # messages handled, after which a pair counts as running
 QUIET = 15.0  # seconds without a message, after which no more will come
@@ -82,8 +83,9 @@ class Scene:
 
     def flow(self) -> None:
         """Wait until messages flow."""
-        start = len(self.pair.handled.read().names)
+        start, began = len(self.pair.handled.read().names), time.monotonic()
         until(lambda: len(self.pair.handled.read().names) >= start + FLOW, "messages flow", START)
+        time.sleep(max(0.0, began + NEW - time.monotonic()))
 
     def hold(self, seconds: float, short: float | None = None) -> None:
         """Leave things as they are; `short` in the short form."""
