@@ -20,6 +20,7 @@ USER_ID = "mq-user-id"
 
 FRAME = 128 * 1024 - 64  # bytes; properties travel in one frame, and over it the broker closes the connection
 _NAMES = tuple(vars(BasicProperties()))
+_BINARY, _NUMBER = (bytes, bytearray, memoryview), (int, float)  # a tuple is built once, a union at each call
 
 
 class Message:
@@ -59,7 +60,7 @@ class Message:
         now_ms = int(time.time() * 1000)
         if isinstance(value, Message):
             return value._stamped(message_id, now_ms)
-        if isinstance(value, bytes | bytearray | memoryview):
+        if isinstance(value, _BINARY):
             body, content_type = bytes(value), "application/octet-stream"
         elif isinstance(value, str):
             body, content_type = value.encode(), "text/plain; charset=utf-8"
@@ -138,7 +139,7 @@ class Message:
     def age(self) -> float | None:
         """Seconds since it was first published, by the two machines' clocks; None when the publisher did not say."""
         published_ms = self.headers.get(PUBLISHED_MS)
-        if isinstance(published_ms, int | float):
+        if isinstance(published_ms, _NUMBER):
             return max(0.0, time.time() - published_ms / 1000)
         timestamp = self.properties.timestamp
         return None if timestamp is None else max(0.0, time.time() - timestamp)

@@ -1,7 +1,8 @@
-"""pika's streams, with what one turn of the loop wrote joined into one `send`.
+"""pika's streams, with what one turn of the loop wrote joined into one `send`, and what it reads in one `recv`.
 
-pika sends each frame by itself, three `send` calls a message, which is more than half of a publisher's time. The two
-stream classes of pika's selector adapter are replaced by ones that differ in `_produce`. They are internal to
+pika sends each frame by itself, three `send` calls a message, which is more than half of a publisher's time, and
+receives 4 KiB at a time: each call lets the handler threads in, which then wait for one another. The two stream
+classes of pika's selector adapter are replaced by ones that differ in `_produce` and `_consume`. They are internal to
 pika: `tests/unit/common/test_transport.py` holds this module against the pika that we lock. Without it (delete the
 import in process.py) everything works, at pika's own rate.
 """
@@ -12,16 +13,31 @@ from pika.adapters.utils import io_services_utils
 
 # A send takes what fits into the socket's buffer; joining more than that would be copied for nothing.
 JOIN_AT_MOST = 256 * 1024
+RECEIVE = 64 * 1024
+SLICE = 4096  # pika's own; its frame buffer copies what is left of a slice after each frame
 
 
-class _JoinedSend(io_services_utils._AsyncTransportBase):
-    """What both streams share: `_produce` is called when the socket can take bytes."""
+class _Joined(io_services_utils._AsyncTransportBase):
+    """What both streams share: `_produce` is called when the socket can take bytes, `_consume` when it has some."""
 
     if TYPE_CHECKING:  # pika's own, which its stubs do not name
         _tx_buffers: Any
         _tx_buffered_byte_count: int
         _sock: Any
+        _state: Any
+        _STATE_ACTIVE: Any
+        _protocol: Any
         _sigint_safe_send: Any
+        _sigint_safe_recv: Any
+
+    def _consume(self) -> None:
+        received = self._sigint_safe_recv(self._sock, RECEIVE)
+        if not received:
+            raise self.RxEndOfFile
+        for start in range(0, len(received), SLICE):
+            if self._state != self._STATE_ACTIVE:  # what came before has closed it
+                return
+            self._protocol.data_received(received[start : start + SLICE])
 
     def _produce(self) -> None:
         buffers = self._tx_buffers
@@ -41,7 +57,7 @@ class _JoinedSend(io_services_utils._AsyncTransportBase):
                 buffers.appendleft(chunk[sent:])
 
 
-class _PlainStream(io_services_utils._AsyncPlaintextTransport, _JoinedSend):
+class _PlainStream(io_services_utils._AsyncPlaintextTransport, _Joined):
     """Its `write`, which comes three times a message, is pika's without what is checked twice."""
 
     if TYPE_CHECKING:
@@ -59,8 +75,8 @@ class _PlainStream(io_services_utils._AsyncPlaintextTransport, _JoinedSend):
                 self._nbio.set_writer(self._sock.fileno(), self._on_socket_writable)
 
 
-class _TlsStream(io_services_utils._AsyncSSLTransport, _JoinedSend):
-    """Its own `_produce` handles TLS and calls the next one's, which is `_JoinedSend`'s."""
+class _TlsStream(io_services_utils._AsyncSSLTransport, _Joined):
+    """Its own `_produce` and `_consume` handle TLS and call the next ones, which are `_Joined`'s."""
 
 
 def install() -> None:

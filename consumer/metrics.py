@@ -1,7 +1,8 @@
 """The consumer's metrics."""
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge
 
+from common.histogram import Histogram
 from common.metrics import LATENCY_BUCKETS
 
 DELIVERED = Counter("consumer_delivered", "Messages that the broker delivered; a message delivered again counts again.")

@@ -91,17 +91,21 @@ class ConsumerService:
     def _settle(self) -> None:
         acks: list[int] = []
         failures: list[tuple[Delivery, Retry | Park]] = []
-        for delivery, outcome, seconds in self._workers.outcomes():
-            metrics.HANDLER_SECONDS.observe(seconds)
-            if not self._subscription.current(delivery):
-                continue  # the broker has requeued it
+        ages: list[float] = []
+        done = self._workers.outcomes()
+        metrics.HANDLER_SECONDS.observe([each.seconds for each in done])
+        channel = self._subscription.connection.channel
+        for delivery, outcome, _ in done:
+            if delivery.channel is not channel:
+                continue  # a tag of another channel names another message, and the broker has requeued this one
             age = delivery.message.age
             if age is not None:
-                metrics.AGE_SECONDS.observe(age)
+                ages.append(age)
             if isinstance(outcome, Ack):
                 acks.append(delivery.tag)
             else:
                 failures.append((delivery, outcome))
+        metrics.AGE_SECONDS.observe(ages)
         self._handled += len(acks)
         metrics.ACKED.inc(len(acks))
         self._subscription.acknowledge(acks)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pika.adapters.utils import io_services_utils
 
 from common import transport
-from common.transport import JOIN_AT_MOST
+from common.transport import JOIN_AT_MOST, SLICE
 
 
 class Poller:
@@ -30,6 +30,9 @@ class Poller:
     def set_writer(self, _descriptor: int, on_writable: Any) -> None:
         """Somebody waits to write."""
         self.writer = on_writable
+
+    def remove_reader(self, *_: object) -> None:
+        """Nor here."""
 
     def remove_writer(self, _descriptor: int) -> None:
         """Nobody does any more."""
@@ -142,7 +145,7 @@ def test_pika_makes_these_streams() -> None:
 def test_the_tls_stream_keeps_pikas_own_steps_and_ends_in_the_joined_send() -> None:
     """Its `_produce` for TLS calls the next one's, which must be ours and not the base's."""
     order = transport._TlsStream.__mro__
-    tls, joined = order[1], transport._JoinedSend
+    tls, joined = order[1], transport._Joined
     assert tls.__name__ == "_AsyncSSLTransport"
     assert "_produce" in vars(tls)
     assert next(each for each in order[2:] if "_produce" in vars(each)) is joined
@@ -151,8 +154,66 @@ def test_the_tls_stream_keeps_pikas_own_steps_and_ends_in_the_joined_send() -> N
 def test_pika_has_all_that_the_streams_use() -> None:
     """Names that are internal to it."""
     base: Any = io_services_utils._AsyncTransportBase
-    for name in ("_produce", "_sigint_safe_send", "_buffer_tx_data", "get_write_buffer_size"):
+    for name in ("_produce", "_consume", "_sigint_safe_send", "_sigint_safe_recv", "get_write_buffer_size"):
         assert callable(getattr(base, name))
+    assert issubclass(base.RxEndOfFile, Exception)
+
+
+class Reader:
+    """The protocol's side of a stream; `closes_at` is after how many pieces it closes the stream."""
+
+    def __init__(self, closes_at: int | None = None) -> None:
+        self.pieces: list[bytes] = []
+        self.ended = False
+        self.closes_at = closes_at
+        self.transport: Any = None
+
+    def data_received(self, data: bytes) -> None:
+        """A piece."""
+        self.pieces.append(data)
+        if len(self.pieces) == self.closes_at:
+            self.transport.abort()
+
+    def eof_received(self) -> bool:
+        """The other side has closed."""
+        self.ended = True
+        return True
+
+    def connection_lost(self, error: object) -> None:
+        """The stream is closed."""
+
+
+def reading(wire: Any, reader: Reader) -> Any:
+    made: Any = io_services_utils._AsyncPlaintextTransport
+    reader.transport = made(wire, reader, Poller())
+    return reader.transport
+
+
+def test_one_turn_reads_all_that_came_in_order_and_in_small_pieces() -> None:
+    """What is left of a piece is copied after each frame (pika's frame buffer): a large one would cost its square."""
+    with pair() as (ours, theirs):
+        reader = Reader()
+        transported = reading(ours, reader)
+        sent = bytes(range(256)) * 100
+        theirs.sendall(sent)
+        transported._on_socket_readable()
+        assert b"".join(reader.pieces) == sent
+        assert max(map(len, reader.pieces)) == SLICE
+        transported._on_socket_readable()  # nothing came: neither an end nor an error
+        assert not reader.ended
+        theirs.close()
+        transported._on_socket_readable()
+        assert reader.ended
+
+
+def test_nothing_is_read_into_a_stream_that_was_closed_by_what_came_before() -> None:
+    """The frame decoder would find a half frame, and call that an error."""
+    with pair() as (ours, theirs):
+        reader = Reader(closes_at=2)
+        transported = reading(ours, reader)
+        theirs.sendall(bytes(SLICE * 5))
+        transported._on_socket_readable()
+        assert len(reader.pieces) == 2
 
 
 class TlsWire(Wire):
