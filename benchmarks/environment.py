@@ -22,7 +22,8 @@ class UnpreparedError(Exception):
 def peers_python() -> Path:
     """The interpreter of `.venv-bench`, made when it is missing or the lock has changed."""
     python, mark = _HOME / "bin" / "python", _HOME / "lock.sha256"
-    digest = hashlib.sha256(_LOCK.read_bytes()).hexdigest()
+    # Of this interpreter, so that all Python clients run on the same build: one without optimisations costs a quarter.
+    digest = hashlib.sha256(_LOCK.read_bytes() + sys.version.encode() + sys.base_prefix.encode()).hexdigest()
     if mark.exists() and mark.read_text() == digest and python.exists():
         return python
     print("making .venv-bench for the peers ...", file=sys.stderr)

@@ -11,8 +11,9 @@ from consumer import metrics
 from consumer.copies import delivery_count, failed_copy, fresh_copy
 from consumer.delivery import Delivery
 from consumer.outcome import Park, Retry
+from consumer.prefetch import SUSPECT
 from consumer.settings import ConsumerSettings
-from consumer.subscription import SUSPECT, Subscription
+from consumer.subscription import Subscription
 
 Copy = tuple[Delivery, Retry | Park | None]  # None: handed back, never begun
 

@@ -38,8 +38,8 @@ class ConsumerSettings(Settings):
         examples=["8"],
     )
     consumer_prefetch: Annotated[int, Field(ge=1, le=2000)] = Field(
-        512,
-        description="deliveries held and not yet settled; times the largest body it bounds memory",
+        1024,
+        description="deliveries held and not yet settled, at most: 64 while handlers are slow or bodies large",
         examples=["100"],
     )
     consumer_handler_timeout: Annotated[Duration, Field(gt=0)] = Field(

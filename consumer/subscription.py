@@ -15,11 +15,8 @@ from consumer import metrics
 from consumer.acks import Unsettled
 from consumer.copies import delivery_count
 from consumer.delivery import Delivery
+from consumer.prefetch import Prefetch
 from consumer.settings import ConsumerSettings
-
-# A message that kills its process takes all that were sent ahead with it, and each loss counts against the limit.
-# So after several losses they come one by one, until one comes that was not lost so often.
-SUSPECT = 3
 
 
 class Subscription:
@@ -48,7 +45,7 @@ class Subscription:
         self._arrived: list[Delivery] = []
         self._held: list[int] | None = None  # tags to acknowledge when the cancel is answered
         self._consumer_tags: list[str] = []
-        self._narrow = True  # one by one, by the first consumer; then a second brings the rest of the prefetch
+        self._prefetch = Prefetch(settings.consumer_prefetch)
         metrics.UNSETTLED.set_function(lambda: len(self.unsettled))
 
     def prepare(self, channel: Channel) -> None:
@@ -60,7 +57,8 @@ class Subscription:
     def opened(self, channel: Channel) -> None:
         """Consume."""
         self.active_at = time.monotonic()
-        self._consumer_tags, self._narrow = [], True
+        self._consumer_tags = []
+        self._prefetch.opened()
         if not self._process.stopping:
             self._consume(channel)
 
@@ -80,12 +78,14 @@ class Subscription:
         if self._held is not None:
             self._held += tags
         elif tags and channel:
-            self.active_at = time.monotonic()
+            now = self.active_at = time.monotonic()
             multiple, singles = self.unsettled.settle(tags)
             if multiple:
                 channel.basic_ack(multiple, multiple=True)
             for tag in singles:
                 channel.basic_ack(tag)
+            if self._prefetch.short:
+                self._widen(channel, self._prefetch.settled(len(tags), now))
 
     def give_back(self, delivery: Delivery, *, counted: bool) -> None:
         """Requeue it: counted against the delivery limit on every broker, or on those before 4.3 alone."""
@@ -115,36 +115,35 @@ class Subscription:
             channel.basic_cancel(last, self._process.guarded(lambda _: self._on_cancel_ok(channel)))
 
     def _consume(self, channel: Channel) -> None:
-        on_message = self._process.guarded(self._on_message)
+        on_message = self._process.guarded(self._arrive)
         self._consumer_tags.append(channel.basic_consume(self._settings.mq_ch, on_message))
 
-    def _widen(self, channel: Channel) -> None:
-        """Consume with the whole prefetch, by a second consumer of the same channel, so that the order holds."""
-        self._narrow = False
-        if self._settings.consumer_prefetch > 1:
-            channel.basic_qos(prefetch_count=self._settings.consumer_prefetch - 1)
+    def _widen(self, channel: Channel, more: int) -> None:
+        """Let `more` come by a further consumer of the same channel, so that the order holds."""
+        if more and self._held is None and not self.cancelled:
+            channel.basic_qos(prefetch_count=more)
             self._consume(channel)
 
     def _on_cancel_ok(self, channel: Channel) -> None:
         if channel is self.connection.channel:
             held, self._held = self._held or [], None
-            self.acknowledge(held)
             self.cancelled = True
+            self.acknowledge(held)
             arrived, self._arrived = self._arrived, []
             self._on_cancelled(arrived)
 
-    def _on_message(
-        self, channel: Channel, method: spec.Basic.Deliver, properties: BasicProperties, body: bytes
-    ) -> None:
+    def _arrive(self, channel: Channel, method: spec.Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
         if not self._arrived:  # one hand-over for all that this turn of the loop reads
             self._process.call_soon(self._deliver)
         tag, message = method.delivery_tag or 0, Message(body, properties=properties)
         self.unsettled.delivered(tag)
         self._arrived.append(Delivery(channel, tag, message))
-        if self._narrow and delivery_count(message) < SUSPECT and self._held is None:
-            self._widen(channel)
+        if self._prefetch.count == 1:
+            self._widen(channel, self._prefetch.delivered(delivery_count(message), len(body)))
 
     def _hand_on(self) -> None:
         arrived, self._arrived = self._arrived, []
         metrics.DELIVERED.inc(len(arrived))
+        if self._prefetch.short:
+            self._prefetch.arrived([len(each.message.body) for each in arrived], time.monotonic())
         self._on_deliveries(arrived)

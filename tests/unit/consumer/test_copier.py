@@ -7,8 +7,9 @@ from common.message import Message
 from consumer.copier import Copier
 from consumer.delivery import Delivery
 from consumer.outcome import Park, Retry
+from consumer.prefetch import SUSPECT
 from consumer.settings import ConsumerSettings
-from consumer.subscription import SUSPECT, Subscription
+from consumer.subscription import Subscription
 from tests.unit.conftest import Loop
 
 pytestmark = pytest.mark.usefixtures("own_metrics")
