@@ -1,12 +1,14 @@
 """Subscribing, being thrown out, handing back."""
 
 import signal
+import time
 from pathlib import Path
 
 from pika import BasicProperties
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import UnroutableError
 
+from consumer.prefetch import SHORT
 from tests.processes import until
 from tests.system.kit import QUICK, SEAMS, Start, bodies, take
 
@@ -71,3 +73,22 @@ def test_deliveries_handed_back_at_twenty_stops_are_not_parked(
     assert sorted(map(int, bodies(record) + [body.decode() for _, body in left])) == list(range(total))
     assert all(properties.message_id == body.decode() for properties, body in left)
     assert all(properties.headers["theirs"] == int(body) for properties, body in left)
+
+
+def test_only_a_quick_handler_has_many_sent_ahead(
+    start: Start, channel: BlockingChannel, mq_ch: str, tmp_path: Path
+) -> None:
+    """A slow one would keep them from other consumers, and would have to settle all within the broker's time-out."""
+    go = Path(f"{tmp_path / 'record'}.go")
+    start("consumer", CONSUMER_IDLE_EXIT="1ms").wait()
+    for quick_before, held in ((0, SHORT), (3 * SHORT, 5 * SHORT)):
+        for body in [b"quick"] * quick_before + [b"hold"] + [b"quick"] * (5 * SHORT - 1):
+            channel.basic_publish("", mq_ch, body, mandatory=True)
+        go.unlink(missing_ok=True)
+        settings = {"CONSUMER_HANDLER": f"{SEAMS}:hold_one", "RECORD": tmp_path / "record", **QUICK}
+        consumer = start("consumer", CONSUMER_IDLE_EXIT="1s", **settings).wait_ready()
+        until(lambda: consumer.metric("consumer_unsettled") == held, f"it holds {held}")  # noqa: B023
+        time.sleep(0.3)
+        assert consumer.metric("consumer_unsettled") == held
+        go.touch()
+        assert consumer.wait() == 0
