@@ -8,6 +8,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series fo
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
+READY = Gauge("mq_ready", "1 while /readyz says that the service is ready.")
 CONNECTED = Gauge("mq_connected", "1 while the connection is open and its queues are accepted.", ["connection"])
 BLOCKED = Gauge("mq_blocked", "1 while the broker blocks the connection (memory or disk alarm).", ["connection"])
 RECONNECTS = Counter("mq_reconnects", "Open connections that were lost and are made anew.", ["connection"])

@@ -11,6 +11,13 @@ SETTLED = Counter(
 )
 ACKED, RETRIED, PARKED = (SETTLED.labels(outcome) for outcome in ("ack", "retry", "reject"))
 UNSETTLED = Gauge("consumer_unsettled", "Deliveries that wait or are being handled.")
+WORKERS = Gauge("consumer_workers", "CONSUMER_WORKERS: how many handlers may run at once.")
+OLDEST_SECONDS = Gauge(
+    "consumer_oldest_message_seconds",
+    "Age of the delivery that is next for a handler, from its first publish; 0 if none.",
+)
+RUNNING_SECONDS = Gauge("consumer_handler_running_seconds", "How long the longest running handler has run; 0 if none.")
+TIMEOUT_SECONDS = Gauge("consumer_handler_timeout_seconds", "CONSUMER_HANDLER_TIMEOUT: /livez fails beyond it.")
 HANDLER_SECONDS = Histogram("consumer_handler_seconds", "How long the handler took.", buckets=LATENCY_BUCKETS)
 AGE_SECONDS = Histogram(
     "consumer_message_age_seconds",

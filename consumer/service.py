@@ -32,6 +32,10 @@ class ConsumerService:
         self._workers = Workers(handle, settings.consumer_workers, delays, lambda: process.call_soon(wake))
         self._subscription = Subscription(process, settings, self._workers.hand_over, self._on_lost, self._on_cancelled)
         self._copier = Copier(process, settings, self._subscription)
+        metrics.WORKERS.set(settings.consumer_workers)
+        metrics.TIMEOUT_SECONDS.set(self._handler_timeout)
+        metrics.RUNNING_SECONDS.set_function(lambda: self._workers.longest(time.monotonic()))
+        metrics.OLDEST_SECONDS.set_function(self._workers.oldest)
         self._handled = 0
         self._stopping = False
         self._unstarted: list[Delivery] = []  # after the cancel, what is to be handed back

@@ -71,6 +71,13 @@ class Workers:
         """Seconds that the longest running handler has taken so far; 0 when none runs. Any thread."""
         return max((now - began for began in self._began if began), default=0.0)
 
+    def oldest(self) -> float:
+        """Seconds since the first publish of the delivery that is next for a handler; 0 when none waits. Any thread."""
+        try:
+            return self._pending[0].message.age or 0.0
+        except IndexError:
+            return 0.0
+
     def _run(self, number: int) -> None:
         pending, began, done, handle, clock = self._pending, self._began, self._done, self._handle, time.monotonic
         while True:

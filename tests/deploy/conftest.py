@@ -2,11 +2,14 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from local.container import docker_works
+from tests.deploy.compose import Project
+from tests.deploy.prometheus import programs
 
 HERE = Path(__file__).parent
 HINTS = {
@@ -55,6 +58,26 @@ def docker() -> None:
     """Docker, which these tests need."""
     if not docker_works():
         pytest.fail(HINTS["docker"], pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def compose(docker: None) -> Iterator[Project]:
+    """One project for all tests, since a broker is slow to start; each test says what is up."""
+    project = Project()
+    yield project
+    project.remove()
+
+
+@pytest.fixture(scope="session")
+def prometheus_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of `prometheus` and `promtool`."""
+    return programs(tmp_path_factory.mktemp("prometheus"))
+
+
+@pytest.fixture(scope="session")
+def promtool(prometheus_programs: Path) -> str:
+    """Prometheus' own judge of rules and configurations."""
+    return str(prometheus_programs / "promtool")
 
 
 @pytest.fixture(scope="session")

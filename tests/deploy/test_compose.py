@@ -1,16 +1,11 @@
 """docker-compose.yml: the pair runs hardened, and messages outlive it."""
 
 import json
-import os
-import subprocess
-import uuid
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from tests.deploy.images import docker
-from tests.processes import ROOT, until
+from tests.deploy.compose import Project
+from tests.processes import until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
@@ -24,42 +19,10 @@ SETTINGS = {
 }
 
 
-class Project:
-    """A Compose project of its own."""
-
-    def __init__(self) -> None:
-        self._name = f"mq-test-{uuid.uuid4().hex[:8]}"
-
-    def __call__(self, *args: str) -> str:
-        """What `docker compose args` prints."""
-        inherited = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
-        done = subprocess.run(
-            ["docker", "compose", "--project-name", self._name, "--progress", "quiet", *args],
-            cwd=ROOT,
-            env=inherited | SETTINGS,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def inspect(self, service: str) -> dict[str, Any]:
-        """What Docker knows of the service's container."""
-        return dict(json.loads(docker("inspect", self("ps", "--all", "--quiet", service).strip()))[0])
-
-    def ended(self, service: str) -> int | None:
-        """Its exit code, once it has ended for good."""
-        state = self.inspect(service)["State"]
-        return int(state["ExitCode"]) if state["Status"] == "exited" else None
-
-
 @pytest.fixture(scope="module")
-def project(docker: None) -> Iterator[Project]:
-    compose = Project()
-    yield compose
-    compose("down", "--volumes", "--rmi=local", "--timeout=5")
+def project(compose: Project) -> Project:
+    compose.settings = SETTINGS
+    return compose
 
 
 def test_messages_outlive_down_and_up(project: Project) -> None:

@@ -11,15 +11,17 @@ from tests.brokers import Broker
 from tests.processes import until
 from tests.system.kit import QUICK, SEAMS, Start
 
-BOTH = {"mq_connected", "mq_blocked", "mq_reconnects_total"}
+BOTH = {"mq_ready", "mq_connected", "mq_blocked", "mq_reconnects_total"}
 METRICS = {
     "producer": BOTH
     | {f"producer_{name}_total" for name in ("published", "confirmed", "returned", "nacked", "refused")}
     | {"producer_unconfirmed", "producer_confirm_seconds"},
     "consumer": BOTH
     | {"consumer_delivered_total", "consumer_settled_total", "consumer_unsettled"}
-    | {"consumer_handler_seconds", "consumer_message_age_seconds"},
+    | {"consumer_workers", "consumer_handler_timeout_seconds", "consumer_handler_running_seconds"}
+    | {"consumer_oldest_message_seconds", "consumer_handler_seconds", "consumer_message_age_seconds"},
 }
+HISTOGRAMS = {"producer_confirm_seconds", "consumer_handler_seconds", "consumer_message_age_seconds"}
 
 
 def test_an_outage_shows_in_readiness_and_never_in_liveness(start: Start, broker: Broker) -> None:
@@ -31,6 +33,7 @@ def test_an_outage_shows_in_readiness_and_never_in_liveness(start: Start, broker
         until(process.reasons, f"{process.service} is not ready", timeout=max(1.0, down + 5.0 - time.monotonic()))
         code, page = get(f"{process.address}/readyz")
         assert code == 503
+        assert process.metric("mq_ready") == 0
         assert process.service in page
         assert re.search("refused|resolve|backing off|connecting|closed|lost|reset", page)
     until(lambda: not all(process.live() for process in services) or time.monotonic() > down + 3, "three seconds")
@@ -39,6 +42,7 @@ def test_an_outage_shows_in_readiness_and_never_in_liveness(start: Start, broker
     for process in services:
         process.wait_ready()
         assert get(f"{process.address}/readyz")[0] == 200
+        assert process.metric("mq_ready") == 1
         assert process.metric(f'mq_reconnects_total{{connection="{process.service}"}}') >= 1
         assert process.code() is None
 
@@ -54,7 +58,7 @@ def test_each_metric_has_its_help_and_follows_the_conventions(start: Start, mq_c
         for name in METRICS[process.service]:
             assert len(helped[name]) > 10
             assert (types[name] == "counter") == name.endswith("_total")
-            assert (types[name] == "histogram") == name.endswith("_seconds")
+            assert (types[name] == "histogram") == (name in HISTOGRAMS)
         if promtool := shutil.which("promtool"):
             subprocess.run([promtool, "check", "metrics"], input=page, text=True, check=True, timeout=20)
 
@@ -67,6 +71,7 @@ def test_a_handler_over_its_time_makes_the_process_not_live(start: Start, tmp_pa
     assert consumer.live()
     start("producer", "--count", "1")
     until(lambda: not consumer.live(), "it is not live")
+    assert consumer.metric("consumer_handler_running_seconds") > consumer.metric("consumer_handler_timeout_seconds")
     assert "CONSUMER_HANDLER_TIMEOUT" in get(f"{consumer.address}/livez")[1]
     Path(f"{record}.go").touch()
     until(consumer.live, "it is live when the handler came back after all")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.envelope import PUBLISHED_MS
 from common.message import ATTEMPT, Message
 from consumer.delivery import Delivery
 from consumer.outcome import Ack, Park, Reject, Retry
@@ -118,6 +119,21 @@ def test_before_they_start_workers_only_collect() -> None:
     workers.hand_over([delivery(1)])
     assert workers.outcomes() == []
     assert [each.tag for each in workers.take_back()] == [1]
+
+
+def test_the_oldest_is_the_delivery_that_is_next() -> None:
+    """However long ago it was published; one without a date is new, and where none waits nothing is old."""
+    workers = Workers(fail_by_body, 1, [], lambda: None)
+    assert workers.oldest() == 0.0
+    now_ms = time.time() * 1000
+    ages = (60, 30)
+    workers.hand_over(
+        Delivery("channel", age, Message(b"", headers={PUBLISHED_MS: now_ms - age * 1000})) for age in ages
+    )
+    assert 60 <= workers.oldest() < 60 + PATIENCE
+    workers.take_back()
+    workers.hand_over([delivery(1)])
+    assert workers.oldest() == 0.0
 
 
 @pytest.mark.parametrize(("attempt", "outcome"), [(1, Retry), (2, Retry), (3, Park)])

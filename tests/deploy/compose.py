@@ -1,0 +1,49 @@
+"""A Compose project of its own, of docker-compose.yml."""
+
+import json
+import os
+import subprocess
+import uuid
+from pathlib import Path
+from typing import Any
+
+from tests.deploy.images import docker
+from tests.processes import ROOT
+
+
+class Project:
+    """`settings` are the environment variables that Compose reads, `files` more files over docker-compose.yml."""
+
+    def __init__(self) -> None:
+        self.settings: dict[str, str] = {}
+        self.files: list[Path] = []
+        self._name = f"mq-test-{uuid.uuid4().hex[:8]}"
+
+    def __call__(self, *args: str) -> str:
+        """What `docker compose args` prints."""
+        inherited = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+        files = [f"--file={each}" for each in (ROOT / "docker-compose.yml", *self.files)]
+        done = subprocess.run(
+            ["docker", "compose", *files, "--project-name", self._name, "--progress", "quiet", *args],
+            cwd=ROOT,
+            env=inherited | self.settings,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def inspect(self, service: str) -> dict[str, Any]:
+        """What Docker knows of the service's container."""
+        return dict(json.loads(docker("inspect", self("ps", "--all", "--quiet", service).strip()))[0])
+
+    def ended(self, service: str) -> int | None:
+        """Its exit code, once it has ended for good."""
+        state = self.inspect(service)["State"]
+        return int(state["ExitCode"]) if state["Status"] == "exited" else None
+
+    def remove(self) -> None:
+        """Take all of it away, the images that it built too."""
+        self("--profile=*", "down", "--volumes", "--rmi=local", "--timeout=5")
