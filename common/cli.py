@@ -1,6 +1,7 @@
 """From the command line and the environment to one frozen settings object, or to exit code 2."""
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -26,22 +27,28 @@ class Parser(argparse.ArgumentParser):
 
 
 def flag_of(field: str) -> str:
-    """`--source` of `producer_source`, `--mq-ch` of `mq_ch`."""
-    return "--" + re.sub("^(producer|consumer)_", "", field).replace("_", "-")
+    """`--source` of `producer_source`, `--count` of `verify_count`, `--mq-ch` of `mq_ch`."""
+    return "--" + re.sub("^(producer|consumer|doctor|verify)_", "", field).replace("_", "-")
 
 
-def default_of(info: FieldInfo) -> str:
-    """The default as a person writes it."""
-    value = info.default
-    if info.is_required():
-        return "required"
-    if value is None:
-        return (info.json_schema_extra or {}).get("unset", "-")  # type: ignore[union-attr, return-value]
+def written(value: object) -> str:
+    """A setting's value as a person writes it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
     if isinstance(value, float):
         return format_duration(value)
     if isinstance(value, tuple):
         return ",".join(format_duration(each) for each in value)
-    return str(value)
+    return "-" if value is None else str(value)
+
+
+def default_of(info: FieldInfo) -> str:
+    """The default as a person writes it."""
+    if info.is_required():
+        return "required"
+    if info.default is None:
+        return (info.json_schema_extra or {}).get("unset", "-")  # type: ignore[union-attr, return-value]
+    return written(info.default)
 
 
 def load(settings: type[S], program: str, arguments: Sequence[str] | None = None) -> S:
@@ -60,7 +67,8 @@ def load(settings: type[S], program: str, arguments: Sequence[str] | None = None
     )
     for name, info in fields.items():
         text = f"{name.upper()}: {info.description} (default: {default_of(info)})".replace("%", "%%")
-        parser.add_argument(flag_of(name), dest=name, metavar="…", default=argparse.SUPPRESS, help=text)
+        switch: dict[str, Any] = {"nargs": "?", "const": "true"} if info.annotation is bool else {}
+        parser.add_argument(flag_of(name), dest=name, metavar="…", default=argparse.SUPPRESS, help=text, **switch)
     flags = vars(parser.parse_args(arguments))
     if PASSWORD.search(flags.get("mq_url", "")):
         fail(["MQ_URL: a password on a command line is seen by every user of the machine; set it in the environment"])
@@ -85,3 +93,18 @@ def fail(lines: list[str]) -> NoReturn:
     """Say what is wrong with the settings, a line for each, and exit with 2."""
     sys.stderr.write("".join(f"{line}\n" for line in lines))
     sys.exit(EXIT_CONFIGURATION)
+
+
+def say(text: str) -> None:
+    """A line on standard output, now. What its encoding lacks is replaced; a reader who left (`| head`) is no error."""
+    encoding = sys.stdout.encoding
+    try:
+        sys.stdout.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def utf8() -> bool:
+    """Whether standard output takes more than ASCII."""
+    return sys.stdout.encoding.lower().replace("-", "") == "utf8"

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable
 
-from pika import SelectConnection
 from pika.channel import Channel
+from pika.connection import Connection
 
 from common.topology import Queue
 
@@ -28,7 +28,7 @@ class Difference:
     """Asks on new channels of `connection`, each time with one more argument as it is found."""
 
     def __init__(
-        self, connection: SelectConnection, queues: list[Queue], refused: str, on_done: Callable[[str], None]
+        self, connection: Connection, queues: list[Queue], refused: str, on_done: Callable[[str], None]
     ) -> None:
         """`refused` is the broker's text; `on_done` gets the whole difference as text."""
         self._connection, self._on_done = connection, on_done

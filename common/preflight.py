@@ -39,12 +39,13 @@ class PreflightSettings(Settings):
 class Preflight:
     """Implements `common.process.Service` and `common.channel_user.ChannelUser`."""
 
-    def __init__(self, process: Process, settings: PreflightSettings) -> None:
+    def __init__(self, process: Process, settings: Settings, timeout: float) -> None:
+        """Give up after `timeout` seconds."""
         self.topology = Topology(settings.mq_ch)
-        self.passed = False
+        self.passed = self.interrupted = False
         self._process, self._settings = process, settings
         self._connection = Connection("preflight", process, settings, self)
-        self._deadline = 0.0
+        self._timeout, self._deadline = timeout, 0.0
 
     @property
     def refusal(self) -> Refusal:
@@ -62,12 +63,13 @@ class Preflight:
 
     def tick(self, now: float) -> None:
         """Look at the deadline."""
-        self._deadline = self._deadline or now + self._settings.preflight_timeout
+        self._deadline = self._deadline or now + self._timeout
         if now >= self._deadline:
             self._process.stopping = True
 
     def stop(self) -> None:
-        """Nothing is under way that must be finished."""
+        """A signal came."""
+        self.interrupted = True
 
     def done(self) -> bool:
         """Whether it is known."""
@@ -75,7 +77,6 @@ class Preflight:
 
     def close(self) -> None:
         """Close the connection."""
-        self._last = self.refusal
         self._connection.close()
 
     def closed(self) -> bool:
@@ -112,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = cli.load(PreflightSettings, "preflight", arguments)
     logs.configure(settings.log_level, settings.log_format)
     process = Process(settings.shutdown_grace)
-    preflight = Preflight(process, settings)
+    preflight = Preflight(process, settings, settings.preflight_timeout)
     code = process.run(preflight)
     if not preflight.passed:
         refusal = preflight.refusal

@@ -1,16 +1,22 @@
 """From the command line and the environment to settings, or to exit code 2."""
 
+import io
+import os
 import re
+import sys
+from pathlib import Path
 
 import pytest
 
-from common.cli import default_of, fail, flag_of, load
+from common.cli import default_of, fail, flag_of, load, say, utf8, written
+from common.doctor.settings import DoctorSettings
 from common.settings import Settings
 from consumer.settings import ConsumerSettings
+from consumer.verify.settings import VerifySettings
 from producer.settings import ProducerSettings
 
 URL = "amqp://user:Zq7Xj9Kv@rabbit/"
-SERVICES = [ProducerSettings, ConsumerSettings]
+SERVICES = [ProducerSettings, ConsumerSettings, DoctorSettings, VerifySettings]
 BAD = {
     "MQ_URL": "http://x",
     "MQ_URL_FILE": "/nowhere/at/all",
@@ -168,6 +174,8 @@ def test_an_unknown_flag_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
         ("mq_ch", "--mq-ch"),
         ("producer_source", "--source"),
         ("consumer_idle_exit", "--idle-exit"),
+        ("doctor_wait", "--wait"),
+        ("verify_count", "--count"),
         ("http_port", "--http-port"),
     ],
 )
@@ -189,3 +197,48 @@ def test_failing_writes_each_line_and_ends_with_2(capsys: pytest.CaptureFixture[
         fail(["A: wrong", "B: wrong"])
     assert caught.value.code == 2
     assert capsys.readouterr().err == "A: wrong\nB: wrong\n"
+
+
+def test_a_switch_needs_no_value_and_may_have_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a variable it has one."""
+    assert [load(DoctorSettings, "doctor", each).doctor_json for each in ([], ["--json"], ["--json=false"])] == [
+        False,
+        True,
+        False,
+    ]
+    monkeypatch.setenv("DOCTOR_JSON", "true")
+    assert load(DoctorSettings, "doctor", []).doctor_json
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(True, "on"), (False, "off"), (0.25, "250ms"), ((5.0, 60.0), "5s,1m"), (None, "-"), (7, "7"), ("x", "x")],
+)
+def test_a_value_is_written_as_people_do(value: object, text: str) -> None:
+    """With its unit."""
+    assert written(value) == text
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown", "symbols"), [("ascii", b"? \n", False), ("utf-8", b"\xe2\x9c\x93 \n", True)]
+)
+def test_what_an_output_cannot_show_is_replaced(
+    encoding: str, shown: bytes, symbols: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report with a mark for it is better than none."""
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding=encoding))
+    say("✓ ")
+    assert out.getvalue() == shown
+    assert utf8() is symbols
+
+
+def test_a_reader_who_left_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`| head` has seen enough; the exit code still counts."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        for _ in range(3):
+            say("more")
+        assert Path(f"/proc/self/fd/{writing}").readlink() == Path(os.devnull)

@@ -1,0 +1,1 @@
+"""`python -m common.doctor`: what the preflight checks, one by one, for a person; what was found, and what to do."""

@@ -1,0 +1,141 @@
+"""`doctor` on real brokers: what it finds, its exit code, and that it leaves everything as it was."""
+
+import json
+from typing import Any
+
+from pika.adapters.blocking_connection import BlockingChannel
+
+from common.topology import Topology
+from deploy.definitions import users
+from tests.brokers import Broker, queues
+from tests.processes import until
+from tests.system.kit import Start, take
+from tests.system.manage import add_user, permit
+
+CLOCK = "--mq-management-url"
+
+
+def doctor(start: Start, *arguments: str, **settings: object) -> tuple[int, dict[str, Any], dict[str, Any]]:
+    """The exit code, the checks by their names, and the whole."""
+    process = start("common.doctor", "--json", *arguments, **settings)
+    code = process.wait()
+    assert process.stderr.read_text() == ""
+    found = json.loads(process.stdout.read_text())
+    assert found["exit_code"] == code
+    return code, {check["name"]: check for check in found["brokers"][0]["checks"]}, found
+
+
+def test_of_a_pair_at_work_all_is_well_and_nothing_is_touched(
+    start: Start, channel: BlockingChannel, mq_ch: str, broker: Broker
+) -> None:
+    """Queues, rights, alarms and clock; the messages that wait stay, in their order and as never delivered."""
+    assert start("producer", "--count", "3", "--rate", "100").wait() == 0
+    until(lambda: channel.queue_declare(mq_ch, passive=True).method.message_count == 3, "the broker counts them")
+    code, checks, found = doctor(start, CLOCK, str(broker.management_url))
+    assert code == 0
+    assert [name for name, check in checks.items() if check["verdict"] != "ok"] == [f"queue {mq_ch}"]
+    assert "RabbitMQ " in checks["amqp"]["text"]
+    assert checks["permissions"]["text"] == "may declare, consume, publish"
+    waiting = checks[f"queue {mq_ch}"]
+    assert waiting["verdict"] == "warning"
+    assert waiting["text"].startswith("3 messages, 0 consumers")
+    assert "x-overflow 'reject-publish'" in waiting["text"]
+    assert found["clock"]["verdict"] == "ok"
+    assert "guest:guest" not in json.dumps(found)
+    came = take(channel, mq_ch, 3)
+    assert [body for _, body in came] == [b"Hello World 1!", b"Hello World 2!", b"Hello World 3!"]
+    assert not any((properties.headers or {}).get("x-delivery-count") for properties, _ in came)
+
+
+def test_queues_that_are_not_there_are_not_made(start: Start, mq_ch: str, broker: Broker) -> None:
+    """With `create` that is well, since the services make them; with `assert` it is what is in the way."""
+    for mode, code in (("create", 0), ("assert", 17), ("none", 0)):
+        found, checks, _ = doctor(start, "--mq-topology", mode)
+        assert found == code
+        verdict = {"create": "note", "assert": "failed", "none": "warning"}[mode]
+        assert checks[f"queue {mq_ch}"]["verdict"] == checks[f"queue {mq_ch}.dead"]["verdict"] == verdict
+    assert queues(broker, mq_ch) == []
+
+
+def test_a_queue_that_differs_is_told_argument_by_argument(start: Start, channel: BlockingChannel, mq_ch: str) -> None:
+    """All of them, in one run."""
+    (real,) = (queue for queue in Topology(mq_ch).queues if queue.name == mq_ch)
+    other = real.all_arguments | {"x-delivery-limit": 7, "x-dead-letter-routing-key": "elsewhere"}
+    channel.queue_declare(mq_ch, durable=True, arguments=other)
+    code, checks, _ = doctor(start)
+    assert code == 17
+    check = checks[f"queue {mq_ch}"]
+    assert check["verdict"] == "failed"
+    assert "x-delivery-limit is 7 and not 20" in check["text"]
+    assert f"x-dead-letter-routing-key is 'elsewhere' and not '{mq_ch}.dead'" in check["text"]
+    assert "MQ_TOPOLOGY=assert" in check["advice"]
+
+
+def test_who_cannot_use_it_learns_why_and_the_preflight_ends_with_the_same_code(
+    start: Start, broker: Broker, mq_ch: str
+) -> None:
+    """All at once, since each is a program of its own. Of several brokers, one that can be used is enough."""
+    where, absent = broker.url.rpartition("@")[2].rstrip("/"), f"{mq_ch}-absent"
+    cases = {
+        11: ("tcp", "amqp://127.0.0.1:1/", {}),
+        14: ("login", f"amqp://guest:Zq7Xj9Kv@{where}/", {}),
+        15: ("virtual host", f"amqp://guest:guest@{where}/nowhere", {}),
+        17: (f"queue {absent}.dead", broker.url, {"MQ_TOPOLOGY": "assert", "MQ_CH": absent}),
+        0: ("", f"amqp://127.0.0.1:1/,{broker.url}", {}),
+    }
+    quick = {"PREFLIGHT_TIMEOUT": "500ms", "MQ_BACKOFF_MAX": "100ms"}
+    started = {
+        code: (
+            start("common.doctor", "--json", MQ_URL=url, **more),
+            start("common.preflight", MQ_URL=url, **quick, **more),
+        )
+        for code, (_, url, more) in cases.items()
+    }
+    for code, (name, _, _) in cases.items():
+        doctor, preflight = started[code]
+        assert (doctor.wait(), preflight.wait()) == (code, code)
+        text = doctor.stdout.read_text()
+        *_, last = json.loads(text)["brokers"]
+        failed = [check for check in last["checks"] if check["verdict"] == "failed"]
+        assert [check["name"] for check in failed][:1] == [name][: bool(code)]
+        assert all(check["advice"] for check in failed)
+        assert "Zq7Xj9Kv" not in text
+
+
+def test_the_rights_of_production_are_enough_to_look_and_are_told(
+    start: Start, channel: BlockingChannel, mq_ch: str, broker: Broker
+) -> None:
+    """With MQ_TOPOLOGY=assert they are all that is needed; to create queues they are not."""
+    topology = Topology(mq_ch)
+    for queue in topology.queues:
+        channel.queue_declare(queue.name, durable=True, arguments=queue.all_arguments)
+    rights = {user.name: user for user in users(topology)}
+    with add_user(broker, mq_ch) as address:
+        url = f"amqp://{mq_ch}:pass@{address}"
+        for name, text in (
+            ("producer", "may publish; may not declare, consume"),
+            ("consumer", "may consume, publish; may not declare"),
+        ):
+            user = rights[name]
+            permit(broker, mq_ch, configure=user.configure, write=user.write, read=user.read)
+            code, checks, _ = doctor(start, MQ_URL=url, MQ_TOPOLOGY="assert")
+            assert (code, checks["permissions"]["text"]) == (0, text)
+            assert checks[f"queue {mq_ch}"]["verdict"] == "ok"
+        code, checks, _ = doctor(start, MQ_URL=url)
+        assert (code, checks[f"queue {mq_ch}"]["verdict"]) == (16, "failed")
+
+
+def test_an_alarm_is_a_warning_and_a_person_reads_it_too(start: Start, broker: Broker) -> None:
+    """What a terminal-less person sees has words for the marks; the services wait for such a broker, so it is 0."""
+    try:
+        broker.rabbitmqctl("set_vm_memory_high_watermark", "0")
+        process = start("common.doctor")
+        assert process.wait() == 0
+    finally:
+        broker.rabbitmqctl("set_vm_memory_high_watermark", "0.6")
+    text = process.stdout.read_text()
+    assert text.isascii()
+    (line,) = (line for line in text.splitlines() if " alarms " in line)
+    assert line.split()[0] == "warning"
+    assert "takes no messages" in line
+    assert "the broker can be used; 1 warning" in text

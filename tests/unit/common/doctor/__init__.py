@@ -1,0 +1,1 @@
+"""The doctor, module by module."""

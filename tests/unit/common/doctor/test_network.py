@@ -1,0 +1,181 @@
+"""The way to a broker, with peers that are none; real brokers are in tests/broker."""
+
+import socket
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from pika import frame, spec
+
+from common.broker_url import parse_urls
+from common.doctor.check import Check, Verdict
+from common.doctor.network import look
+from common.settings import Settings
+
+Serve = Callable[[socket.socket], None]
+GREETING = frame.Method(
+    0, spec.Connection.Start(server_properties={"product": "Peer", "version": "1", "cluster_name": "one"})
+).marshal()
+
+
+@contextmanager
+def peer(serve: Serve) -> Iterator[int]:
+    """The port of somebody who handles one connection by `serve` and hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(20)
+
+        def run() -> None:
+            with server.accept()[0] as client:
+                client.settimeout(20)
+                with suppress(OSError):  # the one under test hung up first
+                    serve(client)
+
+        thread = Thread(target=run, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join(20)
+
+
+def steps(url: str, timeout: str = "5s", **more: object) -> list[Check]:
+    values = {"mq_url": url, "mq_ch": "jobs", "mq_connect_timeout": timeout, **more}
+    return list(look(parse_urls(url)[0], Settings.model_validate(values)))
+
+
+def greet(*pieces: bytes) -> Serve:
+    def serve(client: socket.socket) -> None:
+        client.recv(8)
+        for piece in pieces:
+            client.sendall(piece)
+        client.recv(1)
+
+    return serve
+
+
+def silent(client: socket.socket) -> None:
+    """Say nothing until the other side leaves."""
+    while client.recv(100):
+        pass
+
+
+def web(client: socket.socket) -> None:
+    client.recv(100)
+    client.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+
+def drop(client: socket.socket) -> None:
+    """Reset the connection."""
+    client.recv(8)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+
+@pytest.mark.parametrize("cut", [1, 7, 20, len(GREETING) - 1])
+def test_a_greeting_tells_who_it_is(cut: int) -> None:
+    """In however many pieces it comes; each step has its time."""
+    with peer(greet(GREETING[:cut], GREETING[cut:])) as port:
+        checks = steps(f"amqp://127.0.0.1:{port}")
+    assert [check.name for check in checks] == ["name", "tcp", "amqp"]
+    assert all(check.verdict is Verdict.OK and check.seconds is not None for check in checks)
+    assert checks[2].text == "Peer 1, cluster one"
+
+
+@pytest.mark.parametrize(
+    "serve",
+    [
+        web,
+        drop,
+        greet(b"AMQP\x00\x01\x00\x00"),
+        greet(b"\x01\x00\x00\x00\x00\x00\x04\xff\xff\xff\xff\xce"),
+        greet(bytes(70_000)),
+    ],
+    ids=["web", "reset", "another version", "unknown method", "much"],
+)
+def test_a_peer_that_is_no_broker_is_13(serve: Serve) -> None:
+    """Whatever it sends, and it is not waited for."""
+    with peer(serve) as port:
+        *_, last = steps(f"amqp://127.0.0.1:{port}", timeout="20s")
+    assert (last.name, last.exit_code) == ("amqp", 13)
+    assert "does not speak AMQP" in last.text
+    assert last.advice
+    assert last.seconds is not None
+    assert last.seconds < 10
+
+
+def test_a_peer_that_says_nothing_is_13_in_time() -> None:
+    """Behind TCP there may be nobody."""
+    with peer(silent) as port:
+        *_, last = steps(f"amqp://127.0.0.1:{port}", timeout="200ms")
+    assert (last.name, last.exit_code) == ("amqp", 13)
+    assert "MQ_CONNECT_TIMEOUT" in last.text
+
+
+def test_a_name_that_nobody_knows_is_10_and_a_port_without_anybody_11() -> None:
+    """And nothing after it is tried."""
+    (name,) = steps("amqp://no-such-host.invalid")
+    assert (name.name, name.exit_code) == ("name", 10)
+    *_, tcp = steps("amqp://127.0.0.1:1")
+    assert (tcp.name, tcp.exit_code) == ("tcp", 11)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], tuple[Path, ssl.SSLContext]]:
+    """`certificate(days)`: a file that `localhost` is trusted by for so long, and the context of its server."""
+    folder = tmp_path_factory.mktemp("tls")
+
+    def make(days: int) -> tuple[Path, ssl.SSLContext]:
+        crt, key = folder / f"{days}.crt", folder / f"{days}.key"
+        kind = (
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-subj",
+            "/CN=localhost",
+        )
+        names = ("-addext", "subjectAltName=DNS:localhost", "-addext", "keyUsage=critical,keyCertSign,digitalSignature")
+        command = ["openssl", "req", *kind, *names, "-days", str(days), "-out", str(crt), "-keyout", str(key)]
+        subprocess.run(command, capture_output=True, timeout=60, check=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(crt, key)
+        return crt, context
+
+    return make
+
+
+@pytest.mark.parametrize(("days", "verdict"), [(2, Verdict.WARNING), (90, Verdict.OK)])
+def test_a_certificate_that_ends_soon_is_a_warning(
+    days: int, verdict: Verdict, certificate: Callable[[int], tuple[Path, ssl.SSLContext]]
+) -> None:
+    """While it still works."""
+    file, context = certificate(days)
+
+    def serve(client: socket.socket) -> None:
+        with context.wrap_socket(client, server_side=True) as secure:
+            greet(GREETING)(secure)
+
+    with peer(serve) as port:
+        checks = steps(f"amqps://localhost:{port}", mq_tls_ca_file=file)
+    assert [check.name for check in checks] == ["name", "tcp", "tls", "amqp"]
+    assert checks[2].verdict is verdict
+    assert f"valid for {days} more days" in checks[2].text
+    assert checks[3].verdict is Verdict.OK
+
+
+def test_a_certificate_that_nobody_vouches_for_is_12(
+    certificate: Callable[[int], tuple[Path, ssl.SSLContext]],
+) -> None:
+    """So is a peer without TLS; one that says nothing at all is 13, as for the preflight."""
+    _, context = certificate(30)
+
+    def serve(client: socket.socket) -> None:
+        context.wrap_socket(client, server_side=True).close()
+
+    for each, code in ((serve, 12), (web, 12), (silent, 13)):
+        with peer(each) as port:
+            *_, last = steps(f"amqps://localhost:{port}", timeout="5s" if code == 12 else "200ms")
+        assert (last.name, last.exit_code) == ("tls", code)

@@ -1,0 +1,73 @@
+"""Checks, as people and programs read them."""
+
+import json
+from pathlib import Path
+
+from common.doctor.check import Check, Verdict, refused
+from common.doctor.report import as_object, conclusion, in_force, row, settings_lines
+from common.refusal import Kind, Refusal
+from common.settings import Settings
+
+OK = Check("tcp", Verdict.OK, "127.0.0.1 port 5672", seconds=0.0012)
+WARNING = Check("alarms", Verdict.WARNING, "low on memory", "free some")
+FAILED = refused("login", Refusal(Kind.CREDENTIALS, "refused", "look at the password"))
+
+
+def test_a_row_has_a_word_where_there_is_no_terminal() -> None:
+    """ASCII alone, and what to do below."""
+    assert row(OK, 12, pretty=False) == "  ok      tcp              1.2 ms  127.0.0.1 port 5672"
+    first, second = row(FAILED, 12, pretty=False).splitlines()
+    assert first.split() == ["FAILED", "login", "refused"]
+    assert second.strip() == "-> look at the password"
+    assert second.index("->") == first.index("refused")
+
+
+def test_a_row_has_a_symbol_and_a_colour_on_a_terminal() -> None:
+    """In the same columns, where colours are not counted."""
+    first, second = row(FAILED, 12, pretty=True).replace("\x1b[31m", "").replace("\x1b[0m", "").splitlines()
+    assert first.split() == ["✗", "login", "refused"]
+    assert second.index("→") == first.index("refused")
+
+
+def test_a_long_text_stays_in_its_column() -> None:
+    """Names with dashes are not broken."""
+    lines = row(OK._replace(text="x-dead-letter-strategy " * 20), 12, pretty=False).splitlines()
+    assert len(lines) > 3
+    assert all(len(line) < 130 and line.endswith("strategy") for line in lines)
+
+
+def test_the_last_line_says_whether_it_can_be_used() -> None:
+    """Of each broker the first that failed counts."""
+    assert conclusion([("a", [OK])]) == "the broker can be used"
+    assert conclusion([("a", [OK, WARNING])]) == "the broker can be used; 1 warning"
+    assert conclusion([("a", [OK, FAILED])]) == "the broker cannot be used: exit code 14"
+    assert conclusion([("a", [FAILED]), ("b", [WARNING]), ("c", [FAILED])]) == "1 of 3 brokers can be used; 1 warning"
+
+
+def test_the_settings_in_force_hide_the_password_and_nothing_else(tmp_path: Path) -> None:
+    """From the variable and from the file alike."""
+    url = "amqp://user:Zq7Xj9Kv@h/v, amqps://h2"
+    file = tmp_path / "url"
+    file.write_text(url)
+    for given in ({"mq_url": url}, {"mq_url_file": file}):
+        settings = Settings.model_validate({**given, "mq_ch": "jobs", "mq_heartbeat": "20s"})
+        values = in_force(settings)
+        assert values["MQ_URL"] == "amqp://user@h:5672/v, amqps://guest@h2:5671/"
+        assert values["MQ_HEARTBEAT"] == "20s"
+        assert values.keys() == {name.upper() for name in Settings.model_fields}
+        lines = settings_lines(settings)
+        assert "  MQ_HEARTBEAT         20s" in lines
+        assert not any("MQ_CONNECT_TIMEOUT" in line for line in lines if "by default" not in line and line[2] != " ")
+        assert "MQ_CONNECT_TIMEOUT 10s" in " ".join(" ".join(lines).split())
+        assert "Zq7Xj9Kv" not in str(values) + str(lines)
+
+
+def test_the_object_is_json_with_all_of_it() -> None:
+    """Times in seconds, null where there are none."""
+    settings = Settings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs"})
+    found = json.loads(json.dumps(as_object(settings, [("amqp://h", [OK, FAILED])], WARNING, 14)))
+    assert found["exit_code"] == found["brokers"][0]["exit_code"] == 14
+    assert [check["seconds"] for check in found["brokers"][0]["checks"]] == [0.0012, None]
+    assert [check["verdict"] for check in found["brokers"][0]["checks"]] == ["ok", "failed"]
+    assert found["clock"]["name"] == "alarms"
+    assert found["settings"]["MQ_CH"] == "jobs"
