@@ -1,5 +1,6 @@
 """`python -m consumer`: the only wiring of the consumer."""
 
+import importlib
 import sys
 from collections.abc import Sequence
 
@@ -11,9 +12,15 @@ from consumer.handler import open_handler
 from consumer.service import ConsumerService
 from consumer.settings import ConsumerSettings
 
+# Imported when asked for: a service that starts has no use for them.
+COMMANDS = {"verify": "consumer.verify"}
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run until a signal comes, nothing comes any more (CONSUMER_IDLE_EXIT), or a defect."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0] in COMMANDS:
+        importlib.import_module(COMMANDS[words[0]]).main(words[1:])
     settings = cli.load(ConsumerSettings, "consumer", arguments)
     logs.configure(settings.log_level, settings.log_format)
     try:

@@ -27,7 +27,10 @@ def parse_idle(text: str | float | None) -> float | None:
 
 
 class ConsumerSettings(Settings):
-    """Take messages from a RabbitMQ queue and hand each to a handler, at least once."""
+    """Take messages from a RabbitMQ queue and hand each to a handler, at least once.
+
+    `consumer verify` proves a deployment instead; see `consumer verify --help`.
+    """
 
     consumer_handler: str = Field(
         "log", description="log, append:PATH, or package.module:callable", examples=["append:/data/out.txt"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.topology import Topology
+from consumer.verify.topology import pattern
 
 VHOST = "pair"
 NOTHING = "^$"
@@ -30,9 +31,10 @@ def users(topology: Topology) -> list[User]:
     # right on it (from 4.3.1 on), and writing to a queue is the one that allows nothing by itself.
     names = "|".join(re.escape(queue.name) for queue in topology.queues)
     publish = rf"^(amq\.default|{names})$"
+    temporary = pattern(topology.name)  # what `consumer verify` makes, uses and deletes
     return [
         User("producer", NOTHING, publish, NOTHING),
-        User("consumer", NOTHING, publish, f"^{re.escape(topology.name)}$"),
+        User("consumer", f"^{temporary}$", publish, f"^({re.escape(topology.name)}|{temporary})$"),
         User("autoscaler", NOTHING, NOTHING, NOTHING, ("management",)),
         User("operator", ".*", ".*", ".*", ("administrator",)),
     ]

@@ -1,0 +1,37 @@
+"""The settings of a verification: those of the consumer, and what is to be sent."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from common.duration import Duration
+from consumer.settings import ConsumerSettings
+
+
+class VerifySettings(ConsumerSettings):
+    """Send messages through a temporary queue of the same broker, by the settings of the consumer, and count them.
+
+    MQ_CH itself is not touched: the queue is MQ_CH.verify.RANDOM, has the same arguments, and is deleted at the end.
+    Exit 0 when each message was confirmed and handled; 1 when something is lost, or the time was over; 2 a setting.
+    """
+
+    verify_count: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        1000, description="messages to send", examples=["1000"]
+    )
+    verify_size: Annotated[int, Field(ge=0)] = Field(256, description="bytes of each", examples=["256"])
+    verify_rate: Annotated[int, Field(ge=0)] = Field(
+        0, description="messages a second; 0 is as fast as it goes", examples=["100"]
+    )
+    verify_timeout: Annotated[Duration, Field(gt=0)] = Field(60.0, description="give up after so long", examples=["1m"])
+    verify_json: bool = Field(False, description="print one JSON object", examples=["true"])
+
+    def problems(self) -> dict[str, str]:
+        """As the consumer's, and what only a verification can get wrong."""
+        found = super().problems()
+        if self.verify_size > self.mq_max_body:
+            found["VERIFY_SIZE"] = f"is over MQ_MAX_BODY ({self.mq_max_body})"
+        if self.verify_rate and self.verify_count / self.verify_rate >= self.verify_timeout:
+            found["VERIFY_TIMEOUT"] = (
+                f"is not enough for {self.verify_count:,} messages at {self.verify_rate:,} a second (VERIFY_RATE)"
+            )
+        return found

@@ -1,0 +1,1 @@
+"""The verification, module by module."""
