@@ -20,6 +20,7 @@ BASE = K8S / "base"
 DEVELOPMENT = K8S / "overlays" / "development"
 PRODUCTION = K8S / "overlays" / "production"
 COMPONENTS = K8S / "components"
+JOBS = K8S / "jobs"
 
 
 @cache
@@ -69,10 +70,9 @@ def of_kind(objects: Iterable[Object], *kinds: str) -> list[Object]:
 
 
 def workloads(objects: Iterable[Object]) -> dict[str, Object]:
-    """Pod templates by the name of their Deployment or StatefulSet."""
-    return {
-        each["metadata"]["name"]: each["spec"]["template"] for each in of_kind(objects, "Deployment", "StatefulSet")
-    }
+    """Pod templates by the name of their Deployment, StatefulSet or Job."""
+    found = of_kind(objects, "Deployment", "StatefulSet", "Job")
+    return {each["metadata"]["name"]: each["spec"]["template"] for each in found}
 
 
 def containers(template: Object) -> list[Object]:

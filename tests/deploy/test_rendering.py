@@ -11,6 +11,7 @@ from tests.deploy.kustomize import (
     BASE,
     COMPONENTS,
     DEVELOPMENT,
+    JOBS,
     K8S,
     PRODUCTION,
     Object,
@@ -36,6 +37,7 @@ def _together(*names: str) -> bool:
 def _sets() -> dict[str, tuple[Path, tuple[str, ...]]]:
     """Our own kustomizations, each component over development, and all that go together."""
     found: dict[str, tuple[Path, tuple[str, ...]]] = {"root": (K8S, ()), "production": (PRODUCTION, ())}
+    found |= {f"job {path.parent.name}": (path.parent, ()) for path in JOBS.glob("*/job.yaml")}
     found |= {name: (DEVELOPMENT, (name,)) for name in ALL}
     for broker in sorted(BROKERS):
         others = tuple(name for name in ALL if name not in BROKERS and _together(name, broker))
