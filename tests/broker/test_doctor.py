@@ -8,16 +8,23 @@ from pika.adapters.blocking_connection import BlockingChannel
 from common.topology import Topology
 from deploy.definitions import users
 from tests.brokers import Broker, queues
-from tests.processes import until
+from tests.processes import Process, until
 from tests.system.kit import Start, take
 from tests.system.manage import add_user, permit
 
 CLOCK = "--mq-management-url"
 
 
-def doctor(start: Start, *arguments: str, **settings: object) -> tuple[int, dict[str, Any], dict[str, Any]]:
+Said = tuple[int, dict[str, Any], dict[str, Any]]
+
+
+def doctor(start: Start, *arguments: str, **settings: object) -> Said:
     """The exit code, the checks by their names, and the whole."""
-    process = start("common.doctor", "--json", *arguments, **settings)
+    return said(start("common.doctor", "--json", *arguments, **settings))
+
+
+def said(process: Process) -> Said:
+    """The same of one that was started before."""
     code = process.wait()
     assert process.stderr.read_text() == ""
     found = json.loads(process.stdout.read_text())
@@ -49,10 +56,11 @@ def test_of_a_pair_at_work_all_is_well_and_nothing_is_touched(
 
 def test_queues_that_are_not_there_are_not_made(start: Start, mq_ch: str, broker: Broker) -> None:
     """With `create` that is well, since the services make them; with `assert` it is what is in the way."""
-    for mode, code in (("create", 0), ("assert", 17), ("none", 0)):
-        found, checks, _ = doctor(start, "--mq-topology", mode)
+    expected = {"create": (0, "note"), "assert": (17, "failed"), "none": (0, "warning")}
+    started = {mode: start("common.doctor", "--json", "--mq-topology", mode) for mode in expected}
+    for mode, (code, verdict) in expected.items():
+        found, checks, _ = said(started[mode])
         assert found == code
-        verdict = {"create": "note", "assert": "failed", "none": "warning"}[mode]
         assert checks[f"queue {mq_ch}"]["verdict"] == checks[f"queue {mq_ch}.dead"]["verdict"] == verdict
     assert queues(broker, mq_ch) == []
 
@@ -123,19 +131,3 @@ def test_the_rights_of_production_are_enough_to_look_and_are_told(
             assert checks[f"queue {mq_ch}"]["verdict"] == "ok"
         code, checks, _ = doctor(start, MQ_URL=url)
         assert (code, checks[f"queue {mq_ch}"]["verdict"]) == (16, "failed")
-
-
-def test_an_alarm_is_a_warning_and_a_person_reads_it_too(start: Start, broker: Broker) -> None:
-    """What a terminal-less person sees has words for the marks; the services wait for such a broker, so it is 0."""
-    try:
-        broker.rabbitmqctl("set_vm_memory_high_watermark", "0")
-        process = start("common.doctor")
-        assert process.wait() == 0
-    finally:
-        broker.rabbitmqctl("set_vm_memory_high_watermark", "0.6")
-    text = process.stdout.read_text()
-    assert text.isascii()
-    (line,) = (line for line in text.splitlines() if " alarms " in line)
-    assert line.split()[0] == "warning"
-    assert "takes no messages" in line
-    assert "the broker can be used; 1 warning" in text

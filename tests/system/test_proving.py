@@ -1,4 +1,4 @@
-"""`consumer verify` where something goes wrong."""
+"""`consumer verify`, and `doctor`, where something goes wrong."""
 
 import json
 import signal
@@ -42,8 +42,10 @@ def test_a_broker_that_is_killed_and_comes_back_costs_nothing(start: Start, mq_c
     settled = time.monotonic() + 1  # a queue that is younger may not outlive a SIGKILL
     until(lambda: time.monotonic() > settled, "a moment")
     broker.kill()
+    doctor = start("common.doctor", "--wait", "1m", **QUICK)
     broker.start()
     assert process.wait(60) == 0, process.stdout.read_text() + process.stderr.read_text()
+    assert doctor.wait() == 0, "it waits, if it is told so"
     text = process.stdout.read_text()
     assert "verified: nothing is lost" in text
     assert "handled            300" in text
@@ -63,6 +65,31 @@ def test_without_a_broker_it_ends_in_time_and_a_signal_ends_it_at_once(start: St
     assert time.monotonic() - began < 2
     assert "NOT verified: stopped by a signal" in stopped.stdout.read_text()
     assert "Traceback" not in away.stderr.read_text() + stopped.stderr.read_text()
+
+
+def test_a_doctor_who_waits_goes_when_he_is_told(start: Start) -> None:
+    """And claims nothing: 130, as of any program that was interrupted."""
+    doctor = start("common.doctor", "--wait", "1m", MQ_URL="amqp://127.0.0.1:1/", LOG_LEVEL="debug")
+    until(doctor.log, "it tries")
+    doctor.signal(signal.SIGINT)
+    assert doctor.wait() == 130
+    assert doctor.stdout.read_text() == ""
+
+
+def test_an_alarm_is_a_warning_and_a_person_reads_it_too(start: Start, broker: Broker) -> None:
+    """What a terminal-less person sees has words for the marks; the services wait for such a broker, so it is 0."""
+    try:
+        broker.rabbitmqctl("set_vm_memory_high_watermark", "0")
+        process = start("common.doctor")
+        assert process.wait() == 0
+    finally:
+        broker.rabbitmqctl("set_vm_memory_high_watermark", "0.6")
+    text = process.stdout.read_text()
+    assert text.isascii()
+    (line,) = (line for line in text.splitlines() if " alarms " in line)
+    assert line.split()[0] == "warning"
+    assert "takes no messages" in line
+    assert "the broker can be used; 1 warning" in text
 
 
 def test_a_plain_start_imports_none_of_it_and_an_unknown_command_is_refused(start: Start) -> None:
