@@ -70,6 +70,7 @@ def _queue(queue: Queue, topology: Topology, mode: str, tell: Tell) -> Questions
 def _counts(name: str, declared: spec.Queue.DeclareOk, topology: Topology) -> Check:
     messages, consumers = declared.message_count, declared.consumer_count
     text = f"{messages:,} message{'s' * (messages != 1)}, {consumers:,} consumer{'s' * (consumers != 1)}"
+    text += " (a process of ours is two)" * (consumers > 1)
     if messages and declared.queue == topology.dead:
         return Check(name, Verdict.WARNING, f"{text}, parked", PARKED)
     if messages and not consumers and declared.queue == topology.name:

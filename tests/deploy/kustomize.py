@@ -64,6 +64,18 @@ def layer(folder: Path, below: Path, components: Sequence[str] = (), **more: Any
     return folder
 
 
+def job(folder: Path, name: str, below: Path, **more: Any) -> Path:
+    """Write our Job's kustomization with the overlay `below` in the place of its own; `folder` itself."""
+    ours = load(JOBS / name / "kustomization.yaml")
+    assert ours["resources"] == ["../../overlays/development", "job.yaml"]
+    folder.mkdir(parents=True)
+    shutil.copy(JOBS / name / "job.yaml", folder)
+    components = [os.path.relpath(JOBS / name / each, folder) for each in ours["components"]]
+    content = {**ours, "resources": [os.path.relpath(below, folder), "job.yaml"], "components": components, **more}
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(content))
+    return folder
+
+
 def of_kind(objects: Iterable[Object], *kinds: str) -> list[Object]:
     """Those of `kinds`."""
     return [each for each in objects if each["kind"] in kinds]

@@ -11,7 +11,7 @@ import pytest
 from tests.deploy import mistakes
 from tests.deploy.cluster import Cluster
 from tests.deploy.flow import Pair
-from tests.deploy.kustomize import DEVELOPMENT
+from tests.deploy.kustomize import DEVELOPMENT, job
 from tests.processes import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -34,6 +34,11 @@ def _generations(cluster: Cluster) -> dict[str, int]:
 def _init_log(cluster: Cluster, name: str) -> list[dict[str, Any]]:
     text = cluster("logs", f"deployment/{name}", "--container", "wait-for-rabbitmq", check=False)
     return [json.loads(line) for line in text.splitlines()]
+
+
+def _ended(cluster: Cluster, job: str) -> str:
+    status = cluster.get("job", job)["status"]
+    return next((each for each in ("succeeded", "failed") if status.get(each)), "")
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +101,23 @@ def test_applying_again_changes_nothing(pair: Pair, cluster: Cluster) -> None:
     before = _generations(cluster)
     assert cluster("diff", "--kustomize", str(pair.kustomization())) == ""
     pair.apply()
+    assert _generations(cluster) == before
+
+
+def test_the_jobs_find_all_well_and_leave_it_alone(pair: Pair, cluster: Cluster) -> None:
+    """They run in the cluster as the consumer does, beside it."""
+    before = _generations(cluster)
+    expected = {"doctor": "the broker can be used", "verify": "verified: nothing is lost"}
+    below = pair.kustomization()
+    for name in expected:
+        folder = job(cluster.folder / f"job-{name}", name, below, namespace=cluster.namespace)
+        cluster("apply", "--kustomize", str(folder))
+    for name, words in expected.items():
+        ended = until(partial(_ended, cluster, name), f"the job {name} ends", 90)
+        log = cluster("logs", f"job/{name}")
+        print(log)
+        assert ended == "succeeded", log
+        assert words in log
     assert _generations(cluster) == before
 
 
