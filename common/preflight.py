@@ -39,12 +39,14 @@ class PreflightSettings(Settings):
 class Preflight:
     """Implements `common.process.Service` and `common.channel_user.ChannelUser`."""
 
+    NAME = "preflight"  # of its connection, in the broker's log
+
     def __init__(self, process: Process, settings: Settings, timeout: float) -> None:
         """Give up after `timeout` seconds."""
         self.topology = Topology(settings.mq_ch)
         self.passed = self.interrupted = False
         self._process, self._settings = process, settings
-        self._connection = Connection("preflight", process, settings, self)
+        self._connection = Connection(self.NAME, process, settings, self)
         self._timeout, self._deadline = timeout, 0.0
 
     @property

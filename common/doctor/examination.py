@@ -25,6 +25,8 @@ def undeclared(settings: Settings) -> Settings:
 class Examination(Preflight):
     """A preflight that tries once, makes nothing, and tells each `Check` as soon as it is known."""
 
+    NAME = "doctor"
+
     def __init__(self, process: Process, settings: Settings, broker: BrokerUrl, tell: Tell) -> None:
         """`broker` is the only one of `settings`."""
         super().__init__(process, undeclared(settings), 2 * settings.mq_connect_timeout + QUESTIONS)

@@ -1,7 +1,7 @@
 """What the broker is asked once somebody is logged in. Nothing of it changes anything on the broker.
 
 Whether something may be done is found out by asking for it in a way that the broker refuses afterwards: with an
-argument that cannot be, or for a queue that is not there. It looks at the permissions first.
+argument that cannot be, or for a queue that is not there. It looks at the permissions first. Its log tells of each.
 """
 
 from collections.abc import Callable
@@ -70,7 +70,7 @@ def _queue(queue: Queue, topology: Topology, mode: str, tell: Tell) -> Questions
 def _counts(name: str, declared: spec.Queue.DeclareOk, topology: Topology) -> Check:
     messages, consumers = declared.message_count, declared.consumer_count
     text = f"{messages:,} message{'s' * (messages != 1)}, {consumers:,} consumer{'s' * (consumers != 1)}"
-    text += " (a process of ours is two)" * (consumers > 1)
+    text += " (up to three are one process)" * (consumers > 1)
     if messages and declared.queue == topology.dead:
         return Check(name, Verdict.WARNING, f"{text}, parked", PARKED)
     if messages and not consumers and declared.queue == topology.name:

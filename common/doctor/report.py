@@ -50,7 +50,7 @@ def in_force(settings: Settings) -> dict[str, str]:
 def settings_lines(settings: Settings) -> list[str]:
     """Those that were given, a line each; then the others."""
     values = in_force(settings)
-    given = {name.upper() for name in settings.model_fields_set}
+    given = {"MQ_URL", *(name.upper() for name in settings.model_fields_set)}
     others = ", ".join(f"{name} {value}" for name, value in values.items() if name not in given and value != "-")
     lines = [f"  {name:<20} {value}" for name, value in values.items() if name in given]
     return lines + textwrap.wrap(others, 110, initial_indent="  by default: ", subsequent_indent="    ")

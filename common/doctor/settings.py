@@ -20,7 +20,9 @@ def check_page(url: str) -> str:
 
 
 class DoctorSettings(Settings):
-    """Look at all that a service needs of its broker, say what is found and what to do. Changes nothing on the broker.
+    """Look at all that a service needs of its broker, say what is found and what to do.
+
+    Changes nothing on the broker; some lines in its log are left, of the connection `doctor`.
 
     Exit 0 when the broker can be used, else with the number of what is in the way:
     10 name does not resolve; 11 no TCP; 12 TLS; 13 no AMQP; 14 user or password; 15 virtual host; 16 permission;

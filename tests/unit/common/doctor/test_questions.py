@@ -81,10 +81,10 @@ def test_what_a_queue_is_depends_on_who_makes_it(
         assert check.advice
 
 
-def test_two_consumers_are_not_taken_for_two_processes() -> None:
-    """A subscription of ours consumes twice on its channel."""
-    checks = ask("create", *dead(there("jobs", 0, 2), there("jobs")), *FINE)
-    assert checks["queue jobs"].text.startswith("0 messages, 2 consumers (a process of ours is two)")
+def test_several_consumers_are_not_taken_for_as_many_processes() -> None:
+    """A subscription of ours consumes anew for each step of its prefetch."""
+    checks = ask("create", *dead(there("jobs", 0, 3), there("jobs")), *FINE)
+    assert checks["queue jobs"].text.startswith("0 messages, 3 consumers (up to three are one process)")
 
 
 def test_messages_that_nobody_takes_are_a_warning() -> None:

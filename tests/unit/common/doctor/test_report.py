@@ -57,6 +57,7 @@ def test_the_settings_in_force_hide_the_password_and_nothing_else(tmp_path: Path
         assert values.keys() == {name.upper() for name in Settings.model_fields}
         lines = settings_lines(settings)
         assert "  MQ_HEARTBEAT         20s" in lines
+        assert "  MQ_URL               amqp://user@h:5672/v, amqps://guest@h2:5671/" in lines
         assert not any("MQ_CONNECT_TIMEOUT" in line for line in lines if "by default" not in line and line[2] != " ")
         assert "MQ_CONNECT_TIMEOUT 10s" in " ".join(" ".join(lines).split())
         assert "Zq7Xj9Kv" not in str(values) + str(lines)
