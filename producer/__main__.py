@@ -26,7 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SeamError as error:
         cli.fail([f"PRODUCER_SOURCE: {error}"])
     process = Process(settings.shutdown_grace)
-    sys.exit(serve(process, ProducerService(process, settings, source, checkpoint), settings))
+    followers, name = ([checkpoint], checkpoint.name) if checkpoint else ([], None)
+    sys.exit(serve(process, ProducerService(process, settings, source, followers, name=name), settings))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from common.seam import SeamError, load_callable
 from producer.lines import read_lines
@@ -18,6 +18,25 @@ class Item(NamedTuple):
 
     value: object
     position: int | None = None
+
+
+class Follower(Protocol):
+    """Hears by their positions what became of a source's messages. I/O thread, which must never wait."""
+
+    def taken(self, position: int) -> None:
+        """The message before `position` left the source."""
+
+    def confirmed(self, position: int) -> None:
+        """The broker has it."""
+
+    def refused(self, position: int) -> None:
+        """It can never be sent."""
+
+    def tick(self, now: float) -> None:
+        """Look at what depends on time. `now` is `time.monotonic()`. Raises OSError."""
+
+    def close(self) -> None:
+        """Nothing more is confirmed. Raises OSError."""
 
 
 def open_source(settings: ProducerSettings, offset: int = 0) -> Callable[[], Iterable[Item]]:
