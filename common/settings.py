@@ -103,6 +103,9 @@ class Settings(BaseSettings):
     shutdown_grace: Annotated[Duration, Field(ge=0)] = Field(
         20.0, description="after SIGTERM or SIGINT, finish for so long, then leave", examples=["20s"]
     )
+    otel_exporter_otlp_endpoint: str | None = Field(
+        None, description="spans go to this OpenTelemetry collector (extra `otel`)", examples=["http://collector:4318"]
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="debug, info, warning or error", examples=["debug"]
     )

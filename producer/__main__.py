@@ -2,15 +2,16 @@
 
 import sys
 from collections.abc import Sequence
+from uuid import uuid4
 
-from common import cli, logs
+from common import cli, logs, tracing
 from common.process import Process
 from common.program import serve
 from common.seam import SeamError
 from producer.checkpoint import open_checkpoint
 from producer.service import ProducerService
 from producer.settings import ProducerSettings
-from producer.source import open_source
+from producer.source import Follower, open_source
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -21,13 +22,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         checkpoint = open_checkpoint(settings.producer_checkpoint)
     except SeamError as error:
         cli.fail([f"PRODUCER_CHECKPOINT: {error}"])
+    process = Process(settings.shutdown_grace)
+    name = checkpoint.name if checkpoint else uuid4().hex[:16]
+    followers: list[Follower] = [checkpoint] if checkpoint else []
     try:
         source = open_source(settings, checkpoint.position if checkpoint else 0)
     except SeamError as error:
         cli.fail([f"PRODUCER_SOURCE: {error}"])
-    process = Process(settings.shutdown_grace)
-    followers, name = ([checkpoint], checkpoint.name) if checkpoint else ([], None)
-    sys.exit(serve(process, ProducerService(process, settings, source, followers, name=name), settings))
+    if tracing.wanted(settings, "producer"):
+        from producer.spans import Spans  # noqa: PLC0415 - loads OpenTelemetry
+
+        spans = Spans(source, settings.mq_ch, name)
+        source = spans.items
+        followers.append(spans)
+    service = ProducerService(process, settings, source, followers, name=name)
+    sys.exit(serve(process, service, settings))
 
 
 if __name__ == "__main__":
