@@ -26,8 +26,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def flag_of(field: str) -> str:
-    """`--source` of `producer_source`, `--mq-ch` of `mq_ch`."""
-    return "--" + re.sub("^(producer|consumer)_", "", field).replace("_", "-")
+    """`--source` of `producer_source`, `--mq-ch` of `mq_ch`; `--producer-http-port`, since `--http-port` is another."""
+    return "--" + re.sub("^(producer|consumer)_(?!http_)", "", field).replace("_", "-")
 
 
 def default_of(info: FieldInfo) -> str:

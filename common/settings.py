@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     mq_tls_key_file: ReadableFile | None = Field(
         None, description="for amqps: the key of MQ_TLS_CERT_FILE", examples=["/tls/tls.key"]
     )
-    http_host: str = Field("127.0.0.1", description="where /livez, /readyz, /metrics listen", examples=["0.0.0.0"])  # noqa: S104
+    http_host: str = Field("127.0.0.1", description="where all HTTP ports listen", examples=["0.0.0.0"])  # noqa: S104
     http_port: Annotated[int, Field(ge=0, le=65535)] = Field(
         8080, description="port of /livez, /readyz, /metrics; 0 is off", examples=["8081"]
     )

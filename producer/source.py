@@ -50,7 +50,7 @@ def open_source(settings: ProducerSettings, offset: int = 0) -> Callable[[], Ite
         return lambda: lines(sys.stdin.fileno(), settings.mq_max_body)
     if name.startswith("lines:"):
         return file_lines(Path(name.removeprefix("lines:")), settings.mq_max_body, offset)
-    source = load_callable(name, "heartbeat, lines, lines:PATH or package.module:callable")
+    source = load_callable(name, "heartbeat, lines, lines:PATH, http or package.module:callable")
     return lambda: (Item(value) for value in source())
 
 

@@ -39,6 +39,7 @@ NO_TWIN = {"common.channel_user", "common.state", "consumer.delivery", "producer
 # What need not be installed is loaded by these, which nothing else loads without being asked to.
 OPTIONAL = {
     "opentelemetry": {"common.spans", "producer.spans", "consumer.spans"},
+    "waitress": {"producer.door"},
 }
 WALL_CLOCK = {"common.message"}
 FORBIDDEN = ("Manager", "Helper", "Util", "Base")
