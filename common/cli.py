@@ -27,8 +27,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def flag_of(field: str) -> str:
-    """`--source` of `producer_source`, `--count` of `verify_count`, `--mq-ch` of `mq_ch`."""
-    return "--" + re.sub("^(producer|consumer|doctor|verify)_", "", field).replace("_", "-")
+    """`--source` of `producer_source`, `--count` of `verify_count`; `--producer-http-port`: `--http-port` is another."""
+    return "--" + re.sub("^(producer|consumer|doctor|verify)_(?!http_)", "", field).replace("_", "-")
 
 
 def written(value: object) -> str:

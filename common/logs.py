@@ -2,11 +2,29 @@
 
 import logging
 import sys
+from threading import local
 from typing import Any
 
 import structlog
 
+from common.message import Message
+from common.trace import trace_id
+
 QUIET = {"pika": logging.CRITICAL}  # it logs a traceback a failed connect, and bodies of returned messages
+
+subject = local()  # `subject.message`: what this thread works on; its lines bear the message's names
+
+
+def names(message: Message) -> dict[str, str | None]:
+    """By what a message is found: its id, and that of its trace where it has one."""
+    found = {"message_id": message.message_id}
+    return {**found, "trace_id": trace} if (trace := trace_id(message.headers)) else found
+
+
+def add_names(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """A processor of structlog's."""
+    message = getattr(subject, "message", None)
+    return names(message) | event if message else event
 
 
 def configure(level: str, form: str) -> None:
@@ -14,6 +32,7 @@ def configure(level: str, form: str) -> None:
     text = form == "text" or (form == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        add_names,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if text else "iso", utc=not text),
     ]

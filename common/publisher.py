@@ -9,7 +9,7 @@ from pika import spec
 from pika.channel import Channel
 
 from common.connection import Connection
-from common.logs import Quota
+from common.logs import Quota, names
 from common.metrics import PublisherMetrics
 from common.outbox import Outbox, Publication
 from common.process import Process
@@ -117,13 +117,13 @@ class Publisher(Generic[T]):
                 self._refuse(publication, f"{type(error).__name__}: {error}")
         self.metrics.count_published(sent)
 
-    def refused(self, reason: str, message_id: str | None = None) -> None:
+    def refused(self, reason: str, **names: object) -> None:
         """Count and log what can never be published."""
         self.metrics.refused.inc()
-        self._quota.warn("refused", message_id=message_id, reason=reason)
+        self._quota.warn("refused", reason=reason, **names)
 
     def _refuse(self, publication: Publication[T], reason: str) -> None:
-        self.refused(reason, publication.message.message_id)
+        self.refused(reason, **names(publication.message))
         self._on_refused(publication)
 
     def _on_confirm(self, channel: Channel, method: Any) -> None:

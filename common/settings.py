@@ -96,12 +96,15 @@ class Settings(BaseSettings):
     mq_tls_key_file: ReadableFile | None = Field(
         None, description="for amqps: the key of MQ_TLS_CERT_FILE", examples=["/tls/tls.key"]
     )
-    http_host: str = Field("127.0.0.1", description="where /livez, /readyz, /metrics listen", examples=["0.0.0.0"])  # noqa: S104
+    http_host: str = Field("127.0.0.1", description="where all HTTP ports listen", examples=["0.0.0.0"])  # noqa: S104
     http_port: Annotated[int, Field(ge=0, le=65535)] = Field(
         8080, description="port of /livez, /readyz, /metrics; 0 is off", examples=["8081"]
     )
     shutdown_grace: Annotated[Duration, Field(ge=0)] = Field(
         20.0, description="after SIGTERM or SIGINT, finish for so long, then leave", examples=["20s"]
+    )
+    otel_exporter_otlp_endpoint: str | None = Field(
+        None, description="spans go to this OpenTelemetry collector (extra `otel`)", examples=["http://collector:4318"]
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="debug, info, warning or error", examples=["debug"]

@@ -4,7 +4,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from common import cli, logs
+from common import cli, logs, tracing
 from common.process import Process
 from common.program import serve
 from common.seam import SeamError
@@ -27,6 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         handle = open_handler(settings)
     except SeamError as error:
         cli.fail([f"CONSUMER_HANDLER: {error}"])
+    if tracing.wanted(settings, "consumer"):
+        from consumer.spans import traced  # noqa: PLC0415 - loads OpenTelemetry
+
+        handle = traced(handle, settings.mq_ch)
     process = Process(settings.shutdown_grace)
     sys.exit(serve(process, ConsumerService(process, settings, handle), settings))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from common.logs import Quota
+from common.logs import Quota, names
 from common.outbox import Publication
 from common.process import Process
 from common.publisher import Publisher
@@ -65,8 +65,8 @@ class Copier:
     def _failed(self, delivery: Delivery, outcome: Retry | Park) -> Publication[Copy]:
         message, topology = delivery.message, self._topology
         to = topology.retry(outcome.delay) if isinstance(outcome, Retry) else topology.dead
-        names = {"message_id": message.message_id, "attempt": message.attempt}
-        self._quota.warn("failed", to=to, error=outcome.error, where=outcome.where, **names)
+        said = {"error": outcome.error, "where": outcome.where, "attempt": message.attempt}
+        self._quota.warn("failed", to=to, **said, **names(message))
         return Publication(to, failed_copy(message, outcome, topology.name), (delivery, outcome))
 
     def _on_copied(self, copies: list[Publication[Copy]]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from threading import Condition, Thread
 from typing import NamedTuple
 
+from common.logs import subject
 from common.message import Message
 from consumer.delivery import Delivery
 from consumer.outcome import ACK, Outcome, decide
@@ -89,6 +90,7 @@ class Workers:
                         self._work.wait(IDLE)
                 continue
             began[number] = start = clock()
+            subject.message = delivery.message
             try:
                 handle(delivery.message)
                 outcome: Outcome = ACK

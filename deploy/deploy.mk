@@ -8,9 +8,10 @@ OURS = $(call image,producer) $(call image,consumer)
 
 .PHONY: images k3d kind deploy undeploy secrets rotate test-cluster lock
 
-images: ## build the producer and consumer images
-	docker build --file docker/Dockerfile --target producer --tag $(call image,producer) .
-	docker build --file docker/Dockerfile --target consumer --tag $(call image,consumer) .
+BUILD = docker build --file docker/Dockerfile $(if $(OTEL),--build-arg REQUIREMENTS=requirements-otel.lock)
+images: ## build the producer and consumer images (OTEL=1: with OpenTelemetry)
+	$(BUILD) --target producer --tag $(call image,producer) .
+	$(BUILD) --target consumer --tag $(call image,consumer) .
 
 k3d: images ## a k3d cluster with the pair in it (CLUSTER=mq-pair)
 	k3d cluster list $(CLUSTER) >/dev/null 2>&1 || k3d cluster create $(CLUSTER)
@@ -52,5 +53,6 @@ COMPILE = build/uv/bin/uv pip compile --universal --generate-hashes --no-emit-in
   --custom-compile-command "make lock" --quiet $(if $(UPGRADE),--upgrade) pyproject.toml
 lock: ## bring the lock files up to pyproject.toml (UPGRADE=1: and to the newest)
 	test -x build/uv/bin/uv || { python3 -m venv build/uv && build/uv/bin/pip install --quiet uv; }
-	$(COMPILE) --output-file requirements.lock
-	$(COMPILE) --group dev --constraints requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) --extra http --output-file requirements.lock
+	$(COMPILE) --all-extras --constraints requirements.lock --output-file requirements-otel.lock
+	$(COMPILE) --all-extras --group dev --constraints requirements-otel.lock --output-file requirements-dev.lock

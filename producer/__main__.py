@@ -1,16 +1,21 @@
 """`python -m producer`: the only wiring of the producer."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+from uuid import uuid4
 
-from common import cli, logs
+from common import cli, logs, tracing
 from common.process import Process
 from common.program import serve
 from common.seam import SeamError
 from producer.checkpoint import open_checkpoint
 from producer.service import ProducerService
 from producer.settings import ProducerSettings
-from producer.source import open_source
+from producer.source import Follower, Item, open_source
+
+if TYPE_CHECKING:
+    from producer.door import Door
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -21,12 +26,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
         checkpoint = open_checkpoint(settings.producer_checkpoint)
     except SeamError as error:
         cli.fail([f"PRODUCER_CHECKPOINT: {error}"])
+    process = Process(settings.shutdown_grace)
+    name = checkpoint.name if checkpoint else uuid4().hex[:16]
+    followers: list[Follower] = [checkpoint] if checkpoint else []
+    source: Callable[[], Iterable[Item]]
+    stop = None
     try:
-        source = open_source(settings, checkpoint.position if checkpoint else 0)
+        if settings.producer_source == "http":
+            door = open_door(settings, lambda: service.reasons() + ["draining"] * process.stopping)
+            source, stop = door.items, door.pending.stop
+            followers.append(door.pending)
+        else:
+            source = open_source(settings, checkpoint.position if checkpoint else 0)
     except SeamError as error:
         cli.fail([f"PRODUCER_SOURCE: {error}"])
-    process = Process(settings.shutdown_grace)
-    sys.exit(serve(process, ProducerService(process, settings, source, checkpoint), settings))
+    if tracing.wanted(settings, "producer"):
+        from producer.spans import Spans  # noqa: PLC0415 - loads OpenTelemetry
+
+        spans = Spans(source, settings.mq_ch, name)
+        source = spans.items
+        followers.append(spans)
+    service = ProducerService(process, settings, source, followers, name=name, stop=stop)
+    sys.exit(serve(process, service, settings))
+
+
+def open_door(settings: ProducerSettings, reasons: Callable[[], list[str]]) -> "Door":
+    """The source `http`. Raises SeamError."""
+    try:
+        from producer.door import Door  # noqa: PLC0415 - loads waitress
+    except ImportError:
+        raise SeamError("http needs the extra `http`: pip install 'mq-pair[http]'") from None
+    return Door(settings, reasons)
 
 
 if __name__ == "__main__":

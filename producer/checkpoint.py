@@ -7,9 +7,14 @@ from uuid import uuid4
 
 from common.seam import SeamError
 
+SAVE_EVERY = 0.5  # seconds; what was confirmed since the last save is sent again after a crash
+
 
 class Checkpoint:
-    """Positions go out in order and are confirmed in any order; `position` is how far all are. I/O thread only."""
+    """Implements `producer.source.Follower`.
+
+    Positions go out in order and are confirmed in any order; `position` is how far all are.
+    """
 
     def __init__(self, path: Path, position: int = 0, name: str | None = None) -> None:
         """Everything before `position` is confirmed already. `name` begins the ids of all messages.
@@ -21,6 +26,7 @@ class Checkpoint:
         self._waiting: deque[int] = deque()
         self._confirmed: set[int] = set()
         self._saved = self.position = position
+        self._save_at = 0.0
 
     def taken(self, position: int) -> None:
         """A message left the source, which stands at `position` behind it."""
@@ -33,10 +39,21 @@ class Checkpoint:
             self.position = self._waiting.popleft()
             self._confirmed.remove(self.position)
 
+    # A message that can never be sent must not hold up the others.
+    refused = confirmed
+
+    def tick(self, now: float) -> None:
+        """Write it down now and then. Raises OSError."""
+        if now >= self._save_at:
+            self._save_at = now + SAVE_EVERY
+            self.save()
+
     def save(self) -> None:
         """Write it down if it moved. Raises OSError."""
         if self.position != self._saved:
             self.write()
+
+    close = save
 
     def write(self) -> None:
         """Write it down, so that a crash leaves the old or the new one whole. Raises OSError."""

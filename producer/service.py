@@ -1,6 +1,6 @@
 """The producer's service: from the feed through the publisher, and back only what was confirmed."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -11,15 +11,12 @@ from common.process import Process
 from common.publisher import Publisher
 from common.state import State
 from common.topology import Topology
-from producer.checkpoint import Checkpoint
 from producer.feed import Feed
 from producer.pace import Pace
 from producer.settings import ProducerSettings
-from producer.source import Item
+from producer.source import Follower, Item
 
 log = structlog.get_logger()
-
-SAVE_EVERY = 0.5  # seconds; what was confirmed since the last save is sent again after a crash
 
 
 class ProducerService:
@@ -30,8 +27,12 @@ class ProducerService:
         process: Process,
         settings: ProducerSettings,
         source: Callable[[], Iterable[Item]],
-        checkpoint: Checkpoint | None = None,
+        followers: Sequence[Follower] = (),
+        *,
+        name: str | None = None,
+        stop: Callable[[], None] | None = None,
     ) -> None:
+        """`name` begins the ids of messages. `stop` asks the source to end by itself; without it, it is left behind."""
         window = settings.producer_window
         rate = settings.producer_rate or (1.0 if settings.producer_source == "heartbeat" else None)
         self._process = process
@@ -55,10 +56,9 @@ class ProducerService:
             size=size,
             max_body=settings.mq_max_body,
             most=settings.producer_count,
-            name=checkpoint.name if checkpoint else uuid4().hex[:16],
+            name=name or uuid4().hex[:16],
         )
-        self._checkpoint = checkpoint
-        self._save_at = 0.0
+        self._followers, self._stop = followers, stop or self._feed.stop
         self._confirmed = self._refused = 0
 
     def start(self) -> None:
@@ -67,15 +67,14 @@ class ProducerService:
         self._feed.start()
 
     def tick(self, now: float) -> None:
-        """Look after time-outs, and save the checkpoint."""
+        """Look after time-outs."""
         self.publisher.tick(now)
-        if self._checkpoint and now >= self._save_at:
-            self._save_at = now + SAVE_EVERY
-            self._checkpoint.save()
+        for follower in self._followers:
+            follower.tick(now)
 
     def stop(self) -> None:
         """Read the source no further."""
-        self._feed.stop()
+        self._stop()
 
     def done(self) -> bool:
         """Whether all that was read is confirmed; or the process stops and there is nobody to confirm it."""
@@ -84,11 +83,11 @@ class ProducerService:
         return self._feed.ended and not self._left()
 
     def close(self) -> None:
-        """Close the connection, save the checkpoint."""
+        """Close the connection."""
         self._feed.stop()
         self.publisher.connection.close()
-        if self._checkpoint:
-            self._checkpoint.save()
+        for follower in self._followers:
+            follower.close()
 
     def closed(self) -> bool:
         """Whether the broker answered."""
@@ -115,9 +114,10 @@ class ProducerService:
 
     def _on_progress(self, confirmed: list[Publication[int | None]]) -> None:
         self._confirmed += len(confirmed)
-        if self._checkpoint:
+        for follower in self._followers:
             for publication in confirmed:
-                self._pass(publication.token)
+                if publication.token is not None:
+                    follower.confirmed(publication.token)
         # Half a window at a time, so that many messages go in one send.
         if self.publisher.room * 2 >= self._window or not confirmed:
             self._fill()
@@ -131,8 +131,9 @@ class ProducerService:
             return
         publications = []
         for value, position, _ in self._feed.take(room):
-            if self._checkpoint and position is not None:
-                self._checkpoint.taken(position)
+            if self._followers and position is not None:
+                for follower in self._followers:
+                    follower.taken(position)
             if isinstance(value, Exception):
                 self.publisher.refused(str(value))
                 self._refuse(position)
@@ -142,8 +143,6 @@ class ProducerService:
 
     def _refuse(self, position: int | None) -> None:
         self._refused += 1
-        self._pass(position)
-
-    def _pass(self, position: int | None) -> None:
-        if self._checkpoint and position is not None:
-            self._checkpoint.confirmed(position)
+        if position is not None:
+            for follower in self._followers:
+                follower.refused(position)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from common.duration import Duration
 from common.settings import Settings
 
 
@@ -13,7 +14,7 @@ class ProducerSettings(Settings):
 
     producer_source: str = Field(
         "heartbeat",
-        description="heartbeat, lines (standard input), lines:PATH, or package.module:callable",
+        description="heartbeat, lines (standard input), lines:PATH, http, or package.module:callable",
         examples=["lines:/data/input.txt"],
     )
     producer_rate: Annotated[float, Field(gt=0)] | None = Field(
@@ -36,6 +37,21 @@ class ProducerSettings(Settings):
         description="with lines:PATH: a file that remembers how far all is confirmed, to go on from there",
         examples=["/data/input.checkpoint"],
         json_schema_extra={"unset": "off"},
+    )
+
+    producer_http_port: Annotated[int, Field(ge=1, le=65535)] = Field(
+        8000, description="with http: port of POST /messages", examples=["8000"]
+    )
+    producer_http_requests: Annotated[int, Field(ge=1, le=256)] = Field(
+        64,
+        description="with http: requests whose messages are unconfirmed, at most; more are answered 429",
+        examples=["64"],
+    )
+    producer_http_max_body: Annotated[int, Field(ge=1, le=512 * 1024 * 1024)] = Field(
+        1_000_000, description="with http: bytes of a request; a longer one is answered 413", examples=["1000000"]
+    )
+    producer_http_timeout: Annotated[Duration, Field(gt=0)] = Field(
+        10.0, description="with http: a request that is unconfirmed for so long is answered 504", examples=["10s"]
     )
 
     def problems(self) -> dict[str, str]:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from common.seam import SeamError, load_callable
 from producer.lines import read_lines
@@ -20,6 +20,25 @@ class Item(NamedTuple):
     position: int | None = None
 
 
+class Follower(Protocol):
+    """Hears by their positions what became of a source's messages. I/O thread, which must never wait."""
+
+    def taken(self, position: int) -> None:
+        """The message before `position` left the source."""
+
+    def confirmed(self, position: int) -> None:
+        """The broker has it."""
+
+    def refused(self, position: int) -> None:
+        """It can never be sent."""
+
+    def tick(self, now: float) -> None:
+        """Look at what depends on time. `now` is `time.monotonic()`. Raises OSError."""
+
+    def close(self) -> None:
+        """Nothing more is confirmed. Raises OSError."""
+
+
 def open_source(settings: ProducerSettings, offset: int = 0) -> Callable[[], Iterable[Item]]:
     """The source that PRODUCER_SOURCE names, a file's lines from `offset` on. Raises SeamError."""
     name = settings.producer_source
@@ -31,7 +50,7 @@ def open_source(settings: ProducerSettings, offset: int = 0) -> Callable[[], Ite
         return lambda: lines(sys.stdin.fileno(), settings.mq_max_body)
     if name.startswith("lines:"):
         return file_lines(Path(name.removeprefix("lines:")), settings.mq_max_body, offset)
-    source = load_callable(name, "heartbeat, lines, lines:PATH or package.module:callable")
+    source = load_callable(name, "heartbeat, lines, lines:PATH, http or package.module:callable")
     return lambda: (Item(value) for value in source())
 
 

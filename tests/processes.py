@@ -14,7 +14,7 @@ from local.scrape import get, metrics, readiness
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = 30.0  # seconds
-OURS = ("MQ_", "PRODUCER_", "CONSUMER_", "HTTP_", "LOG_", "SHUTDOWN_")
+OURS = ("MQ_", "PRODUCER_", "CONSUMER_", "HTTP_", "LOG_", "SHUTDOWN_", "OTEL_")
 
 
 def until(condition: Callable[[], Any], what: str, timeout: float = PATIENCE) -> Any:

@@ -44,6 +44,11 @@ NO_TWIN = {"common.channel_user", "common.state", "consumer.delivery", "consumer
 PROGRAMS = ("common.preflight", "common.doctor.")
 # The broker's clock is compared with ours, and its certificate's end with today.
 WALL_CLOCK = {"common.message", "common.doctor.clock", "common.doctor.network"}
+# What need not be installed is loaded by these, which nothing else loads without being asked to.
+OPTIONAL = {
+    "opentelemetry": {"common.spans", "producer.spans", "consumer.spans"},
+    "waitress": {"producer.door"},
+}
 FORBIDDEN = ("Manager", "Helper", "Util", "Base")
 
 
@@ -115,6 +120,16 @@ def test_exactly_these_modules_import_pika() -> None:
     """Workers, outcomes, acknowledgements, sources and handlers know nothing of AMQP."""
     found = {name for name, tree in TREES.items() if any(each.partition(".")[0] == "pika" for each in imports(tree))}
     assert found == SPEAK_AMQP
+
+
+@pytest.mark.parametrize("package", OPTIONAL)
+def test_exactly_these_modules_import_what_is_optional(package: str) -> None:
+    """And no other imports them at its top, or it would be loaded by everybody."""
+    found = {name for name, tree in TREES.items() if any(each.partition(".")[0] == package for each in imports(tree))}
+    assert found == OPTIONAL[package]
+    for name, tree in TREES.items():
+        top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+        assert name in found or not {each for node in top for each in imports(node)} & found
 
 
 @each_module

@@ -89,6 +89,23 @@ def test_all_of_it_is_compiled(images: dict[str, str], service: str) -> None:
     assert docker("run", *HARDENED, "--entrypoint=python", images[service], "-c", code).strip() == "[]"
 
 
+def test_the_http_source_is_in_it_and_opentelemetry_is_not(images: dict[str, str], service: str) -> None:
+    """The one is small and no option of the build; the other would double what we add."""
+    code = "import importlib.util as u; print([bool(u.find_spec(name)) for name in ('waitress', 'opentelemetry')])"
+    assert docker("run", *HARDENED, "--entrypoint=python", images[service], "-c", code).strip() == "[True, False]"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("docker")
+def test_opentelemetry_is_in_it_when_asked_for() -> None:
+    """And comes up: an endpoint is not ignored."""
+    tag = "mq-pair-producer:test-otel"
+    build = ("build", "--quiet", "--file", "docker/Dockerfile", "--build-arg", "REQUIREMENTS=requirements-otel.lock")
+    docker(*build, "--target", "producer", "--tag", tag, ".", timeout=600)
+    code = "from common.spans import is_set_up, set_up; set_up('http://127.0.0.1:1', 'producer'); print(is_set_up())"
+    assert docker("run", *HARDENED, "--entrypoint=python", tag, "-c", code).strip() == "True"
+
+
 def test_the_dockerfile_has_nothing_that_hadolint_minds(docker: None) -> None:
     done = subprocess.run(
         [Path(sys.executable).with_name("hadolint"), "docker/Dockerfile"],

@@ -8,8 +8,13 @@ import pytest
 from tests.processes import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-RUN = PROJECT["project"]["dependencies"]
-WANTED = {"requirements.lock": RUN, "requirements-dev.lock": RUN + PROJECT["dependency-groups"]["dev"]}
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+RUN = PROJECT["project"]["dependencies"] + EXTRAS["http"]
+WANTED = {
+    "requirements.lock": RUN,
+    "requirements-otel.lock": RUN + EXTRAS["otel"],
+    "requirements-dev.lock": RUN + EXTRAS["otel"] + PROJECT["dependency-groups"]["dev"],
+}
 
 
 def _locked(file: str) -> dict[str, str]:
@@ -31,4 +36,9 @@ def test_it_has_all_that_is_asked_for_by_hash_and_no_address(file: str) -> None:
 
 
 def test_the_tests_run_on_the_versions_that_are_deployed() -> None:
-    assert _locked("requirements.lock").items() <= _locked("requirements-dev.lock").items()
+    deployed = _locked("requirements.lock").items(), _locked("requirements-otel.lock").items()
+    assert deployed[0] <= deployed[1] <= _locked("requirements-dev.lock").items()
+
+
+def test_opentelemetry_is_in_the_images_only_when_asked_for() -> None:
+    assert not [name for name in _locked("requirements.lock") if name.startswith("opentelemetry")]

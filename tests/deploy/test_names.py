@@ -15,7 +15,15 @@ from tests.deploy.kustomize import DEVELOPMENT, PRODUCTION, Object, containers, 
 from tests.processes import ROOT
 
 SERVICES: dict[str, type[Settings]] = {"producer": ProducerSettings, "consumer": ConsumerSettings}
-EVERYTHING = ("rabbitmq-cluster", "network-policies", "disruption-budgets", "monitoring", "autoscaling", "tls")
+EVERYTHING = (
+    "rabbitmq-cluster",
+    "network-policies",
+    "disruption-budgets",
+    "monitoring",
+    "autoscaling",
+    "tls",
+    "http-source",
+)
 
 
 @pytest.fixture(params=["development", "production", "everything"])
@@ -54,7 +62,8 @@ def test_every_selector_finds_pods(objects: list[Object]) -> None:
     for policy in of_kind(objects, "NetworkPolicy"):
         for rule in policy["spec"].get("ingress", []) + policy["spec"].get("egress", []):
             for peer in rule.get("from", []) + rule.get("to", []):
-                assert "podSelector" not in peer or _selected(objects, peer["podSelector"])
+                others = "podSelector" not in peer or "namespaceSelector" in peer
+                assert others or _selected(objects, peer["podSelector"])
         assert _selected(objects, policy["spec"]["podSelector"])
 
 
@@ -113,7 +122,15 @@ def test_every_variable_is_one_that_the_program_knows(objects: list[Object]) -> 
 def test_compose_hands_on_every_variable_but_those_of_files_and_ports(service: str) -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     known = {field.upper() for field in SERVICES[service].model_fields}
-    own = {"MQ_URL_FILE", "MQ_TLS_CA_FILE", "MQ_TLS_CERT_FILE", "MQ_TLS_KEY_FILE", "HTTP_HOST", "HTTP_PORT"}
+    own = {
+        "MQ_URL_FILE",
+        "MQ_TLS_CA_FILE",
+        "MQ_TLS_CERT_FILE",
+        "MQ_TLS_KEY_FILE",
+        "HTTP_HOST",
+        "HTTP_PORT",
+        "PRODUCER_HTTP_PORT",
+    }
     assert compose["services"][service]["environment"].keys() == known - own
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
+import structlog
 from pika import BasicProperties
 
 from common.message import Message
@@ -25,6 +26,16 @@ def record(message: Message) -> None:
     }
     with Path(os.environ["RECORD"]).open("a") as file:
         file.write(json.dumps(row) + "\n")
+
+
+def tell(message: Message) -> None:
+    """Write down the headers, say a word in the log, and fail at the first attempt."""
+    record(message)
+    with Path(os.environ["RECORD"] + ".headers").open("a") as file:
+        file.write(json.dumps({key: value for key, value in message.headers.items() if isinstance(value, str)}) + "\n")
+    structlog.get_logger().info("said by the handler")
+    if message.attempt == 1:
+        raise ValueError("not yet")
 
 
 def fail(message: Message) -> None:
@@ -83,6 +94,12 @@ def poisoned() -> Iterator[bytes | Message]:
     yield b"first"
     yield Message(b"poison", properties=BasicProperties(expiration="abc"))
     yield b"last"
+
+
+def too_many_headers() -> Iterator[Message]:
+    """A message of a trace, with properties that fit into no frame."""
+    context = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    yield Message(b"x", message_id="m", headers={"traceparent": context, "long": "x" * 200_000})
 
 
 def large() -> Iterator[bytes]:

@@ -52,6 +52,10 @@ PRODUCER = {
     "PRODUCER_RATE": ["0", "-1", "fast", "nan"],
     "PRODUCER_COUNT": ["0", "1.5"],
     "PRODUCER_WINDOW": ["0", "70000"],
+    "PRODUCER_HTTP_PORT": ["0", "65536"],
+    "PRODUCER_HTTP_REQUESTS": ["0", "257"],
+    "PRODUCER_HTTP_MAX_BODY": ["0", "1MB"],
+    "PRODUCER_HTTP_TIMEOUT": ["0s", "10"],
 }
 CONSUMER = {
     "CONSUMER_WORKERS": ["0", "257"],
@@ -151,6 +155,16 @@ def test_a_port_in_use_is_named_with_the_way_out(service: str) -> None:
         refused(service, {"HTTP_PORT"}, HTTP_PORT=str(other.getsockname()[1]))
 
 
+def test_the_http_source_names_a_port_in_use_and_a_package_that_is_not_installed(tmp_path: Path) -> None:
+    """With the way out of both."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        refused("producer", {"PRODUCER_SOURCE"}, PRODUCER_SOURCE="http", PRODUCER_HTTP_PORT=port)
+    (tmp_path / "waitress.py").write_text("raise ImportError")
+    code, lines = run("producer", PRODUCER_SOURCE="http", PYTHONPATH=str(tmp_path))
+    assert (code, lines) == (2, ["PRODUCER_SOURCE: http needs the extra `http`: pip install 'mq-pair[http]'"])
+
+
 def test_a_url_with_a_password_is_refused_on_the_command_line_and_not_repeated() -> None:
     """Every user of the machine sees command lines."""
     url = "amqp://user:S3crtx@localhost/"
@@ -169,5 +183,5 @@ def test_help_shows_each_variable_with_its_flag_and_default(service: str) -> Non
     own = PRODUCER | {"PRODUCER_SOURCE": []} if service == "producer" else CONSUMER | {"CONSUMER_HANDLER": []}
     for name in [*BOTH, *own, "MQ_URL", "HTTP_HOST", "MQ_TLS_KEY_FILE"]:
         assert re.search(rf"{name}: .+?\(default: [^)]+\)", text), name
-        flag = "--" + re.sub("^(PRODUCER|CONSUMER)_", "", name).lower().replace("_", "-")
+        flag = "--" + re.sub("^(PRODUCER|CONSUMER)_(?!HTTP_)", "", name).lower().replace("_", "-")
         assert f"{flag} " in text, flag

@@ -5,6 +5,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import REGISTRY
 
 from common.process import Process
@@ -59,6 +63,23 @@ def own_metrics(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for collector in registered:
         REGISTRY.unregister(collector)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def exporter() -> InMemorySpanExporter:
+    """Where the spans of this process go; OpenTelemetry is set up once in each."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    return exporter
+
+
+@pytest.fixture
+def ended(exporter: InMemorySpanExporter) -> Iterator[Callable[[], tuple[ReadableSpan, ...]]]:
+    """`ended()`: the spans of this test that have ended."""
+    yield exporter.get_finished_spans
+    exporter.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from threading import Thread
 
 import pytest
 import structlog
@@ -10,6 +11,7 @@ import structlog
 from common import logs
 from common.broker_url import parse_urls
 from common.logs import Quota
+from common.message import Message
 from common.settings import Settings
 
 SECRET = "Zq7Xj9Kv"
@@ -122,3 +124,25 @@ def test_a_quota_writes_so_many_lines_a_second_and_counts_the_rest(capsys: pytes
     quota.tick(101.0)
     quota.tick(102.0)
     assert written() == [(more, 1)]
+
+
+def test_lines_of_a_thread_that_works_on_a_message_bear_its_names(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ours and Python's own, whoever writes them; what a line says itself wins, and other threads bear none."""
+    logs.configure("info", "json")
+    trace = "0af7651916cd43dd8448eb211c80319c"
+
+    def work() -> None:
+        logs.subject.message = Message(b"x", message_id="m", headers={"traceparent": f"00-{trace}-{'1' * 16}-01"})
+        structlog.get_logger().info("ours")
+        logging.getLogger("somebody").warning("Python's own")
+        structlog.get_logger().info("of another", message_id="n")
+        logs.subject.message = Message(b"x", message_id="m", headers={"traceparent": "00-made up\n"})
+        structlog.get_logger().info("without a trace")
+
+    thread = Thread(target=work)
+    thread.start()
+    thread.join()
+    structlog.get_logger().info("elsewhere")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    names = [(line.get("message_id"), line.get("trace_id")) for line in lines]
+    assert names == [("m", trace), ("m", trace), ("n", trace), ("m", None), (None, None)]
