@@ -27,7 +27,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def flag_of(field: str) -> str:
-    """`--source` of `producer_source`, `--count` of `verify_count`; `--producer-http-port`: `--http-port` is another."""
+    """`--source` of `producer_source`; `--producer-http-port`: `--http-port` is another."""
     return "--" + re.sub("^(producer|consumer|doctor|verify)_(?!http_)", "", field).replace("_", "-")
 
 
