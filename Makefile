@@ -30,7 +30,7 @@ make-venv:
 	echo 'making $(VENV) with $(PYTHON) ...'; \
 	[ -e $(READY) ] || $(PYTHON) -m venv --clear $(VENV); \
 	$(PIP) --require-hashes -r requirements-dev.lock; \
-	$(PIP) --no-deps --editable .; \
+	$(PIP) --no-deps --no-build-isolation --editable .; \
 	touch $(READY)
 
 .PHONY: venv
