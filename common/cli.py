@@ -4,7 +4,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
@@ -24,6 +24,13 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Exit with 2."""
         super().error(PASSWORD.sub("://…@", message))
+
+
+class Wide(argparse.HelpFormatter):
+    """Help as wide as our lines."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30, width=110)
 
 
 def flag_of(field: str) -> str:
@@ -56,20 +63,29 @@ def load(settings: type[S], program: str, arguments: Sequence[str] | None = None
 
     Exits with 2 and a line for each bad variable on standard error: its name, what is wrong, an example.
     """
-    fields = settings.model_fields
     parser = Parser(
         program,
         description=settings.__doc__,
         epilog="Each flag is also the environment variable named beside it. Durations: 250ms, 5s, 2m, 1h. "
         "Exit codes: 0 done or stopped cleanly; 1 messages left unconfirmed, or a defect; 2 a wrong setting.",
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=30, width=110),
+        formatter_class=Wide,
         allow_abbrev=False,
     )
+    add_flags(parser, settings.model_fields)
+    return read(settings, vars(parser.parse_args(arguments)))
+
+
+def add_flags(parser: argparse._ActionsContainer, fields: Mapping[str, FieldInfo]) -> None:
+    """A flag for each of these settings, without a default: what is not given comes from the environment."""
     for name, info in fields.items():
         text = f"{name.upper()}: {info.description} (default: {default_of(info)})".replace("%", "%%")
         switch: dict[str, Any] = {"nargs": "?", "const": "true"} if info.annotation is bool else {}
         parser.add_argument(flag_of(name), dest=name, metavar="…", default=argparse.SUPPRESS, help=text, **switch)
-    flags = vars(parser.parse_args(arguments))
+
+
+def read(settings: type[S], flags: Mapping[str, Any]) -> S:
+    """The settings of `flags`, by the names of the fields, and the environment. Exits as `load` does."""
+    fields = settings.model_fields
     if PASSWORD.search(flags.get("mq_url", "")):
         fail(["MQ_URL: a password on a command line is seen by every user of the machine; set it in the environment"])
     try:

@@ -13,7 +13,7 @@ from consumer.service import ConsumerService
 from consumer.settings import ConsumerSettings
 
 # Imported when asked for: a service that starts has no use for them.
-COMMANDS = {"verify": "consumer.verify"}
+COMMANDS = {"dead-letters": "consumer.dead_letters", "verify": "consumer.verify"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -4,8 +4,14 @@ from common.message import ATTEMPT, FIRST_ERROR, LAST_ERROR, QUEUE, Message
 from consumer.outcome import Park, Retry
 
 DELIVERY_COUNT = "x-delivery-count"
+REPLAYS = "mq-replays"
 # Counts that the broker keeps of the original; on a copy they would be somebody else's.
 BROKERS_COUNTS = {DELIVERY_COUNT: None, "x-acquired-count": None}
+# The broker's, of a message that it parked itself. On RabbitMQ 3.10 a copy with them never leaves its retry queue: it
+# would go to a queue that these name already, which the broker takes for a circle.
+DEATHS = dict.fromkeys(
+    ["x-death", *(f"x-{which}-death-{what}" for which in ("first", "last") for what in ("exchange", "queue", "reason"))]
+)
 
 
 def failed_copy(message: Message, outcome: Retry | Park, queue: str) -> Message:
@@ -24,6 +30,17 @@ def failed_copy(message: Message, outcome: Retry | Park, queue: str) -> Message:
 def fresh_copy(message: Message) -> Message:
     """The message as it is, with the broker's count of its deliveries at 0 again."""
     return message.copied(BROKERS_COUNTS)
+
+
+def replayed_copy(message: Message) -> Message:
+    """The parked message as it comes again: the attempts begin anew, the errors stay, the replays are counted."""
+    return message.copied({**BROKERS_COUNTS, **DEATHS, ATTEMPT: None, REPLAYS: replays(message) + 1})
+
+
+def replays(message: Message) -> int:
+    """How often it came back from the dead-letter queue."""
+    count = message.headers.get(REPLAYS, 0)
+    return count if isinstance(count, int) else 0
 
 
 def delivery_count(message: Message) -> int:

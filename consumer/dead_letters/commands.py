@@ -1,0 +1,132 @@
+"""Commands: what `list`, `show`, `replay` and `purge` do, from the request to the exit code."""
+
+import json
+import os
+import shutil
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import Iterable
+
+from common.cli import fail
+from common.process import Process
+from common.settings import Settings
+from consumer.dead_letters.looking import Looking
+from consumer.dead_letters.page import page
+from consumer.dead_letters.parked import Parked
+from consumer.dead_letters.progress import Progress
+from consumer.dead_letters.purge import Purge
+from consumer.dead_letters.replay import Replay
+from consumer.dead_letters.report import EXIT_PARTLY, Report, exit_code, words
+from consumer.dead_letters.selection import Selection
+from consumer.dead_letters.table import table
+from consumer.dead_letters.walk import Walk
+
+
+class Commands:
+    """What was asked for, on this broker."""
+
+    def __init__(self, asked: Namespace, settings: Settings) -> None:
+        self._asked, self._settings = asked, settings
+
+    def run(self) -> int:
+        """Do it; the exit code."""
+        if getattr(self._asked, "dry_run", False):
+            return self._list()
+        does = {"list": self._list, "show": self._show, "replay": self._replay, "purge": self._purge}
+        return does[self._asked.command]()
+
+    def _list(self) -> int:
+        looking = Looking(*self._given(self._selection()), view=lambda parked: parked.row)
+        code, report = self._run(looking)
+        if self._asked.json:
+            write(json.dumps(row._asdict()) for row in looking.views)
+        elif looking.views:
+            write(table(looking.views, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
+        self._say(looking, report)
+        return code
+
+    def _show(self) -> int:
+        wanted = self._asked.id
+        place = int(wanted[1:]) if wanted.startswith("@") and wanted[1:].isdecimal() else None
+
+        def match(parked: Parked) -> bool:
+            return parked.position == place or parked.message.message_id == wanted
+
+        looking = Looking(*self._given(Selection([match], 1)), view=lambda parked: parked.whole)
+        code, _ = self._run(looking)
+        for whole in looking.views:
+            write([json.dumps(whole)] if self._asked.json else page(whole))
+        if looking.views or looking.refusal:
+            return code
+        say(f"no message {wanted} is parked")
+        return EXIT_PARTLY
+
+    def _replay(self) -> int:
+        return self._act(Replay(*self._given(self._selection())))
+
+    def _purge(self) -> int:
+        selection = self._selection()
+        if not self._asked.yes:
+            if not sys.stdin.isatty():
+                fail(["purge: nobody can be asked here: give --yes, or --dry-run to see what it would delete"])
+            code, report = self._run(Walk(*self._given(selection)))
+            if code:
+                return code
+            if not report.done or not confirmed(report):
+                say("nothing was deleted")
+                return EXIT_PARTLY if report.done else 0
+            # What is parked by now was not spoken of.
+            selection = Selection(self._asked.match, report.done)
+        return self._act(Purge(*self._given(selection)))
+
+    def _act(self, walk: Walk) -> int:
+        code, report = self._run(walk)
+        if walk.patience.was_open and self._asked.json:
+            write([json.dumps({**report._asdict(), "exit_code": code})])
+        else:
+            self._say(walk, report)
+        return code
+
+    def _say(self, walk: Walk, report: Report) -> None:
+        if walk.patience.was_open:
+            say(report.sentence)
+
+    def _selection(self) -> Selection:
+        asked = self._asked
+        return Selection(asked.match, asked.max, fresh=asked.command == "replay" and not asked.again)
+
+    def _given(self, selection: Selection) -> tuple[Process, Settings, Selection, Progress]:
+        return Process(self._settings.shutdown_grace), self._settings, selection, Progress(sys.stderr)
+
+    def _run(self, walk: Walk) -> tuple[int, Report]:
+        code = walk.process.run(walk)
+        walk.process.loop.close()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)  # the process that cared is over
+        report = walk.report()
+        if walk.refusal:
+            say(words(walk.refusal, walk.browser.connection.broker, begun=walk.patience.was_open))
+        return exit_code(report, walk.refusal, code), report
+
+
+def confirmed(report: Report) -> bool:
+    """Whether the person at the terminal wants it."""
+    sys.stderr.write(f"Delete {report.done:,} of {report.parked:,} parked messages of {report.queue}? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def say(text: str) -> None:
+    """To the person."""
+    sys.stderr.write(f"{text}\n")
+
+
+def write(lines: Iterable[str]) -> None:
+    """To the person, or to the next program; which may not want all."""
+    try:
+        for line in lines:
+            sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

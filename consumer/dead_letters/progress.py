@@ -1,0 +1,34 @@
+"""Progress: one line about long work."""
+
+from typing import TextIO
+
+FIRST = 0.5  # seconds; what is done sooner says nothing
+ON_TERMINAL, ELSEWHERE = 0.2, 5.0  # seconds between lines
+
+
+class Progress:
+    """On a terminal the line is written anew in its place; elsewhere a new one every few seconds."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._terminal = stream.isatty()
+        self._next = float("inf")
+        self._begun = self._written = False
+
+    def tick(self, now: float, text: str) -> None:
+        """Say `text` if it is time."""
+        if not self._begun:
+            self._begun, self._next = True, now + (FIRST if self._terminal else ELSEWHERE)
+        if now >= self._next:
+            self._next, self._written = now + (ON_TERMINAL if self._terminal else ELSEWHERE), True
+            self._write(f"\r\x1b[K{text}" if self._terminal else f"{text}\n")
+
+    def end(self) -> None:
+        """Leave a clean line, and say nothing more."""
+        self._next = float("inf")
+        if self._terminal and self._written:
+            self._write("\r\x1b[K")
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()

@@ -1,0 +1,1 @@
+"""Twins of the modules of consumer/dead_letters."""
