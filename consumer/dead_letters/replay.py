@@ -9,7 +9,7 @@ from common.publisher import Publisher
 from common.settings import Settings
 from common.topology import Topology
 from consumer.copies import replayed_copy
-from consumer.dead_letters.chunks import work_chunk
+from consumer.dead_letters.chunks import WORK, work_chunk
 from consumer.dead_letters.parked import Parked
 from consumer.dead_letters.progress import Progress
 from consumer.dead_letters.report import Report
@@ -28,7 +28,8 @@ class Replay(Walk):
         super().__init__(process, settings, selection, progress)
         self._sent = self._unpublishable = 0  # messages; of those sent, the ones that no broker takes
         self._queue = settings.mq_ch
-        self._waiting: deque[tuple[int, Parked]] = deque()  # at most a chunk and what the window lacks
+        self._waiting: deque[tuple[int, Parked]] = deque()
+        self._size = 0  # bytes of the bodies that wait, or for their confirm
         self._publisher: Publisher[int] = Publisher(
             "dead_letters_replay",
             process,
@@ -53,13 +54,14 @@ class Replay(Walk):
         return not self._waiting and not len(self._publisher)
 
     def next_chunk(self, seen: int, size: int, left: int) -> int:
-        """None before most of what was taken is confirmed."""
-        room = len(self._waiting) + len(self._publisher) < WINDOW
+        """None before most of what was taken is confirmed: no more than two chunks are in memory."""
+        room = len(self._waiting) + len(self._publisher) < WINDOW and self._size < WORK
         return work_chunk(seen, size, left, seen - self.browser.settlement.settled) if room else 0
 
     def take(self, tag: int, parked: Parked) -> None:
         """Publish it when there is room."""
         self._waiting.append((tag, parked))
+        self._size += len(parked.message.body)
 
     def tick(self, now: float) -> None:
         """Look after the publisher too."""
@@ -85,11 +87,13 @@ class Replay(Walk):
 
     def _on_progress(self, confirmed: list[Publication[int]]) -> None:
         self.browser.settlement.add([each.token for each in confirmed])
+        self._size -= sum(len(each.message.body) for each in confirmed)
         if self._waiting and (room := self._publisher.room) > 0 and not self.browser.lost_by:
             batch = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
             copies = [Publication(self._queue, replayed_copy(parked.message), tag) for tag, parked in batch]
             self._sent += len(batch)
             self._publisher.publish(copies)
 
-    def _on_refused(self, _publication: Publication[int]) -> None:
+    def _on_refused(self, publication: Publication[int]) -> None:
         self._unpublishable += 1
+        self._size -= len(publication.message.body)

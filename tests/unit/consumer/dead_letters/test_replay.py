@@ -2,7 +2,8 @@
 
 import pytest
 
-from consumer.dead_letters.chunks import FIRST
+from common.message import Message
+from consumer.dead_letters.chunks import FIRST, WORK
 from consumer.dead_letters.replay import WINDOW, Replay
 from tests.unit.consumer.dead_letters.conftest import Given, message
 
@@ -12,12 +13,14 @@ def replay(given: Given, own_metrics: None) -> Replay:
     return Replay(*given())
 
 
-def test_nothing_more_is_asked_for_while_a_window_waits(replay: Replay) -> None:
-    """Its memory is bounded."""
+@pytest.mark.parametrize(("count", "size"), [(WINDOW, 1), (2, WORK // 2)])
+def test_nothing_more_is_asked_for_while_so_many_or_so_much_wait(count: int, size: int, replay: Replay) -> None:
+    """Its memory is bounded, in messages and in bytes."""
     assert replay.next_chunk(0, 0, 10**6) == FIRST
-    for number in range(WINDOW):
-        replay.visit(number, message(number))
-    assert replay.next_chunk(WINDOW, WINDOW, 10**6) == 0
+    for number in range(count):
+        assert replay.next_chunk(1, 1, 10**6)
+        replay.visit(number, Message(bytes(size)))
+    assert replay.next_chunk(1, 1, 10**6) == 0
     assert not replay.idle()
 
 
