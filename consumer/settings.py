@@ -29,8 +29,7 @@ def parse_idle(text: str | float | None) -> float | None:
 class ConsumerSettings(Settings):
     """Take messages from a RabbitMQ queue and hand each to a handler, at least once.
 
-    `consumer verify` proves a deployment instead, and `consumer dead-letters` shows, replays or deletes what was parked;
-    both have `--help`.
+    `consumer verify` proves a deployment instead; `consumer dead-letters` shows, replays or deletes what was parked.
     """
 
     consumer_handler: str = Field(

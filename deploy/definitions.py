@@ -32,9 +32,11 @@ def users(topology: Topology) -> list[User]:
     names = "|".join(re.escape(queue.name) for queue in topology.queues)
     publish = rf"^(amq\.default|{names})$"
     temporary = pattern(topology.name)  # what `consumer verify` makes, uses and deletes
+    # `consumer dead-letters` reads what the consumer has parked.
+    read = rf"^({re.escape(topology.name)}|{re.escape(topology.dead)}|{temporary})$"
     return [
         User("producer", NOTHING, publish, NOTHING),
-        User("consumer", f"^{temporary}$", publish, f"^({re.escape(topology.name)}|{temporary})$"),
+        User("consumer", f"^{temporary}$", publish, read),
         User("autoscaler", NOTHING, NOTHING, NOTHING, ("management",)),
         User("operator", ".*", ".*", ".*", ("administrator",)),
     ]

@@ -41,7 +41,13 @@ SPEAK_AMQP = {
     "consumer.subscription",
 }
 # Entry points, and modules that only declare: there is nothing in them to run.
-NO_TWIN = {"common.channel_user", "common.state", "consumer.dead_letters.visitor", "consumer.delivery", "consumer.verify.command"}
+NO_TWIN = {
+    "common.channel_user",
+    "common.state",
+    "consumer.dead_letters.visitor",
+    "consumer.delivery",
+    "consumer.verify.command",
+}
 # Programs of their own, which neither service needs.
 PROGRAMS = ("common.preflight", "common.doctor.")
 # The broker's clock is compared with ours, and its certificate's end with today.

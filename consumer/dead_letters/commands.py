@@ -1,14 +1,13 @@
 """Commands: what `list`, `show`, `replay` and `purge` do, from the request to the exit code."""
 
 import json
-import os
 import shutil
 import signal
 import sys
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from common.cli import fail
+from common import cli, logs
 from common.process import Process
 from common.settings import Settings
 from consumer.dead_letters.looking import Looking
@@ -18,9 +17,17 @@ from consumer.dead_letters.progress import Progress
 from consumer.dead_letters.purge import Purge
 from consumer.dead_letters.replay import Replay
 from consumer.dead_letters.report import EXIT_PARTLY, Report, exit_code, words
+from consumer.dead_letters.request import parse
 from consumer.dead_letters.selection import Selection
 from consumer.dead_letters.table import table
 from consumer.dead_letters.walk import Walk
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Exit with the code that `--help` tells."""
+    asked, settings = parse(sys.argv[1:] if arguments is None else arguments)
+    logs.configure(settings.log_level, settings.log_format)
+    sys.exit(Commands(asked, settings).run())
 
 
 class Commands:
@@ -39,10 +46,10 @@ class Commands:
     def _list(self) -> int:
         looking = Looking(*self._given(self._selection()), view=lambda parked: parked.row)
         code, report = self._run(looking)
-        if self._asked.json:
-            write(json.dumps(row._asdict()) for row in looking.views)
-        elif looking.views:
-            write(table(looking.views, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        as_json = (json.dumps(row._asdict()) for row in looking.views)
+        for line in as_json if self._asked.json else table(looking.views, width):
+            cli.say(line)
         self._say(looking, report)
         return code
 
@@ -56,10 +63,10 @@ class Commands:
         looking = Looking(*self._given(Selection([match], 1)), view=lambda parked: parked.whole)
         code, _ = self._run(looking)
         for whole in looking.views:
-            write([json.dumps(whole)] if self._asked.json else page(whole))
+            cli.say(json.dumps(whole) if self._asked.json else "\n".join(page(whole)))
         if looking.views or looking.refusal:
             return code
-        say(f"no message {wanted} is parked")
+        tell(f"no message {wanted} is parked")
         return EXIT_PARTLY
 
     def _replay(self) -> int:
@@ -69,12 +76,12 @@ class Commands:
         selection = self._selection()
         if not self._asked.yes:
             if not sys.stdin.isatty():
-                fail(["purge: nobody can be asked here: give --yes, or --dry-run to see what it would delete"])
+                cli.fail(["purge: nobody can be asked here: give --yes, or --dry-run to see what it would delete"])
             code, report = self._run(Walk(*self._given(selection)))
             if code:
                 return code
             if not report.done or not confirmed(report):
-                say("nothing was deleted")
+                tell("nothing was deleted")
                 return EXIT_PARTLY if report.done else 0
             # What is parked by now was not spoken of.
             selection = Selection(self._asked.match, report.done)
@@ -83,14 +90,14 @@ class Commands:
     def _act(self, walk: Walk) -> int:
         code, report = self._run(walk)
         if walk.patience.was_open and self._asked.json:
-            write([json.dumps({**report._asdict(), "exit_code": code})])
+            cli.say(json.dumps({**report._asdict(), "exit_code": code}))
         else:
             self._say(walk, report)
         return code
 
     def _say(self, walk: Walk, report: Report) -> None:
         if walk.patience.was_open:
-            say(report.sentence)
+            tell(report.sentence)
 
     def _selection(self) -> Selection:
         asked = self._asked
@@ -106,7 +113,7 @@ class Commands:
             signal.signal(number, signal.SIG_DFL)  # the process that cared is over
         report = walk.report()
         if walk.refusal:
-            say(words(walk.refusal, walk.browser.connection.broker, begun=walk.patience.was_open))
+            tell(words(walk.refusal, walk.browser.connection.broker, begun=walk.patience.was_open))
         return exit_code(report, walk.refusal, code), report
 
 
@@ -117,16 +124,6 @@ def confirmed(report: Report) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def say(text: str) -> None:
-    """To the person."""
+def tell(text: str) -> None:
+    """A line to the person; standard output is for what was asked for."""
     sys.stderr.write(f"{text}\n")
-
-
-def write(lines: Iterable[str]) -> None:
-    """To the person, or to the next program; which may not want all."""
-    try:
-        for line in lines:
-            sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

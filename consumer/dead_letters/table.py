@@ -12,7 +12,9 @@ UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
 def table(rows: Sequence[Row], width: int | None) -> Iterator[str]:
-    """A line for each row under a line of heads; lines longer than `width` columns are cut."""
+    """A line for each row under a line of heads, none for no rows; lines longer than `width` columns are cut."""
+    if not rows:
+        return
     widths = [columns(head) for head in HEAD[:-1]]
     for row in rows:
         widths = list(map(max, widths, map(columns, _cells(row))))

@@ -79,6 +79,9 @@ def test_messages_flow_and_are_parked_with_the_least_rights(
     assert consumer.wait() == 0, consumer.stderr.read_text()
     dead = channel("operator").queue_declare(f"{mq_ch}.dead", passive=True)
     assert dead.method.message_count == 25
+    replay = start("consumer", "dead-letters", "replay", MQ_URL=urls("consumer"))
+    assert replay.wait() == 0, replay.stderr.read_text()
+    assert "replayed 25 of 25" in replay.stderr.read_text()
 
 
 REFUSED: dict[str, tuple[str, Callable[[BlockingChannel, str], Any]]] = {
@@ -87,7 +90,7 @@ REFUSED: dict[str, tuple[str, Callable[[BlockingChannel, str], Any]]] = {
     "the producer deletes": ("producer", lambda channel, name: channel.queue_delete(name)),
     "the producer purges": ("producer", lambda channel, name: channel.queue_purge(name)),
     "the producer binds": ("producer", lambda channel, name: channel.queue_bind(name, "amq.fanout")),
-    "the consumer reads parked messages": ("consumer", lambda channel, name: channel.basic_get(f"{name}.dead")),
+    "the consumer reads what waits": ("consumer", lambda channel, name: channel.basic_get(f"{name}.retry.30s")),
     "the consumer declares": ("consumer", lambda channel, name: channel.queue_declare(f"{name}.new", durable=True)),
     "the consumer deletes": ("consumer", lambda channel, name: channel.queue_delete(f"{name}.dead")),
 }

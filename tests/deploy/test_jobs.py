@@ -1,19 +1,21 @@
 """The Jobs run as the consumer does, over whatever overlay, and leave what is deployed alone."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from common import cli
 from common.doctor.settings import DoctorSettings
-from common.settings import Settings
+from consumer.dead_letters.request import parse
 from consumer.verify.settings import VerifySettings
 from tests.deploy.kustomize import DEVELOPMENT, JOBS, PRODUCTION, job, layer, of_kind, render, workloads
 
-# What it calls, and whose flags that takes.
-COMMANDS: dict[str, tuple[list[str], type[Settings]]] = {
-    "verify": (["verify"], VerifySettings),
-    "doctor": (["python", "-m", "common.doctor"], DoctorSettings),
+# What it calls, and how many seconds that may take, or stand still, by the words behind it.
+COMMANDS: dict[str, tuple[list[str], Callable[[list[str]], float]]] = {
+    "verify": (["verify"], lambda words: cli.load(VerifySettings, "verify", words).verify_timeout),
+    "doctor": (["python", "-m", "common.doctor"], lambda words: cli.load(DoctorSettings, "doctor", words).doctor_wait),
+    "dead-letters": (["dead-letters"], lambda words: parse(words)[1].mq_blocked_timeout),
 }
 OVERLAYS = {
     "development": (DEVELOPMENT, ()),
@@ -46,11 +48,11 @@ def test_it_is_told_what_its_program_understands(name: str, monkeypatch: pytest.
     spec = of_kind(render(JOBS / name), "Job")[0]["spec"]
     container = spec["template"]["spec"]["containers"][0]
     words = [*container.get("command", []), *container.get("args", [])]
-    begin, settings = COMMANDS[name]
+    begin, seconds_of = COMMANDS[name]
     assert words[: len(begin)] == begin
     monkeypatch.setenv("MQ_URL", "amqp://h")
-    loaded = cli.load(settings, name, ["--mq-ch", "jobs", *words[len(begin) :]])
-    seconds = getattr(loaded, "verify_timeout", 0.0) + getattr(loaded, "doctor_wait", 0.0)
+    monkeypatch.setenv("MQ_CH", "jobs")
+    seconds = seconds_of(words[len(begin) :])
     assert 0 < seconds < spec["activeDeadlineSeconds"]
     assert spec["backoffLimit"] == 0
     assert spec["template"]["spec"]["restartPolicy"] == "Never"

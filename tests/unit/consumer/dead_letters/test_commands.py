@@ -1,7 +1,6 @@
 """What the commands say; with a broker they are tested in tests/broker and tests/system."""
 
 import io
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from structlog.testing import capture_logs
 
-from consumer.dead_letters.commands import Commands, confirmed, write
+from consumer.dead_letters.commands import Commands, confirmed
 from consumer.dead_letters.report import Report
 from consumer.dead_letters.request import parse
 
@@ -50,13 +49,3 @@ def test_only_a_yes_is_one(
     monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
     assert confirmed(REPORT) is wanted
     assert capsys.readouterr().err == "Delete 1,500 of 2,000 parked messages of jobs.dead? [y/N] "
-
-
-def test_a_reader_that_wants_no_more_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As with `| head`."""
-    reader, writer = os.pipe()
-    os.close(reader)
-    with os.fdopen(writer, "w") as pipe:
-        monkeypatch.setattr(sys, "stdout", pipe)
-        write(["line"] * 100_000)
-        write(["line"])
