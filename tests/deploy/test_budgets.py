@@ -8,7 +8,7 @@ import yaml
 
 from common.duration import parse_duration
 from consumer.settings import ConsumerSettings
-from tests.deploy.kustomize import BASE, K8S, PRODUCTION, containers, render, workloads
+from tests.deploy.kustomize import BASE, COMPONENTS, K8S, PRODUCTION, containers, render, workloads
 from tests.processes import ROOT
 
 UNITS = {"Mi": 2**20, "Gi": 2**30, "MiB": 2**20, "m": 2**20, "g": 2**30}
@@ -84,3 +84,9 @@ def test_the_wait_of_a_broker_node_that_stops_fits_twice_into_its_time() -> None
     pod = workloads(render(PRODUCTION))["rabbitmq"]["spec"]
     command = " ".join(pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"])
     assert sum(int(seconds) for seconds in re.findall(r"-t (\d+)", command)) < pod["terminationGracePeriodSeconds"]
+
+
+def test_the_autoscaler_adds_a_consumer_for_what_one_may_hold() -> None:
+    scaling = (COMPONENTS / "autoscaling" / "scaling.yaml").read_text()
+    (value,) = re.findall(r'value: "(\d+)"', scaling)
+    assert int(value) == ConsumerSettings.model_fields["consumer_prefetch"].default

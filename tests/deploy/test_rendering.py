@@ -113,6 +113,25 @@ def test_what_a_consumer_autoscaler_sets_is_set_by_nothing_else(objects: list[Ob
         assert scaler["spec"]["triggers"][0]["metadata"]["queueName"] == queue
 
 
+def test_the_operators_broker_is_of_the_version_that_the_configuration_is_for(objects: list[Object]) -> None:
+    """An older one does not start with a key that it does not know."""
+    (container,) = containers(workloads(render(BASE))["rabbitmq"])
+    for cluster in of_kind(objects, "RabbitmqCluster"):
+        assert cluster["spec"]["image"] == container["image"]
+
+
+def test_what_is_laid_over_the_operators_pods_is_valid_and_meets_the_restricted_standard(objects: list[Object]) -> None:
+    ours = {"a service account's token is mounted", "Services are put into the environment"}
+    for cluster in of_kind(objects, "RabbitmqCluster"):
+        spec = cluster["spec"]["override"]["statefulSet"]["spec"]["template"]["spec"]
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "rabbitmq"}, "spec": spec}
+        kubernetes_validate.validate(pod, kubernetes_validate.latest_version(), strict=True)
+        # What the operator sets itself, in all versions.
+        spec = spec | {"securityContext": {"runAsUser": 999, **spec["securityContext"]}}
+        found = {each.partition(": ")[2] or each for each in violations({"spec": spec})}
+        assert found - ours <= {"its root can be written to"}
+
+
 def test_the_base_and_what_the_root_applies_need_no_kubernetes_newer_than_1_20() -> None:
     assert {each["apiVersion"] for each in render(K8S)} == OLDEST_IN_BASE
     assert {each["apiVersion"] for each in render(BASE)} == OLDEST_IN_BASE
