@@ -17,10 +17,10 @@ class Command(NamedTuple):
     where: str
 
 
-def example(document: Path, name: str, language: str = "python") -> str:
-    """The code block behind `<!-- example: name -->`."""
-    match = re.search(rf"<!-- example: {name} -->\n```{language}\n(.*?)```", document.read_text(), re.DOTALL)
-    assert match, f"{document.name} has no {language} example {name}"
+def example(document: Path, name: str, language: str = "python", kind: str = "example") -> str:
+    """The code block behind `<!-- kind: name -->`."""
+    match = re.search(rf"<!-- {kind}: {name} -->\n```{language}\n(.*?)```", document.read_text(), re.DOTALL)
+    assert match, f"{document.name} has no {language} {kind} {name}"
     return match[1]
 
 
