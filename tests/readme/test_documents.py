@@ -7,6 +7,7 @@ import sys
 import tomllib
 from functools import cache
 from importlib.util import find_spec
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ COMMANDS = [each for document in DOCUMENTS for each in commands(document)]
 OF_THE_BROKER = ("rabbitmqctl", "rabbitmq-diagnostics", "rabbitmq-queues")
 # Parts of a command that a test does not have to look up: a shell's own, and what follows a pipe.
 OTHERS = ("printf", "apt-get")
+SUBCOMMANDS = {"verify": 1, "dead-letters": 2}  # of the consumer, and how many words name one
 BLOCKS = {"console", "mermaid", "python"}
 
 
@@ -51,8 +53,8 @@ def check_make(words: list[str]) -> None:
 def check_program(words: list[str]) -> None:
     """Our programs and subcommands have these flags."""
     module = {"doctor": "common.doctor"}.get(words[0], words[0])
-    path = [word for word in words[1:] if re.fullmatch("[a-z-]+", word) and not word.startswith("-")]
-    path = path[:2] if path[:1] == ["dead-letters"] else path[:1] if path[:1] == ["verify"] else []
+    bare = list(takewhile(lambda word: not word.startswith("-"), words[1:]))
+    path = bare[: SUBCOMMANDS[bare[0]]] if bare else []
     if path[:1] == ["dead-letters"] and not find_spec("consumer.dead_letters"):
         pytest.skip("this copy has no dead-letters")
     said = help_of(sys.executable, "-m", module, *path)
