@@ -13,9 +13,11 @@ from tests.brokers import KINDS, Broker, delete_queues, kinds_here
 from tests.processes import Process
 
 Start = Callable[..., Process]
+ONE_BROKER = [Path(__file__).parent / folder for folder in ("readme", "system")]
 MARKERS = {
     "cluster": "needs a Kubernetes cluster that is given by name",
     "docker": "needs Docker and the base images",
+    "every_broker": "a system test whose outcome may depend on the broker's version",
     "slow": "takes more than ten seconds",
 }
 
@@ -32,6 +34,20 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "broker" in metafunc.fixturenames:
         metafunc.parametrize("broker", kinds_here(), indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What the services do by themselves is shown on one broker; `tests/broker` shows both all that may differ."""
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        other = callspec is not None and callspec.params.get("broker", kinds_here()[0]) != kinds_here()[0]
+        one = not item.get_closest_marker("every_broker") and any(each in item.path.parents for each in ONE_BROKER)
+        (left_out if other and one else kept).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
 
 
 @pytest.fixture(scope="session")

@@ -1,19 +1,12 @@
 """The README says what is so: its table is generated, and its examples run."""
 
-import re
 from pathlib import Path
 
 from local.settings_table import README, renewed
 from tests.conftest import Start
+from tests.readme.documents import example
 
 TEXT = README.read_text()
-
-
-def example(name: str) -> str:
-    """The code block behind `<!-- example: name -->`."""
-    match = re.search(rf"<!-- example: {name} -->\n```python\n(.*?)```", TEXT, re.DOTALL)
-    assert match
-    return match[1]
 
 
 def test_the_table_of_settings_is_the_one_that_help_shows() -> None:
@@ -24,7 +17,7 @@ def test_the_table_of_settings_is_the_one_that_help_shows() -> None:
 def test_the_examples_are_ten_lines_and_work_together(start: Start, tmp_path: Path) -> None:
     """What the example source yields reaches the example handler: one shipped, two that are no orders parked."""
     for name, module in (("source", "orders"), ("handler", "shipping")):
-        code = example(name)
+        code = example(README, name)
         assert len(code.splitlines()) <= 14
         (tmp_path / f"{module}.py").write_text(code)
     producer = start("producer", "--source", "orders:pending", PYTHONPATH=tmp_path)

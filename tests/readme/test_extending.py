@@ -1,0 +1,71 @@
+"""docs/extending.md: its files as they stand there, fed real duplicates, and killed."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Start
+from tests.processes import ROOT, until
+from tests.readme.documents import example
+
+DOCUMENT = ROOT / "docs" / "extending.md"
+ORDERS = [(f"customer-{number % 7}", number) for number in range(1, 301)]
+# A row whose insert takes a second: whoever is killed then is killed in the middle of a transaction.
+SLOW_ROW = """
+    CREATE TRIGGER slow AFTER INSERT ON book WHEN (SELECT count(*) FROM book) = 150 BEGIN
+        SELECT count(*) FROM (
+            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000000) SELECT i FROM n
+        );
+    END
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> dict[str, Path]:
+    """The example's files, a table of orders, and the variables that name all that."""
+    for name in ("outbox", "billing", "bulk"):
+        (tmp_path / f"{name}.py").write_text(example(DOCUMENT, name))
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as database, database:
+        database.execute("CREATE TABLE outbox (number INTEGER PRIMARY KEY, body TEXT NOT NULL)")
+        rows = [(json.dumps({"customer": customer, "cents": cents}),) for customer, cents in ORDERS]
+        database.executemany("INSERT INTO outbox (body) VALUES (?)", rows)
+    return {"PYTHONPATH": tmp_path, "SHOP_DB": tmp_path / "shop.db", "BILLING_DB": tmp_path / "billing.db"}
+
+
+@pytest.mark.parametrize(("handler", "workers"), [("billing", 1), ("bulk", 8)])
+def test_every_order_is_booked_once_though_it_comes_twice_and_the_consumer_is_killed(
+    handler: str, workers: int, start: Start, shop: dict[str, Path]
+) -> None:
+    """The source runs twice, and SIGKILL comes while a transaction is open."""
+    settings = {"CONSUMER_HANDLER": f"{handler}:handle", "CONSUMER_WORKERS": workers, **shop}
+    consumer = start("consumer", **settings).wait_ready()
+    with closing(sqlite3.connect(shop["BILLING_DB"], timeout=30)) as database:
+        with database:
+            database.execute(SLOW_ROW)
+        for _ in range(2):
+            producer = start("producer", "--source", "outbox:orders", **shop)
+            assert producer.wait() == 0
+            assert producer.event("stopped")["confirmed"] == len(ORDERS)
+        until(lambda: consumer.metric("consumer_handler_running_seconds") > 0.3, "it is in the middle of a transaction")
+        consumer.kill()
+        with database:
+            database.execute("DROP TRIGGER slow")
+        written = database.execute("SELECT count(*) FROM book").fetchone()[0]
+        assert 0 < written < 150, "what was not committed is gone"
+        again = start("consumer", CONSUMER_IDLE_EXIT="1s", CONSUMER_RETRY_DELAYS="off", **settings)
+        assert again.wait() == 0
+        totals = again.event("stopped")
+        assert totals["handled"] >= 2 * len(ORDERS) - written, "so many came again"
+        assert (totals["parked"], totals["left"]) == (0, 0)
+        assert sorted(database.execute("SELECT customer, cents FROM book")) == sorted(ORDERS)
+
+
+def test_what_a_person_can_mend_is_said_in_a_line(start: Start, shop: dict[str, Path]) -> None:
+    """As the document shows it."""
+    said = example(DOCUMENT, "without BILLING_DB", "console")
+    consumer = start("consumer", "--handler", "billing:handle", **{**shop, "BILLING_DB": ""})
+    assert consumer.wait() == 2
+    assert said == f"$ consumer --handler billing:handle\n{consumer.stderr.read_text()}"
