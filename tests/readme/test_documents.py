@@ -55,8 +55,6 @@ def check_program(words: list[str]) -> None:
     module = {"doctor": "common.doctor"}.get(words[0], words[0])
     bare = list(takewhile(lambda word: not word.startswith("-"), words[1:]))
     path = bare[: SUBCOMMANDS[bare[0]]] if bare else []
-    if path[:1] == ["dead-letters"] and not find_spec("consumer.dead_letters"):
-        pytest.skip("this copy has no dead-letters")
     said = help_of(sys.executable, "-m", module, *path)
     assert said.startswith(f"usage: {' '.join([words[0], *path])}")
     for flag in flags(words):
@@ -81,6 +79,10 @@ def check_compose(words: list[str]) -> None:
     named = [each.partition("=")[0] for each in rest[1:] if re.fullmatch(r"(producer|consumer|rabbitmq)(=\d)?", each)]
     assert {*named} <= {*project["services"]}
     subcommand = rest[0]
+    if subcommand == "run":  # what follows the service is its own
+        assert rest[1] == "--rm"
+        check_program(rest[2:])
+        return
     assert subcommand in {"down", "exec", "logs", "port", "ps", "restart", "stop", "up"}
     known = {"down": ["--volumes"], "ps": ["--all"], "up": ["--detach", "--scale"]}
     assert {*flags(rest)} <= {*known.get(subcommand, [])}
