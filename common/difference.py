@@ -56,6 +56,9 @@ class Difference:
 
     def _declare(self, channel: Channel, arguments: dict[str, object]) -> None:
         given = {name: value for name, value in arguments.items() if value is not None}
+        # Somebody may have deleted the queue, as we advise, and this would make another that is wrong as well. So it is
+        # asked whether it is there in the same breath; where it is not, the channel is closed before the second frame.
+        channel.queue_declare(self._queue, passive=True)
         channel.queue_declare(self._queue, durable=True, arguments=given, callback=lambda _: self._done(""))
 
     def _done(self, refused: str) -> None:

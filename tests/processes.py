@@ -109,7 +109,10 @@ class Process:
             assert self.code() is None, f"{self.service} ended with {self.code()}:\n{self.stderr.read_text()}"
             return self.reasons() == []
 
-        until(ready, f"{self.service} is ready", timeout)
+        try:
+            until(ready, f"{self.service} is ready", timeout)
+        except AssertionError as late:
+            raise AssertionError(f"{late}; {self.reasons()}\n{self.stderr.read_text()[-3000:]}") from None
         return self
 
     def wait(self, timeout: float = PATIENCE) -> int:

@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
+from pika.exceptions import ChannelClosedByBroker
 
+from common.difference import Difference
+from common.topology import Topology
 from tests.processes import until
 from tests.system.kit import QUICK, SEAMS, Start
 
@@ -76,3 +79,15 @@ def test_a_queue_with_other_arguments_is_explained_and_waited_for(
     assert process.live()
     channel.queue_delete(mq_ch)
     process.wait_ready()
+
+
+def test_asking_for_the_difference_makes_no_queue(channel: BlockingChannel, mq_ch: str) -> None:
+    """The queue may be deleted while it is asked: then another wrong one in its place would be refused for ever."""
+    refused = f"inequivalent arg 'x-overflow' for queue '{mq_ch}' in vhost '/': received none but current is none"
+    told: list[str] = []
+
+    Difference(channel.connection._impl, Topology(mq_ch).queues, refused, told.append)
+    until(lambda: channel.connection.process_data_events(0.1) or told, "it is done")
+    assert len(told) == 1
+    with pytest.raises(ChannelClosedByBroker, match="NOT_FOUND"):
+        channel.queue_declare(mq_ch, passive=True)

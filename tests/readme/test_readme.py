@@ -28,7 +28,7 @@ def test_the_examples_are_ten_lines_and_work_together(start: Start, tmp_path: Pa
         "--handler",
         "shipping:handle",
         PYTHONPATH=tmp_path,
-        CONSUMER_IDLE_EXIT="1s",
+        CONSUMER_IDLE_EXIT="3s",
         CONSUMER_RETRY_DELAYS="off",
     )
     assert consumer.wait() == 0
