@@ -89,14 +89,14 @@ class Commands:
 
     def _act(self, walk: Walk) -> int:
         code, report = self._run(walk)
-        if walk.patience.was_open and self._asked.json:
+        if self._asked.json and (report.looked_at or not walk.refusal):
             cli.say(json.dumps({**report._asdict(), "exit_code": code}))
         else:
             self._say(walk, report)
         return code
 
     def _say(self, walk: Walk, report: Report) -> None:
-        if walk.patience.was_open:
+        if report.looked_at or not walk.refusal:
             tell(report.sentence)
 
     def _selection(self) -> Selection:
@@ -113,7 +113,7 @@ class Commands:
             signal.signal(number, signal.SIG_DFL)  # the process that cared is over
         report = walk.report()
         if walk.refusal:
-            tell(words(walk.refusal, walk.browser.connection.broker, begun=walk.patience.was_open))
+            tell(words(walk.refusal, walk.browser.connection.broker, begun=report.looked_at > 0))
         return exit_code(report, walk.refusal, code), report
 
 

@@ -57,4 +57,4 @@ def words(refusal: Refusal, broker: object, *, begun: bool) -> str:
     """Why the broker could not be used, or was lost."""
     missing = refusal.kind is Kind.TOPOLOGY and "NOT_FOUND" in refusal.text
     reason = Refusal(refusal.kind, refusal.text, MISSING) if missing else refusal
-    return f"the broker {broker} {'was lost' if begun else 'cannot be used'}: {reason}"
+    return f"the broker {broker} cannot be used{' any more' * begun}: {reason}"
