@@ -71,6 +71,7 @@ class Replay(Walk):
     def stop(self) -> None:
         """What is not published yet stays parked; what is, is waited for."""
         super().stop()
+        self._size -= sum(len(parked.message.body) for _, parked in self._waiting)
         self._waiting.clear()
 
     def summary(self) -> tuple[int, dict[str, object]]:

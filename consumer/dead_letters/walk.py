@@ -48,9 +48,9 @@ class Walk:
         """One that is asked for."""
 
     def visit(self, tag: int, message: Message) -> None:
-        """Implements `Visitor`."""
+        """Implements `Visitor`. When it is interrupted more may come, for the order alone: they are left."""
         parked = Parked(self.browser.seen, message)
-        if self.selection.takes(parked):
+        if not self.interrupted and self.selection.takes(parked):
             self.take(tag, parked)
 
     def wants_more(self) -> bool:

@@ -1,5 +1,6 @@
 """`consumer dead-letters` where brokers differ: a look changes nothing, a replay loses nothing."""
 
+import signal
 import time
 
 from pika.adapters.blocking_connection import BlockingChannel
@@ -12,6 +13,7 @@ from tests.system.kit import SEAMS
 from tests.system.manage import policy
 
 LARGE = 2000
+MANY = 20_000
 
 
 def test_looking_changes_neither_order_nor_counts(
@@ -92,3 +94,20 @@ def test_a_replay_killed_in_the_middle_loses_nothing(
     came = [name for queue in (mq_ch, f"{mq_ch}.dead") for name in ids(channel, queue, ready(channel, queue))]
     assert set(came) == set(names(LARGE))
     assert len(came) - LARGE <= 1024
+
+
+def test_a_purge_interrupted_at_its_first_message_leaves_the_others(
+    start: Start, channel: BlockingChannel, mq_ch: str
+) -> None:
+    """Also of a queue that was looked at before, where it goes on to the end for the order."""
+    park(channel, mq_ch, MANY)
+    run(start, "list", "--max", "1")
+    purge = start("consumer", "dead-letters", "purge", "--yes", "--json")
+    until(lambda: ready(channel, f"{mq_ch}.dead") < MANY, "it has begun")
+    purge.signal(signal.SIGINT)
+    assert purge.wait() == 1
+    [report] = rows(purge)
+    assert report["interrupted"]
+    assert report["done"] < MANY / 2
+    left = MANY - report["done"]
+    assert ids(channel, f"{mq_ch}.dead", left) == names(MANY)[-left:]

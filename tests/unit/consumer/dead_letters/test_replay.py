@@ -34,6 +34,14 @@ def test_what_was_not_sent_when_it_is_stopped_stays_parked(replay: Replay) -> No
     assert replay.summary()[0] == 0
 
 
+def test_what_was_let_go_takes_no_room(replay: Replay) -> None:
+    """The rest must still be seen when somebody has looked at it before."""
+    replay.visit(1, Message(bytes(WORK)))
+    assert replay.next_chunk(1, 1, 10) == 0
+    replay.stop()
+    assert replay.next_chunk(1, 1, 10)
+
+
 def test_it_needs_both_of_its_connections(replay: Replay) -> None:
     """To look, and to publish."""
     assert [connection.name for connection in replay.connections()] == ["dead_letters", "dead_letters_replay"]

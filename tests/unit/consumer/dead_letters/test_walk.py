@@ -1,8 +1,14 @@
 """What a walk promises while there is no broker; with one it is tested in tests/broker and tests/system."""
 
 import time
+from collections.abc import Callable
+
+import pytest
 
 from common.refusal import Kind
+from consumer.dead_letters.looking import Looking
+from consumer.dead_letters.purge import Purge
+from consumer.dead_letters.replay import Replay
 from consumer.dead_letters.walk import Walk
 from tests.unit.conftest import Loop
 from tests.unit.consumer.dead_letters.conftest import Given, message
@@ -39,3 +45,14 @@ def test_it_counts_and_stops_asking_when_it_has_enough(given: Given) -> None:
     report = walk.report()
     assert (report.queue, report.parked, report.looked_at, report.done, report.more) == ("jobs.dead", 3, 3, 2, True)
     assert walk.summary() == (0, {"looked_at": 3, "taken": 2})
+
+
+@pytest.mark.parametrize("kind", [Looking, Purge, Replay])
+@pytest.mark.usefixtures("own_metrics")
+def test_what_comes_for_the_order_alone_after_an_interrupt_is_left(given: Given, kind: Callable[..., Walk]) -> None:
+    """A queue that was looked at before has to be walked to its end."""
+    walk = kind(*given(), view=None) if kind is Looking else kind(*given())
+    walk.stop()
+    walk.visit(1, message(1))
+    assert walk.selection.taken == 0
+    assert walk.idle()
