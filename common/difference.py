@@ -1,7 +1,7 @@
 """Difference: how a queue that is there differs from the one we want. AMQP names one argument at a time."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pika.channel import Channel
 from pika.connection import Connection
@@ -22,6 +22,18 @@ def parse_value(text: str) -> str | int | None:
     match = re.fullmatch(r"(?:the value )?'(.*?)'(?: of type '(\w+)')?", text, re.DOTALL)
     value, kind = match.groups() if match else (text, None)
     return int(value) if kind not in (None, "longstr", "bool") and re.fullmatch(r"-?\d+", value) else value
+
+
+def compare(
+    channel: Channel, queue: str, arguments: Mapping[str, object], callback: Callable[[object], object]
+) -> None:
+    """Ask whether a queue that is there has these arguments; one that is not there is never made.
+
+    Somebody may have deleted it, as we advise, and another in its place might be wrong as well. So it is asked in the
+    same breath whether it is there; where it is not, the broker closes the channel before it reads the second frame.
+    """
+    channel.queue_declare(queue, passive=True)
+    channel.queue_declare(queue, durable=True, arguments=dict(arguments), callback=callback)
 
 
 class Difference:
@@ -56,10 +68,7 @@ class Difference:
 
     def _declare(self, channel: Channel, arguments: dict[str, object]) -> None:
         given = {name: value for name, value in arguments.items() if value is not None}
-        # Somebody may have deleted the queue, as we advise, and this would make another that is wrong as well. So it is
-        # asked whether it is there in the same breath; where it is not, the channel is closed before the second frame.
-        channel.queue_declare(self._queue, passive=True)
-        channel.queue_declare(self._queue, durable=True, arguments=given, callback=lambda _: self._done(""))
+        compare(channel, self._queue, given, lambda _: self._done(""))
 
     def _done(self, refused: str) -> None:
         on_done, self._on_done = self._on_done, lambda _: None  # once: closing the channel ends here too

@@ -5,13 +5,12 @@ argument that cannot be, or for a queue that is not there. It looks at the permi
 """
 
 from collections.abc import Callable
-from typing import Any
 from uuid import uuid4
 
 from pika import spec
 from pika.channel import Channel
 
-from common.difference import Difference
+from common.difference import Difference, compare
 from common.doctor.check import Check, Verdict, refused
 from common.doctor.inquiry import Answer, Question, Questions
 from common.refusal import Kind, Refusal, broker_said
@@ -30,7 +29,7 @@ def questions(topology: Topology, mode: str, tell: Tell) -> Questions:
     for queue in topology.queues:
         yield from _queue(queue, topology, mode, tell)
     main = next(queue for queue in topology.queues if queue.name == topology.name)
-    replies = {"declare": (yield _declare(main, {"x-expires": IMPOSSIBLE})), "consume": (yield _consume(main.name))}
+    replies = {"declare": (yield _declare(main)), "consume": (yield _consume(main.name))}
     alarm = replies["publish"] = yield _publish
     if _kind(alarm) is not Kind.LIMIT:
         alarm = yield lambda _, answer: answer(None)
@@ -46,15 +45,14 @@ def _queue(queue: Queue, topology: Topology, mode: str, tell: Tell) -> Questions
     there = yield lambda channel, answer: channel.queue_declare(queue.name, passive=True, callback=answer)
     if isinstance(there, Refusal):
         if mode == "create" and "NOT_FOUND" in there.text:
-            there = yield _declare(queue, {"x-expires": IMPOSSIBLE})
+            there = yield _declare(queue)
             if _kind(there) is not Kind.PERMISSION:
                 tell(Check(name, Verdict.NOTE, "not there yet: the services make it"))
                 return
         tell(refused(name, there, fatal=mode != "none"))
         return
     found = _counts(name, there.method, topology)
-    # It is there, so that the broker compares and makes nothing.
-    same = yield _declare(queue)
+    same = yield lambda channel, answer: compare(channel, queue.name, queue.all_arguments, answer)
     if not isinstance(same, Refusal):
         tell(found._replace(text=f"{found.text}\n{_written(queue)}"))
     elif same.kind is Kind.PERMISSION and mode != "create":
@@ -98,8 +96,8 @@ def _kind(reply: object) -> Kind | None:
     return reply.kind if isinstance(reply, Refusal) else None
 
 
-def _declare(queue: Queue, more: dict[str, Any] | None = None) -> Question:
-    arguments = queue.all_arguments | (more or {})
+def _declare(queue: Queue) -> Question:
+    arguments = {**queue.all_arguments, "x-expires": IMPOSSIBLE}
     return lambda channel, answer: channel.queue_declare(queue.name, durable=True, arguments=arguments, callback=answer)
 
 
