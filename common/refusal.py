@@ -29,6 +29,13 @@ class Kind(IntEnum):
     OTHER = 19
 
 
+FINAL = {
+    Kind.CREDENTIALS,
+    Kind.VHOST,
+    Kind.PERMISSION,
+}  # a service waits on; for a person no waiting makes these better
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """What happened and, where we know, what to do, in one line. Never holds a password."""

@@ -4,11 +4,9 @@ import time
 from collections.abc import Sequence
 
 from common.connection import Connection
-from common.refusal import Kind, Refusal
+from common.refusal import FINAL, Kind, Refusal
 from common.settings import Settings
 from common.state import State
-
-FINAL = {Kind.CREDENTIALS, Kind.VHOST, Kind.PERMISSION}
 
 
 class Patience:

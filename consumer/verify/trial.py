@@ -8,7 +8,7 @@ from typing import Any
 
 from common.duration import format_duration
 from common.process import Process
-from common.refusal import Kind
+from common.refusal import FINAL, Kind
 from common.state import State
 from consumer.verify.ledger import Ledger
 from consumer.verify.receiver import Receiver
@@ -16,7 +16,6 @@ from consumer.verify.sender import Sender
 from consumer.verify.settings import VerifySettings
 from consumer.verify.topology import pattern, temporary
 
-FINAL = {Kind.CREDENTIALS, Kind.VHOST, Kind.PERMISSION}  # no waiting makes these better
 RIGHTS = " (`consumer verify` needs the rights configure and read on ^{}$, and write on amq.default)"
 
 
