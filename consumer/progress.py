@@ -1,9 +1,11 @@
 """Progress: one line about long work."""
 
+import shutil
 from typing import TextIO
 
 FIRST = 0.5  # seconds; what is done sooner says nothing
 ON_TERMINAL, ELSEWHERE = 0.2, 5.0  # seconds between lines
+CLEAR = "\r\x1b[K"
 
 
 class Progress:
@@ -21,13 +23,14 @@ class Progress:
             self._begun, self._next = True, now + (FIRST if self._terminal else ELSEWHERE)
         if now >= self._next:
             self._next, self._written = now + (ON_TERMINAL if self._terminal else ELSEWHERE), True
-            self._write(f"\r\x1b[K{text}" if self._terminal else f"{text}\n")
+            # A line that wraps could not be written anew in its place.
+            self._write(CLEAR + text[: shutil.get_terminal_size().columns - 1] if self._terminal else f"{text}\n")
 
     def end(self) -> None:
         """Leave a clean line, and say nothing more."""
         self._next = float("inf")
         if self._terminal and self._written:
-            self._write("\r\x1b[K")
+            self._write(CLEAR)
 
     def _write(self, text: str) -> None:
         self._stream.write(text)

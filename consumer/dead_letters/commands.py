@@ -13,7 +13,6 @@ from common.settings import Settings
 from consumer.dead_letters.looking import Looking
 from consumer.dead_letters.page import page
 from consumer.dead_letters.parked import Parked
-from consumer.dead_letters.progress import Progress
 from consumer.dead_letters.purge import Purge
 from consumer.dead_letters.replay import Replay
 from consumer.dead_letters.report import EXIT_PARTLY, Report, exit_code, words
@@ -21,6 +20,7 @@ from consumer.dead_letters.request import parse
 from consumer.dead_letters.selection import Selection
 from consumer.dead_letters.table import table
 from consumer.dead_letters.walk import Walk
+from consumer.progress import Progress
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

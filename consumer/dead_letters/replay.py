@@ -11,10 +11,10 @@ from common.topology import Topology
 from consumer.copies import replayed_copy
 from consumer.dead_letters.chunks import WORK, work_chunk
 from consumer.dead_letters.parked import Parked
-from consumer.dead_letters.progress import Progress
 from consumer.dead_letters.report import Report
 from consumer.dead_letters.selection import Selection
 from consumer.dead_letters.walk import Walk
+from consumer.progress import Progress
 
 WINDOW = 1024  # messages without their confirm
 

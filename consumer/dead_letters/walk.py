@@ -12,9 +12,9 @@ from consumer.dead_letters.browser import Browser
 from consumer.dead_letters.chunks import look_chunk
 from consumer.dead_letters.parked import Parked
 from consumer.dead_letters.patience import Patience
-from consumer.dead_letters.progress import Progress
 from consumer.dead_letters.report import DONE, Report
 from consumer.dead_letters.selection import Selection
+from consumer.progress import Progress
 
 
 class Walk:

@@ -1,25 +1,24 @@
 """The command line of `consumer verify`."""
 
 import json
-import shutil
 import sys
+import time
 from collections.abc import Sequence
 
 from common import cli, logs
 from common.duration import format_duration
 from common.process import Process
+from consumer.progress import Progress
 from consumer.verify import report
 from consumer.verify.settings import VerifySettings
 from consumer.verify.topology import EXPIRES_MS
 from consumer.verify.trial import Trial
 
-CLEAR = "\r\x1b[K"
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Exit 0 (nothing is lost), 1, or 2 (settings)."""
     settings = cli.load(VerifySettings, "consumer verify", arguments)
-    moving = sys.stderr.isatty()
+    moving, line = sys.stderr.isatty(), Progress(sys.stderr)
     # Where a line moves, it says what a log would.
     level = "debug" if settings.log_level == "debug" else "error" if moving else "warning"
     logs.configure(level, settings.log_format)
@@ -27,22 +26,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def show() -> None:
         if moving:
             text = report.progress(trial.ledger, settings.verify_count, trial.reasons())
-            sys.stderr.write(CLEAR + text[: shutil.get_terminal_size().columns - 1])
-            sys.stderr.flush()
+            line.tick(time.monotonic(), text)
 
     process = Process(settings.shutdown_grace)
     trial = Trial(process, settings, show)
     code = process.run(trial)
-    if moving:
-        sys.stderr.write(CLEAR)
+    line.end()
     queue, left = trial.topology.name, bool(trial.ledger.attempted) and not trial.deleted
     if settings.verify_json:
         about = {"broker": trial.broker, "queue": queue, "queue_deleted": trial.deleted, "problem": trial.problem}
         cli.say(json.dumps({**about, **report.as_object(trial.ledger), "exit_code": code}, indent=2))
         sys.exit(code)
     cli.say(f"{settings.verify_count:,} messages of {settings.verify_size:,} bytes through {queue} on {trial.broker}")
-    for line in report.rows(trial.ledger, cli.utf8()):
-        cli.say(line)
+    for row in report.rows(trial.ledger, cli.utf8()):
+        cli.say(row)
     if left:
         expires = format_duration(EXPIRES_MS / 1000)
         cli.say(f"the queue {queue} could not be deleted: the broker does that in {expires} by itself")

@@ -2,7 +2,9 @@
 
 from io import StringIO
 
-from consumer.dead_letters.progress import Progress
+import pytest
+
+from consumer.progress import CLEAR, Progress
 
 
 class Terminal(StringIO):
@@ -36,3 +38,13 @@ def test_on_a_terminal_the_line_is_written_anew_and_goes_at_the_end() -> None:
 def test_elsewhere_it_is_a_line_every_few_seconds() -> None:
     """For logs."""
     assert written(StringIO(), [10.0, 15.0, 16.0, 20.0]) == "1 done\n3 done\n"
+
+
+def test_a_line_that_would_wrap_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could not be written anew in its place, and would fill the terminal."""
+    monkeypatch.setenv("COLUMNS", "10")
+    terminal = Terminal()
+    progress = Progress(terminal)
+    for second in (0.0, 1.0):
+        progress.tick(second, "x" * 50)
+    assert terminal.getvalue() == CLEAR + "x" * 9

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from common.message import Message
-from consumer.dead_letters.progress import Progress
 from consumer.dead_letters.request import DeadLettersSettings
 from consumer.dead_letters.selection import Selection
+from consumer.progress import Progress
 from tests.unit.conftest import Loop
 
 Given = Callable[..., tuple[Any, ...]]
