@@ -102,6 +102,10 @@ class Process:
         log.info("stopped", **totals, left=left)
         return 1 if left or self._defect else 0
 
+    def reasons(self, service: Service) -> list[str]:
+        """Why `service` takes nothing (any thread)."""
+        return service.reasons() + ["draining"] * self.stopping
+
     def problems(self) -> list[str]:
         """Why the loop is not live (http thread). Never anything of the broker: an outage must not restart a pod."""
         stood = time.monotonic() - self.ticked

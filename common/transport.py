@@ -61,8 +61,6 @@ class _PlainStream(io_services_utils._AsyncPlaintextTransport, _Joined):
     """Its `write`, which comes three times a message, is pika's without what is checked twice."""
 
     if TYPE_CHECKING:
-        _state: Any
-        _STATE_ACTIVE: Any
         _nbio: Any
         _on_socket_writable: Any
 

@@ -21,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in COMMANDS:
         importlib.import_module(COMMANDS[words[0]]).main(words[1:])
+        return
     settings = cli.load(ConsumerSettings, "consumer", arguments)
     logs.configure(settings.log_level, settings.log_format)
     try:

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     stop = None
     try:
         if settings.producer_source == "http":
-            door = open_door(settings, lambda: service.reasons() + ["draining"] * process.stopping)
+            door = open_door(settings, lambda: process.reasons(service))
             source, stop = door.items, door.pending.stop
             followers.append(door.pending)
         else:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
-from uuid import uuid4
 
 import structlog
 
@@ -29,7 +28,7 @@ class ProducerService:
         source: Callable[[], Iterable[Item]],
         followers: Sequence[Follower] = (),
         *,
-        name: str | None = None,
+        name: str,
         stop: Callable[[], None] | None = None,
     ) -> None:
         """`name` begins the ids of messages. `stop` asks the source to end by itself; without it, it is left behind."""
@@ -56,7 +55,7 @@ class ProducerService:
             size=size,
             max_body=settings.mq_max_body,
             most=settings.producer_count,
-            name=name or uuid4().hex[:16],
+            name=name,
         )
         self._followers, self._stop = followers, stop or self._feed.stop
         self._confirmed = self._refused = 0
@@ -131,7 +130,7 @@ class ProducerService:
             return
         publications = []
         for value, position, _ in self._feed.take(room):
-            if self._followers and position is not None:
+            if position is not None:
                 for follower in self._followers:
                     follower.taken(position)
             if isinstance(value, Exception):

@@ -29,7 +29,7 @@ def three() -> Iterator[Item]:
 
 def test_without_a_broker_nothing_is_lost_and_all_is_counted_as_left(process: Loop) -> None:
     """It is not done at the source's end, only when it must stop; the exit code tells."""
-    service = ProducerService(process, make(), three)
+    service = ProducerService(process, make(), three, name="n")
     service.start()
     process.turn(lambda: service.summary()[0] == 3, "three messages")
     service.tick(time.monotonic())
@@ -46,7 +46,7 @@ def test_without_a_broker_nothing_is_lost_and_all_is_counted_as_left(process: Lo
 
 def test_it_lives_and_is_not_ready_without_a_broker(process: Loop) -> None:
     """An outage must not restart a pod."""
-    service = ProducerService(process, make(), three)
+    service = ProducerService(process, make(), three, name="n")
     service.start()
     process.turn(lambda: service.publisher.connection.state is State.BACKING_OFF, "a refusal")
     assert service.problems() == []
@@ -61,7 +61,7 @@ def test_a_source_that_fails_is_left_over(process: Loop, capsys: pytest.CaptureF
         raise RuntimeError("the disk is gone")
         yield Item(1)
 
-    service = ProducerService(process, make(), failing)
+    service = ProducerService(process, make(), failing, name="n")
     service.start()
     process.turn(service.done, "the source's end")
     assert service.summary()[0] == 1
@@ -76,7 +76,7 @@ def test_an_unconfirmed_line_does_not_move_the_checkpoint(process: Loop, tmp_pat
     settings = make(producer_source=f"lines:{file}", producer_checkpoint=checkpoint)
     opened = open_checkpoint(checkpoint)
     assert opened
-    service = ProducerService(process, settings, open_source(settings, 4), [opened])
+    service = ProducerService(process, settings, open_source(settings, 4), [opened], name="n")
     service.start()
     process.turn(lambda: service.summary()[0] == 1, "the second line")
     service.tick(time.monotonic())
