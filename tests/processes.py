@@ -26,6 +26,13 @@ def until(condition: Callable[[], Any], what: str, timeout: float = PATIENCE) ->
     return value
 
 
+def output(command: Sequence[str], env: Mapping[str, str] | None = None, timeout: float = 120.0) -> str:
+    """What a command that must succeed prints, run from the repository; fails with the end of its standard error."""
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr[-2000:]}"
+    return done.stdout
+
+
 class Process:
     """`python -m service arguments` with only the given settings; standard output and error go to files."""
 

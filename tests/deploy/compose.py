@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import uuid
 from pathlib import Path
 from typing import Any
@@ -23,17 +22,8 @@ class Project:
         """What `docker compose args` prints."""
         inherited = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
         files = [f"--file={each}" for each in (ROOT / "docker-compose.yml", *self.files)]
-        done = subprocess.run(
-            ["docker", "compose", *files, "--project-name", self._name, "--progress", "quiet", *args],
-            cwd=ROOT,
-            env=inherited | self.settings,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        flags = (*files, "--project-name", self._name, "--progress", "quiet")
+        return docker("compose", *flags, *args, env=inherited | self.settings, timeout=300)
 
     def inspect(self, service: str) -> dict[str, Any]:
         """What Docker knows of the service's container."""

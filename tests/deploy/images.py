@@ -1,10 +1,10 @@
 """Our images, under the names that the manifests have for them."""
 
-import subprocess
+from collections.abc import Mapping
 from typing import Any
 
 from tests.deploy.kustomize import BASE, load
-from tests.processes import ROOT
+from tests.processes import output
 
 
 def name_of(image: str) -> str:
@@ -13,11 +13,9 @@ def name_of(image: str) -> str:
     return f"{entry['newName']}:{entry['newTag']}"
 
 
-def docker(*args: str, timeout: float = 120.0) -> str:
+def docker(*args: str, env: Mapping[str, str] | None = None, timeout: float = 120.0) -> str:
     """What it prints; fails with its standard error."""
-    done = subprocess.run(["docker", *args], cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False)
-    assert done.returncode == 0, f"docker {' '.join(args)}: {done.stderr[-2000:]}"
-    return done.stdout
+    return output(["docker", *args], env, timeout)
 
 
 def build(service: str) -> str:

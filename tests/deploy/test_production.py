@@ -12,7 +12,7 @@ import pytest
 from tests.deploy.cluster import Cluster
 from tests.deploy.flow import Pair
 from tests.deploy.kustomize import PRODUCTION, Object, kubectl
-from tests.processes import ROOT, until
+from tests.processes import output, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -43,17 +43,7 @@ def _credentials(cluster: Cluster, overlay: Path, *options: str) -> str:
     """`make secrets`, or `make rotate`."""
     command = [sys.executable, "-m", "deploy.credentials", "--context", cluster.context, "--overlay", str(overlay)]
     path = os.pathsep.join([str(Path(kubectl()).parent), os.environ["PATH"]])
-    done = subprocess.run(
-        [*command, *options],
-        cwd=ROOT,
-        env=os.environ | {"PATH": path},
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return output([*command, *options], os.environ | {"PATH": path}, timeout=400)
 
 
 @pytest.fixture(scope="module")
