@@ -9,6 +9,7 @@ from functools import cache
 from importlib.util import find_spec
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -67,10 +68,24 @@ def check_python(words: list[str]) -> None:
     assert find_spec(words[2]), words[2]
 
 
-def check_compose(words: list[str]) -> None:
+def check_activate(words: list[str]) -> None:
+    """The virtual environment is where `make venv` puts it."""
+    assert words[1:] == [".venv/bin/activate"]
+    assert "VENV ?= .venv\n" in (ROOT / "Makefile").read_text()
+
+
+def check_docker(words: list[str]) -> None:
+    """A broker of its own is of the image that Compose takes; the rest is Compose's."""
+    project = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    if words[1] == "run":
+        assert words[-1] == project["services"]["rabbitmq"]["image"]
+    else:
+        check_compose(words, project)
+
+
+def check_compose(words: list[str], project: dict[str, Any]) -> None:
     """Compose has the subcommand and the flags, and our file the services and profiles."""
     assert words[1] == "compose"
-    project = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     profiles = {profile for service in project["services"].values() for profile in service.get("profiles", [])}
     rest = words[2:]
     if rest[0] == "--profile":
@@ -124,7 +139,8 @@ CHECKS = {
     "consumer": check_program,
     "doctor": check_program,
     "python": check_python,
-    "docker": check_compose,
+    "docker": check_docker,
+    ".": check_activate,
     "k": check_kubectl,
     "kubectl": check_kubectl,
     "pip": check_pip,
