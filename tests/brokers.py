@@ -15,6 +15,7 @@ from local.ports import speaks_amqp
 
 KINDS = {"container": Container, "debian": Node}
 PATIENCE = 30.0  # seconds
+YOUNG = 3.0  # seconds in which a node that is killed may forget a new quorum queue with all in it (docs/chaos.md)
 
 
 class Broker(Protocol):
@@ -39,6 +40,11 @@ class Broker(Protocol):
 
     def rabbitmqctl(self, *args: str) -> str:
         """What `rabbitmqctl -s args` prints."""
+
+
+def outlive_a_kill(since: float) -> None:
+    """Wait until queues that were there at `since` (`time.monotonic()`) are still there after a SIGKILL."""
+    time.sleep(max(0.0, since + YOUNG - time.monotonic()))
 
 
 @cache

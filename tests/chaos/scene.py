@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol, Self
 
+from tests.brokers import outlive_a_kill
 from tests.chaos.cluster import Cluster
 from tests.chaos.memory import PeakMemory
 from tests.chaos.pair import Pair
@@ -15,7 +16,6 @@ from tests.chaos.queues import RETRIES, Queues
 from tests.chaos.rabbit import Rabbit, url
 from tests.processes import until
 
-NEW = 2.0  # seconds, for which a broker may forget a new quorum queue when it is killed (see docs/chaos.md)
 START = 60.0  # seconds; a broker or service on a busy machine
 FLOW = 150  # messages handled, after which a pair counts as running
 QUIET = 15.0  # seconds without a message, after which no more will come
@@ -85,7 +85,7 @@ class Scene:
         """Wait until messages flow."""
         start, began = len(self.pair.handled.read().names), time.monotonic()
         until(lambda: len(self.pair.handled.read().names) >= start + FLOW, "messages flow", START)
-        time.sleep(max(0.0, began + NEW - time.monotonic()))
+        outlive_a_kill(began)
 
     def hold(self, seconds: float, short: float | None = None) -> None:
         """Leave things as they are; `short` in the short form."""

@@ -9,9 +9,9 @@ import pytest
 
 from local.node import Node
 from local.ports import is_free, speaks_amqp
+from tests.brokers import outlive_a_kill
 
 QUORUM = {"x-queue-type": "quorum"}
-REGISTERED = 3.0  # seconds, after which a new quorum queue is in the node's directory on disk and outlives a SIGKILL
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_a_kill_and_a_start_keep_what_was_confirmed_and_nothing_is_left_behind(n
             channel.basic_publish("", "kept", b"still here", pika.BasicProperties(delivery_mode=2), mandatory=True)
         assert "kept" in node.rabbitmqctl("list_queues", "name")
         assert "kept" not in other.rabbitmqctl("list_queues", "name")
-        time.sleep(REGISTERED)
+        outlive_a_kill(time.monotonic())
         node.kill()
         assert not speaks_amqp(node.port)
         assert speaks_amqp(other.port)

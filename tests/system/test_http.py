@@ -3,12 +3,13 @@
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
-from tests.brokers import Broker
+from tests.brokers import Broker, outlive_a_kill
 from tests.processes import ROOT, until
 from tests.system.http import Client, Door, Post
 from tests.system.kit import QUICK, SEAMS, Start, compare, handled, take
@@ -47,9 +48,10 @@ def test_broker_and_producer_killed_under_clients_lose_nothing_that_was_confirme
     """Clients that try again with the same key get all of it through, and what came twice has the same id."""
     door = Door(start, **QUICK)
     door.producer.wait_ready()
+    ready = time.monotonic()
     clients = [Client(door, str(number)) for number in range(4)]
-    # Two seconds and more: a broker may forget a quorum queue that is newer than that (docs/chaos.md).
     until(lambda: sum(len(client.confirmed) for client in clients) > 400, "it flows")
+    outlive_a_kill(ready)
     broker.kill()
     door.producer.kill()
     before = [len(client.confirmed) for client in clients]

@@ -3,12 +3,13 @@
 import random
 import re
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.brokers import Broker
+from tests.brokers import Broker, outlive_a_kill
 from tests.processes import Process, until
 from tests.system.kit import QUICK, SEAMS, Start, bodies, compare, numbered
 
@@ -85,8 +86,9 @@ def test_a_broker_killed_in_the_middle_loses_nothing(start: Start, tmp_path: Pat
     out, sent = tmp_path / "out", numbered(20_000)
     consumer = consume(start, out)
     producer = start("producer", "--source", f"lines:{write(tmp_path / 'in', sent)}", "--rate", "4000", **SMALL)
-    # Two seconds and more: a broker may forget a quorum queue that is newer than that (docs/chaos.md).
-    until(lambda: len(read(out)) > 10_000, "it flows")
+    until(lambda: read(out), "it flows")
+    outlive_a_kill(time.monotonic())
+    assert len(read(out)) < len(sent), "it still flows"
     broker.kill()
     broker.start()
     assert producer.wait() == 0
