@@ -7,7 +7,7 @@ from typing import Any
 
 from pika import BasicProperties
 
-from common.envelope import APP_ID, PERSISTENT, PUBLISHED_MS, Envelope
+from common.envelope import APP_ID, PERSISTENT, PUBLISHED_MS, Envelope, Received
 from common.headers import table_of
 
 # Our own headers. Names with "x-" belong to the broker, and x-death changed its meaning between versions.
@@ -138,7 +138,8 @@ class Message:
     @property
     def age(self) -> float | None:
         """Seconds since it was first published, by the two machines' clocks; None when the publisher did not say."""
-        published_ms = self.headers.get(PUBLISHED_MS)
+        properties = self.properties
+        published_ms = properties.published_ms if isinstance(properties, Received) else self.headers.get(PUBLISHED_MS)
         if isinstance(published_ms, _NUMBER):
             return max(0.0, time.time() - published_ms / 1000)
         timestamp = self.properties.timestamp
