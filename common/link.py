@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from pika import ConnectionParameters, SelectConnection, frame, spec
+from pika import ConnectionParameters, SelectConnection
 from pika.channel import Channel
 from pika.exceptions import AMQPError
 
 from common.difference import Difference
 from common.process import Process
+from common.quick_connection import QuickConnection
 from common.refusal import Kind, Refusal, broker_said, explain
 from common.topology import Topology
 
@@ -27,19 +28,6 @@ class LinkOwner(Protocol):
 
     def on_blocked(self, blocked: bool) -> None:
         """The broker reads nothing from it, for an alarm of its own; or does again."""
-
-
-class QuickConnection(SelectConnection):
-    """pika's, without what it does for nobody.
-
-    It looks for registered callbacks at each frame, which is a fifth of what a delivery costs, and nobody registers one
-    for a delivery or its content. (Deletable; `tests/unit/common/test_link.py` holds it against the pika that we lock.)
-    """
-
-    def _process_callbacks(self, frame_value: frame.Frame) -> bool:
-        if type(frame_value) is not frame.Method or type(frame_value.method) is spec.Basic.Deliver:
-            return False
-        return bool(super()._process_callbacks(frame_value))  # type: ignore[misc]  # not in the stubs
 
 
 class Link:

@@ -36,6 +36,11 @@ class Prefetch:
         """Whether it is to be told of what arrives and is settled."""
         return 1 < self.count < self._most
 
+    @property
+    def half(self) -> int:
+        """So many may be kept from the broker and the next ones still come in time."""
+        return max(1, self.count // 2)
+
     def arrived(self, sizes: list[int], now: float) -> None:
         """Deliveries with bodies of these sizes came."""
         self._since = self._since or now

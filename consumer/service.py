@@ -72,7 +72,7 @@ class ConsumerService:
 
     def close(self) -> None:
         """Close both connections."""
-        self._subscription.connection.close()
+        self._subscription.close()
         self._copier.publisher.connection.close()
 
     def closed(self) -> bool:

@@ -12,7 +12,7 @@ from common.process import Process
 from common.refusal import Refusal
 from common.topology import Topology
 from consumer import metrics
-from consumer.acks import Unsettled
+from consumer.acknowledger import Acknowledger
 from consumer.copies import delivery_count
 from consumer.delivery import Delivery
 from consumer.prefetch import Prefetch
@@ -35,7 +35,8 @@ class Subscription:
         on_cancelled: Callable[[list[Delivery]], None],
     ) -> None:
         self.connection = Connection("consumer", process, settings, self)
-        self.unsettled = Unsettled()
+        self._acks = Acknowledger(process, lambda: self.connection.channel)
+        self.unsettled = self._acks.unsettled
         self.topology = Topology(settings.mq_ch)
         self.cancelled = False
         self.active_at = time.monotonic()  # when something last came or was settled, or the connection was not open
@@ -43,7 +44,7 @@ class Subscription:
         self._on_deliveries, self._on_lost, self._on_cancelled = on_deliveries, on_lost, on_cancelled
         self._deliver = process.guarded(self._hand_on)
         self._arrived: list[Delivery] = []
-        self._held: list[int] | None = None  # tags to acknowledge when the cancel is answered
+        self._cancelling = False
         self._consumer_tags: list[str] = []
         self._prefetch = Prefetch(settings.consumer_prefetch)
         metrics.UNSETTLED.set_function(lambda: len(self.unsettled))
@@ -64,8 +65,8 @@ class Subscription:
 
     def lost(self, _reason: Refusal) -> None:
         """The broker has requeued all that was not settled, and delivers it anew."""
-        self._arrived, self._held = [], None
-        self.unsettled.clear()
+        self._arrived, self._cancelling = [], False
+        self._acks.clear()
         self._on_lost()
 
     def current(self, delivery: Delivery) -> bool:
@@ -73,30 +74,25 @@ class Subscription:
         return delivery.channel is self.connection.channel
 
     def acknowledge(self, tags: list[int]) -> None:
-        """Acknowledge these deliveries, all of the current channel."""
+        """These deliveries, all of the current channel, are handled."""
         channel = self.connection.channel
-        if self._held is not None:
-            self._held += tags
-        elif tags and channel:
+        if tags and channel:
             now = self.active_at = time.monotonic()
-            multiple, singles = self.unsettled.settle(tags)
-            if multiple:
-                channel.basic_ack(multiple, multiple=True)
-            for tag in singles:
-                channel.basic_ack(tag)
+            self._acks.settle(tags, self._prefetch.half)
             if self._prefetch.short:
                 self._widen(channel, self._prefetch.settled(len(tags), now))
 
     def give_back(self, delivery: Delivery, *, counted: bool) -> None:
         """Requeue it: counted against the delivery limit on every broker, or on those before 4.3 alone."""
         if (channel := self.connection.channel) and delivery.channel is channel:
-            self.unsettled.settle([delivery.tag])
+            self.unsettled.rejected(delivery.tag)
             requeue = channel.basic_reject if counted else channel.basic_nack
             requeue(delivery.tag, requeue=True)
 
     def give_back_all(self) -> None:
         """Requeue all that is not settled."""
         if channel := self.connection.channel:
+            self._acks.tell()
             self.unsettled.clear()
             channel.basic_nack(0, multiple=True, requeue=True)
 
@@ -107,12 +103,18 @@ class Subscription:
         counts against the delivery limit.
         """
         channel = self.connection.channel
-        if channel and self._consumer_tags and self._held is None and not self.cancelled:
-            self._held = []
+        if channel and self._consumer_tags and not self._cancelling and not self.cancelled:
+            self._cancelling = True
+            self._acks.hold()
             *others, last = self._consumer_tags
             for tag in others:
                 channel.basic_cancel(tag)
             channel.basic_cancel(last, self._process.guarded(lambda _: self._on_cancel_ok(channel)))
+
+    def close(self) -> None:
+        """Close the connection, behind the last acknowledgement."""
+        self._acks.tell()
+        self.connection.close()
 
     def _consume(self, channel: Channel) -> None:
         on_message = self._process.guarded(self._arrive)
@@ -120,15 +122,14 @@ class Subscription:
 
     def _widen(self, channel: Channel, more: int) -> None:
         """Let `more` come by a further consumer of the same channel, so that the order holds."""
-        if more and self._held is None and not self.cancelled:
+        if more and not self._cancelling and not self.cancelled:
             channel.basic_qos(prefetch_count=more)
             self._consume(channel)
 
     def _on_cancel_ok(self, channel: Channel) -> None:
         if channel is self.connection.channel:
-            held, self._held = self._held or [], None
-            self.cancelled = True
-            self.acknowledge(held)
+            self._cancelling, self.cancelled = False, True
+            self._acks.release()
             arrived, self._arrived = self._arrived, []
             self._on_cancelled(arrived)
 

@@ -2,11 +2,10 @@
 
 import socket
 
-from pika import ConnectionParameters, frame, spec
 from pika.channel import Channel
 
 from common.broker_url import BrokerUrl
-from common.link import Link, QuickConnection
+from common.link import Link
 from common.parameters import connection_parameters
 from common.refusal import Kind, Refusal
 from common.settings import Settings
@@ -90,26 +89,3 @@ def test_nothing_is_heard_of_a_link_that_was_dropped(process: Loop) -> None:
     process.call_later(0.2, lambda: later.append(1))
     process.turn(lambda: later, "a moment")
     assert owner.lost == []
-
-
-class Unconnected(QuickConnection):
-    """Writes nothing anywhere."""
-
-    def _adapter_connect_stream(self) -> None:
-        """To nobody."""
-
-
-def test_nobody_waits_for_a_delivery_by_a_callback_and_everything_else_is_called_back(process: Loop) -> None:
-    """What `QuickConnection` leaves out, pika would have looked for in vain."""
-    connection = Unconnected(ConnectionParameters(), custom_ioloop=process.loop, internal_connection_workflow=False)
-    channel = Channel(connection, 1, lambda _: None)
-    channel._add_callbacks()
-    called: list[object] = []
-    connection.callbacks.add(1, spec.Basic.Ack, called.append, one_shot=False)
-    delivery, ack = (
-        frame.Method(1, method) for method in (spec.Basic.Deliver("tag", 1, False, "", "q"), spec.Basic.Ack(1))
-    )
-    assert not connection.callbacks.pending(1, spec.Basic.Deliver)
-    assert not any(connection._process_callbacks(each) for each in (delivery, frame.Body(1, b""), frame.Heartbeat()))
-    assert connection._process_callbacks(ack)
-    assert called == [ack]

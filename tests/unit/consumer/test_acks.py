@@ -15,6 +15,7 @@ class AcksMachine(RuleBasedStateMachine):
         self.real = Unsettled()
         self.tag = 0
         self.open: list[int] = []  # by our side: not settled
+        self.untold: list[int] = []  # settled, and the broker does not know it yet
         self.outstanding: set[int] = set()  # by the broker's
 
     @rule(count=st.integers(1, 6))
@@ -30,27 +31,43 @@ class AcksMachine(RuleBasedStateMachine):
     def settle_some(self, data: st.DataObject) -> None:
         """In any order."""
         tags = data.draw(st.lists(st.sampled_from(self.open), unique=True)) if self.open else []
-        multiple, singles = self.real.settle(tags)
         self.open = [tag for tag in self.open if tag not in tags]
+        self.untold += tags
+        assert self.real.settle(tags) == len(self.untold)
+
+    @rule(data=st.data())
+    def reject_one(self, data: st.DataObject) -> None:
+        """The broker hears of it at once."""
+        if self.open:
+            tag = data.draw(st.sampled_from(self.open))
+            self.open.remove(tag)
+            self.outstanding.remove(tag)
+            self.real.rejected(tag)
+
+    @rule()
+    def acknowledge(self) -> None:
+        """All that was settled since the last time."""
+        multiple, singles = self.real.acknowledge()
         acknowledged: list[int] = []
         if multiple:
             assert multiple in self.outstanding, "unknown delivery tag"
             acknowledged += [tag for tag in self.outstanding if tag <= multiple]
         acknowledged += singles
-        assert sorted(acknowledged) == sorted(tags), "each that is settled once, and no other"
+        assert sorted(acknowledged) == sorted(self.untold), "each that is settled once, and no other"
         self.outstanding.difference_update(acknowledged)
+        self.untold.clear()
 
     @rule()
     def lose_the_channel(self) -> None:
         """Tags count from 1 again."""
         self.real.clear()
-        self.tag, self.open, self.outstanding = 0, [], set()
+        self.tag, self.open, self.untold, self.outstanding = 0, [], [], set()
 
     @invariant()
     def agrees(self) -> None:
         """Both sides."""
         assert len(self.real) == len(self.open)
-        assert self.outstanding == set(self.open)
+        assert self.outstanding == {*self.open, *self.untold}
 
 
 TestAcks = AcksMachine.TestCase
@@ -62,8 +79,11 @@ def test_all_that_is_settled_in_order_takes_one_frame() -> None:
     unsettled = Unsettled()
     for tag in range(1, 101):
         unsettled.delivered(tag)
-    assert unsettled.settle([3, 1, 2]) == (3, [])
-    assert unsettled.settle(list(range(4, 101))) == (100, [])
+    assert unsettled.settle([3, 1]) == 2
+    assert unsettled.settle([2]) == 3
+    assert unsettled.acknowledge() == (3, [])
+    unsettled.settle(list(range(4, 101)))
+    assert unsettled.acknowledge() == (100, [])
     assert len(unsettled) == 0
 
 
@@ -72,6 +92,8 @@ def test_what_overtook_another_is_acknowledged_by_itself() -> None:
     unsettled = Unsettled()
     for tag in range(1, 6):
         unsettled.delivered(tag)
-    assert unsettled.settle([1, 3, 5]) == (1, [3, 5])
-    assert unsettled.settle([]) == (0, [])
-    assert unsettled.settle([2]) == (2, [])
+    unsettled.settle([1, 3, 5])
+    assert unsettled.acknowledge() == (1, [3, 5])
+    assert unsettled.acknowledge() == (0, [])
+    unsettled.settle([2])
+    assert unsettled.acknowledge() == (2, [])

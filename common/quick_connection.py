@@ -1,0 +1,74 @@
+"""QuickConnection: pika's SelectConnection, which is quicker with messages.
+
+pika builds and writes three frames for each message it sends, and looks for registered callbacks at each frame that
+comes: together a third of a publisher's time and a fifth of a consumer's. Here the frames of a message are one piece,
+its first frame, which is always the same, is built once, and frames of deliveries go to their channel at once, since
+nobody registers callbacks for them. These two methods are internal to pika:
+`tests/unit/common/test_quick_connection.py` holds them against the pika that we lock. Without this module (let link.py
+take `SelectConnection`) everything works, at pika's own rate.
+"""
+
+import struct
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from pika import BasicProperties, SelectConnection, frame, spec
+
+JOINED_AT_MOST = 16 * 1024  # bytes of a body; copying a larger one would cost more than it saves
+
+_header = struct.Struct(">BHIHHQ")  # frame type, channel, length; class, weight, length of the body
+_body = struct.Struct(">BHI")
+_END = bytes([spec.FRAME_END])
+
+
+@lru_cache(64)
+def _publish(channel_number: int, exchange: str, routing_key: str, mandatory: bool) -> bytes:
+    method = spec.Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=mandatory)
+    return frame.Method(channel_number, method).marshal()
+
+
+class QuickConnection(SelectConnection):
+    """Only its two hot paths differ."""
+
+    if TYPE_CHECKING:  # pika's own, which its stubs do not name
+        _adapter_emit_data: Any
+        _channels: Any
+        bytes_sent: int
+        frames_sent: int
+        frames_received: int
+
+    def _send_message(
+        self, channel_number: int, method_frame: spec.Basic.Publish, content: tuple[BasicProperties, bytes]
+    ) -> None:
+        properties, body = content
+        length = len(body)
+        if not 0 < length <= JOINED_AT_MOST:
+            super()._send_message(channel_number, method_frame, content)  # type: ignore[misc]
+            return
+        encoded = b"".join(properties.encode())
+        size = 12 + len(encoded)
+        data = b"".join(
+            (
+                _publish(channel_number, method_frame.exchange, method_frame.routing_key, method_frame.mandatory),
+                _header.pack(spec.FRAME_HEADER, channel_number, size, BasicProperties.INDEX, 0, length),
+                encoded,
+                _END,
+                _body.pack(spec.FRAME_BODY, channel_number, length),
+                body,
+                _END,
+            )
+        )
+        self.bytes_sent += len(data)
+        self.frames_sent += 3
+        self._adapter_emit_data(data)
+
+    def _process_frame(self, frame_value: frame.Frame) -> None:
+        kind = type(frame_value)
+        content = kind is frame.Body or kind is frame.Header
+        if content or (kind is frame.Method and type(frame_value.method) is spec.Basic.Deliver):  # type: ignore[attr-defined]
+            channel = self._channels.get(frame_value.channel_number)
+            if channel:
+                self.frames_received += 1
+                channel._handle_content_frame(frame_value)
+                return
+        super()._process_frame(frame_value)  # type: ignore[misc]

@@ -1,0 +1,62 @@
+"""Acknowledger: tells the broker of many settled deliveries at a time. I/O thread only."""
+
+import time
+from collections.abc import Callable
+
+from pika.channel import Channel
+
+from common.process import Process
+from consumer.acks import Unsettled
+
+# An acknowledgement costs the broker about as much as a message, and one with `multiple` no more than another.
+AT_ONCE = 128  # deliveries
+DELAY = 0.005  # seconds between acknowledgements of fewer; what comes seldom is acknowledged at once
+
+
+class Acknowledger:
+    """For one channel at a time, the one that `channel` returns; None while there is none."""
+
+    def __init__(self, process: Process, channel: Callable[[], Channel | None]) -> None:
+        self.unsettled = Unsettled()
+        self._process, self._channel = process, channel
+        self._told_at = 0.0
+        self._due = False  # a time is set for the next
+        self._held = False
+
+    def settle(self, tags: list[int], most: int) -> None:
+        """The broker hears of it soon; at once if `most` or more have been kept from it."""
+        untold = self.unsettled.settle(tags)
+        if untold >= min(AT_ONCE, most) or time.monotonic() - self._told_at >= DELAY:
+            self.tell()
+        elif not self._due:
+            self._due = True
+            self._process.call_later(DELAY, self._on_due)
+
+    def tell(self) -> None:
+        """Acknowledge all that is settled."""
+        channel = self._channel()
+        if channel and not self._held:
+            self._told_at = time.monotonic()
+            multiple, singles = self.unsettled.acknowledge()
+            if multiple:
+                channel.basic_ack(multiple, multiple=True)
+            for tag in singles:
+                channel.basic_ack(tag)
+
+    def hold(self) -> None:
+        """Acknowledge nothing until `release`."""
+        self._held = True
+
+    def release(self) -> None:
+        """Go on, with all that was held."""
+        self._held = False
+        self.tell()
+
+    def clear(self) -> None:
+        """The channel is gone, and with it all that was not told."""
+        self._held = False
+        self.unsettled.clear()
+
+    def _on_due(self) -> None:
+        self._due = False
+        self.tell()

@@ -1,0 +1,77 @@
+"""When the broker is told of what is settled."""
+
+from typing import Any
+
+import pytest
+
+from consumer.acknowledger import AT_ONCE, Acknowledger
+from tests.unit.conftest import Loop
+
+
+class Told:
+    """In the place of a channel: writes down what the broker would hear."""
+
+    def __init__(self) -> None:
+        self.frames: list[tuple[int, bool]] = []
+
+    def basic_ack(self, delivery_tag: int, multiple: bool = False) -> None:
+        """One frame."""
+        self.frames.append((delivery_tag, multiple))
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def acks(process: Loop, told: Any) -> Acknowledger:
+    """Which has just told the broker of the delivery 1, and has 999 more."""
+    made = Acknowledger(process, lambda: told)
+    for tag in range(1, 1001):
+        made.unsettled.delivered(tag)
+    made.settle([1], 512)
+    return made
+
+
+def test_what_comes_seldom_is_acknowledged_at_once(told: Told, acks: Acknowledger) -> None:
+    """Without any delay."""
+    assert told.frames == [(1, True)]
+    assert len(acks.unsettled) == 999
+
+
+def test_what_comes_often_is_acknowledged_together_and_soon(process: Loop, told: Told, acks: Acknowledger) -> None:
+    """In one frame, a few milliseconds later, though nothing else happens."""
+    for tag in (2, 3, 4):
+        acks.settle([tag], 512)
+    assert told.frames == [(1, True)]
+    process.turn(lambda: len(told.frames) > 1, "the next")
+    assert told.frames[1:] == [(4, True)]
+
+
+def test_many_do_not_wait(told: Told, acks: Acknowledger) -> None:
+    """For the broker sends no more than so many ahead."""
+    acks.settle(list(range(2, 2 + AT_ONCE)), 512)
+    assert told.frames[1:] == [(1 + AT_ONCE, True)]
+
+
+def test_half_of_a_short_prefetch_does_not_wait_either(told: Told, acks: Acknowledger) -> None:
+    """Or nothing more would come meanwhile."""
+    acks.settle([2], 1)
+    assert told.frames[1:] == [(2, True)]
+
+
+def test_what_is_held_is_told_in_the_end_and_not_on_another_channel(told: Told, acks: Acknowledger) -> None:
+    """While a cancel is under way, and when the channel is lost."""
+    acks.hold()
+    acks.settle(list(range(2, 500)), 512)
+    acks.tell()
+    assert told.frames == [(1, True)]
+    acks.release()
+    assert told.frames[1:] == [(499, True)]
+    acks.hold()
+    acks.settle([500], 512)
+    acks.clear()
+    acks.tell()
+    assert told.frames[2:] == []
+    assert len(acks.unsettled) == 0
