@@ -1,4 +1,4 @@
-"""Header tables that survive being read: what pika cannot decode, or decodes to something else, is kept as bytes.
+"""Header tables that survive being read: what pika cannot decode, or decodes to something else, keeps its bytes.
 
 pika 1.4 drops the whole connection when one header of one message cannot be decoded (a timestamp past the year 9999,
 deep nesting), again at every redelivery, and cuts floats to integers. This module replaces four functions of
@@ -6,6 +6,7 @@ deep nesting), again at every redelivery, and cuts floats to integers. This modu
 See https://github.com/pika/pika/issues/1698.
 """
 
+import math
 import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,6 +16,7 @@ from pika import data
 _decode_value, _encode_value, _encode_table = data.decode_value, data.encode_value, data.encode_table
 _size = struct.Struct(">I")
 _long = struct.Struct(">cq")
+_time = struct.Struct(">Q")
 
 
 class Table(dict[str, Any]):
@@ -87,7 +89,10 @@ def decode_table(encoded: bytes, offset: int) -> tuple[Table, int]:
 
 
 def decode_value(encoded: bytes, offset: int) -> tuple[Any, int]:
-    """As pika's, with floats left whole."""
+    """As pika's, with floats left whole, and what it cannot read as it stands, where its end is known.
+
+    The broker sorts headers by their names: one that cannot be read must not hide those behind it.
+    """
     kind = encoded[offset]
     if kind == 0x64:  # d
         return struct.unpack_from(">d", encoded, offset + 1)[0], offset + 9
@@ -95,7 +100,15 @@ def decode_value(encoded: bytes, offset: int) -> tuple[Any, int]:
         return struct.unpack_from(">f", encoded, offset + 1)[0], offset + 5
     if kind == 0x6C:  # l: the one in each of our own messages, before pika's long row of comparisons
         return struct.unpack_from(">q", encoded, offset + 1)[0], offset + 9
-    return _decode_value(encoded, offset)
+    try:
+        return _decode_value(encoded, offset)
+    except (OverflowError, ValueError, OSError, RecursionError):
+        if kind == 0x54:  # T, past the year 9999: milliseconds for seconds
+            return _time.unpack_from(encoded, offset + 1)[0], offset + 9
+        if kind != 0x41:
+            raise
+    end = offset + 5 + _size.unpack_from(encoded, offset + 1)[0]  # A, too deeply nested
+    return encoded[offset + 5 : end], end
 
 
 def encode_table(pieces: list[bytes], table: Mapping[str, Any] | None) -> int:
@@ -107,8 +120,13 @@ def encode_table(pieces: list[bytes], table: Mapping[str, Any] | None) -> int:
 
 
 def encode_value(pieces: list[bytes], value: Any) -> int:
-    """As pika's, and floats; integers of more than 32 bits without the exception that pika finds them by."""
+    """As pika's, and floats; integers of more than 32 bits without the exception that pika finds them by.
+
+    Raises ValueError for a float that is no number: RabbitMQ cannot read it, and closes the connection over it.
+    """
     if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} in a header")
         pieces.append(struct.pack(">cd", b"d", value))
         return 9
     if type(value) is int and not -0x80000000 <= value <= 0x7FFFFFFF:

@@ -17,6 +17,7 @@ LAST_ERROR = "mq-last-error"
 QUEUE = "mq-queue"
 EXPIRATION = "mq-expiration"
 USER_ID = "mq-user-id"
+CC = "mq-cc"
 
 FRAME = 128 * 1024 - 64  # bytes; properties travel in one frame, and over it the broker closes the connection
 _NAMES = tuple(vars(BasicProperties()))
@@ -85,19 +86,14 @@ class Message:
     def copied(self, headers: Mapping[str, Any]) -> "Message":
         """A copy that a client may publish again: persistent, `headers` put in, everything foreign as it came.
 
-        Two properties move into headers, because left in place they would lose the copy: `expiration` would let it
-        expire where it is parked, and the broker refuses a `user_id` other than the publisher's own.
+        What would lead it astray moves into headers of ours: `expiration` would let it expire where it is parked, the
+        broker refuses a foreign `user_id`, and the queues of `CC` would get each copy, too, and confirm it for its own.
         """
         old = self.properties
-        moved = {EXPIRATION: old.expiration, USER_ID: old.user_id}
-        own = {**headers, **{key: value for key, value in moved.items() if value is not None}}
-        changes = {
-            "headers": table_of(old.headers).changed(own),
-            "expiration": None,
-            "user_id": None,
-            "delivery_mode": PERSISTENT,
-        }
-        return Message(self.body, properties=_replace(old, **changes))
+        moved = {EXPIRATION: old.expiration, USER_ID: old.user_id, CC: self.headers.get("CC")}
+        own = {**headers, "CC": None, **{key: value for key, value in moved.items() if value is not None}}
+        changes = {"expiration": None, "user_id": None, "delivery_mode": PERSISTENT}
+        return Message(self.body, properties=_replace(old, headers=table_of(old.headers).changed(own), **changes))
 
     def check(self) -> None:
         """Raises ValueError for properties that the broker would close the connection over."""

@@ -106,3 +106,44 @@ def test_headers_that_pika_cannot_read_harm_no_neighbour_and_park_unchanged(
     for body, table in HEADERS.items():
         assert table in parked[body], body
         assert b"mq-last-error" in parked[body]
+
+
+def test_a_header_that_pika_cannot_read_does_not_hide_how_often_it_was_tried(
+    start: Start, channel: BlockingChannel, mq_ch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker sorts headers by name: ours come behind a time in milliseconds, and would be overlooked for ever."""
+    record = tmp_path / "record"
+    settings = {"CONSUMER_HANDLER": f"{SEAMS}:fail", "CONSUMER_RETRY_DELAYS": "50ms,100ms", "RECORD": record}
+    consumer = start("consumer", **settings).wait_ready()
+    created = entry(b"created-at", b"T" + struct.pack(">Q", int(time.time() * 1000)))
+    channel.basic_publish("", mq_ch, b"late", Raw(created), mandatory=True)
+    until(lambda: consumer.metric('consumer_settled_total{outcome="reject"}') == 1, "it is parked")
+    assert [row["attempt"] for row in handled(record)] == [1, 2, 3]
+    with raw_tables(monkeypatch):
+        take(channel, f"{mq_ch}.dead", 1)
+
+
+def test_a_copy_goes_to_its_own_queue_alone(start: Start, channel: BlockingChannel, mq_ch: str, tmp_path: Path) -> None:
+    """The header CC adds queues to each publish; a failed message would multiply there, and be confirmed by them."""
+    record, audit = tmp_path / "record", f"{mq_ch}.audit"
+    settings = {"CONSUMER_HANDLER": f"{SEAMS}:fail", "CONSUMER_RETRY_DELAYS": "50ms,100ms", "RECORD": record}
+    consumer = start("consumer", **settings).wait_ready()
+    channel.queue_declare(audit, durable=True, arguments={"x-queue-type": "quorum"})
+    channel.basic_publish("", audit, b"x", BasicProperties(headers={"CC": [mq_ch]}), mandatory=True)
+    until(lambda: consumer.metric('consumer_settled_total{outcome="reject"}') == 1, "it is parked")
+    assert [row["attempt"] for row in handled(record)] == [1, 2, 3]
+    [(parked, _)] = take(channel, f"{mq_ch}.dead", 1)
+    assert parked.headers["mq-cc"] == [mq_ch]
+    assert "CC" not in parked.headers
+    take(channel, audit, 1)
+
+
+def test_a_header_that_no_broker_reads_is_refused_here_and_its_neighbours_go_through(
+    start: Start, channel: BlockingChannel, mq_ch: str
+) -> None:
+    """The broker would close the connection over it, each time anew."""
+    producer = start("producer", "--source", f"{SEAMS}:no_number")
+    assert producer.wait() == 1
+    assert producer.event("stopped")["refused"] == 1
+    assert "nan in a header" in producer.event("refused")["reason"]
+    assert [body for _, body in take(channel, mq_ch, 2)] == [b"first", b"last"]

@@ -96,6 +96,13 @@ def poisoned() -> Iterator[bytes | Message]:
     yield b"last"
 
 
+def no_number() -> Iterator[bytes | Message]:
+    """A message among others with a float that is none."""
+    yield b"first"
+    yield Message(b"x", headers={"score": float("nan")})
+    yield b"last"
+
+
 def too_many_headers() -> Iterator[Message]:
     """A message of a trace, with properties that fit into no frame."""
     context = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pika import BasicProperties
 
 from common.envelope import PUBLISHED_MS
-from common.message import ATTEMPT, EXPIRATION, FRAME, USER_ID, Message
+from common.message import ATTEMPT, CC, EXPIRATION, FRAME, USER_ID, Message
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
@@ -83,7 +83,7 @@ def test_a_copy_keeps_everything_foreign_and_cannot_be_lost() -> None:
         expiration="500",
         user_id="bob",
         delivery_mode=1,
-        headers={"tenant": "a", "x-delivery-count": 3},
+        headers={"tenant": "a", "x-delivery-count": 3, "CC": ["audit"]},
         correlation_id="c",
         reply_to="r",
         priority=4,
@@ -91,12 +91,12 @@ def test_a_copy_keeps_everything_foreign_and_cannot_be_lost() -> None:
         content_encoding="gzip",
     )
     copy = Message(b"x", properties=given_properties).copied({ATTEMPT: 2, "x-delivery-count": None}).properties
-    assert copy.headers == {"tenant": "a", ATTEMPT: 2, EXPIRATION: "500", USER_ID: "bob"}
+    assert copy.headers == {"tenant": "a", ATTEMPT: 2, EXPIRATION: "500", USER_ID: "bob", CC: ["audit"]}
     assert (copy.expiration, copy.user_id, copy.delivery_mode) == (None, None, 2)
     assert (copy.correlation_id, copy.reply_to, copy.priority, copy.type) == ("c", "r", 4, "t")
     assert copy.content_encoding == "gzip"
     assert given_properties.expiration == "500"
-    assert given_properties.headers == {"tenant": "a", "x-delivery-count": 3}
+    assert given_properties.headers == {"tenant": "a", "x-delivery-count": 3, "CC": ["audit"]}
 
 
 def test_a_copy_of_a_copy_remembers_the_first_expiration() -> None:
