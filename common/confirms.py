@@ -22,6 +22,11 @@ class Unconfirmed(Generic[T]):
         """The entry that waits longest."""
         return self._entries[0] if self._entries else None
 
+    @property
+    def overtaken(self) -> bool:
+        """Whether later entries were confirmed before it."""
+        return self._count < len(self._entries)
+
     def add(self, entry: T) -> None:
         """Note the next publish."""
         self._entries.append(entry)

@@ -2,6 +2,8 @@
 
 from collections import deque
 from collections.abc import Iterable
+from itertools import count
+from operator import itemgetter
 from typing import Generic, NamedTuple, TypeVar
 
 from common.confirms import Unconfirmed
@@ -21,17 +23,20 @@ class Publication(NamedTuple, Generic[T]):
 
 
 class Sent(NamedTuple, Generic[T]):
-    """A publication, and when it was sent (`time.monotonic()`)."""
+    """A publication, when it was sent (`time.monotonic()`), and its place among all that were ever put in."""
 
     publication: Publication[T]
     at: float
+    number: int
 
 
 class Outbox(Generic[T]):
     """A queue of publications, and those in flight in the order of their tags."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Publication[T]] = deque()
+        self._waiting: deque[tuple[int, Publication[T]]] = deque()  # by their numbers
+        self._numbers = count(1)
+        self._number = 0  # of the one that was taken last
         self._flying: Unconfirmed[Sent[T]] = Unconfirmed()
         self._bytes = 0  # of the bodies in flight
         self._waiting_bytes = 0
@@ -51,6 +56,11 @@ class Outbox(Generic[T]):
         return oldest.at if oldest else None
 
     @property
+    def overtaken(self) -> bool:
+        """Whether the oldest of them still waits though later ones are settled."""
+        return self._flying.overtaken
+
+    @property
     def full(self) -> bool:
         """Whether what it holds, sent or not, is as many bytes as it should hold."""
         return self._bytes + self._waiting_bytes >= WINDOW_BYTES
@@ -58,27 +68,27 @@ class Outbox(Generic[T]):
     def put(self, publications: Iterable[Publication[T]]) -> None:
         """Behind all that waits."""
         for publication in publications:
-            self._waiting.append(publication)
+            self._waiting.append((next(self._numbers), publication))
             self._waiting_bytes += len(publication.message.body)
 
     def next(self, limit: int) -> Publication[T] | None:
         """Take the next to send while fewer than `limit` are in flight. `sent` or nothing must follow."""
         if self._waiting and len(self._flying) < limit and self._bytes < WINDOW_BYTES:
-            publication = self._waiting.popleft()
+            self._number, publication = self._waiting.popleft()
             self._waiting_bytes -= len(publication.message.body)
             return publication
         return None
 
     def sent(self, publication: Publication[T], now: float) -> None:
         """It is on its way."""
-        self._flying.add(Sent(publication, now))
+        self._flying.add(Sent(publication, now, self._number))
         self._bytes += len(publication.message.body)
 
     def settle(self, tag: int, *, multiple: bool) -> list[Sent[T]]:
         """Take out what the broker speaks of."""
         settled = self._flying.settle(tag, multiple=multiple)
-        for publication, _ in settled:
-            self._bytes -= len(publication.message.body)
+        for sent in settled:
+            self._bytes -= len(sent.publication.message.body)
         return settled
 
     def drain(self) -> list[Sent[T]]:
@@ -87,7 +97,10 @@ class Outbox(Generic[T]):
         return self._flying.drain()
 
     def give_back(self, entries: list[Sent[T]]) -> None:
-        """Before all that waits, in their order: they are sent again."""
-        for publication, _ in reversed(entries):
-            self._waiting.appendleft(publication)
-            self._waiting_bytes += len(publication.message.body)
+        """Before all that was not sent yet, each in its old place: they are sent again."""
+        last = max((sent.number for sent in entries), default=0)
+        front = [(sent.number, sent.publication) for sent in entries]
+        self._waiting_bytes += sum(len(publication.message.body) for _, publication in front)
+        while self._waiting and self._waiting[0][0] < last:
+            front.append(self._waiting.popleft())
+        self._waiting.extendleft(sorted(front, key=itemgetter(0), reverse=True))

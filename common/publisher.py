@@ -15,6 +15,7 @@ from common.outbox import Outbox, Publication
 from common.process import Process
 from common.refusal import Kind, Refusal
 from common.settings import Settings
+from common.stall import Stall
 from common.topology import Topology
 from common.window import Window
 
@@ -41,10 +42,10 @@ class Publisher(Generic[T]):
         self.connection = Connection(name, process, settings, self)
         self.metrics = PublisherMetrics(name)
         self.metrics.unconfirmed.set_function(self.__len__)
-        self.topology, self._guarded, self._settings = topology, process.guarded, settings
+        self.topology, self._guarded, self._mode = topology, process.guarded, settings.mq_topology
         self._on_progress, self._on_refused, self._window = on_progress, on_refused, Window(window)
         self._outbox: Outbox[T] = Outbox()
-        self._quota, self._moved_at = Quota(), 0.0
+        self._quota, self._stall = Quota(), Stall(settings.mq_confirm_timeout)
 
     def __len__(self) -> int:
         return len(self._outbox)
@@ -67,7 +68,7 @@ class Publisher(Generic[T]):
         """Declare the topology and select confirms."""
         on_confirm = self._guarded(lambda frame: self._on_confirm(channel, frame.method))
         channel.add_on_return_callback(self._guarded(self._on_return))
-        self.topology.declare(channel, self._settings.mq_topology)
+        self.topology.declare(channel, self._mode)
         channel.confirm_delivery(on_confirm, callback=self._guarded(lambda _: self.connection.accepted(channel)))
 
     def opened(self, _channel: Channel) -> None:
@@ -91,9 +92,7 @@ class Publisher(Generic[T]):
 
     def tick(self, now: float) -> None:
         """Go on after a pause or an alarm; give up a connection that confirms nothing."""
-        self._moved_at = now if self.connection.blocked else self._moved_at
-        sent_at = self._outbox.sent_at
-        if sent_at and now - max(sent_at, self._moved_at) > self._settings.mq_confirm_timeout:
+        if self._stall.over(now, self._outbox.sent_at, overtaken=self._outbox.overtaken, alarm=self.connection.blocked):
             self.connection.fail(UNCONFIRMED)
         self._quota.tick(now)
         self._pump()
@@ -129,7 +128,8 @@ class Publisher(Generic[T]):
     def _on_confirm(self, channel: Channel, method: Any) -> None:
         if channel is not self.connection.channel:
             return
-        now = self._moved_at = time.monotonic()
+        now = time.monotonic()
+        self._stall.moved(now)
         settled = self._outbox.settle(method.delivery_tag, multiple=method.multiple)
         if isinstance(method, spec.Basic.Nack):
             self.metrics.nacked.inc(len(settled))

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import REGISTRY
 
 from common.process import Process
+from tests.unit.peer import Peer
 
 settings.register_profile("unit", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unit")
@@ -47,6 +48,13 @@ def process() -> Iterator[Loop]:
     loop._defect = None
     loop.turn(lambda: time.monotonic() - began > 0.05, "the end")  # pika closes the sockets of tries under way
     loop.loop.close()
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    """One that confirms whatever it gets."""
+    with Peer() as listening:
+        yield listening
 
 
 @pytest.fixture

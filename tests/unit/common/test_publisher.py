@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from pika import spec
 from prometheus_client import REGISTRY
 
 from common.message import Message
@@ -12,6 +13,7 @@ from common.refusal import Kind, Refusal
 from common.settings import Settings
 from common.topology import Topology
 from tests.unit.conftest import Loop
+from tests.unit.peer import Peer, Visit
 
 Token = int
 
@@ -20,18 +22,26 @@ def fail(*arguments: object) -> None:
     raise AssertionError(f"confirmed or refused without a broker: {arguments}")
 
 
+def make(process: Loop, url: str, confirmed: list[Token] | None = None, **more: object) -> Publisher[Token]:
+    settings = Settings.model_validate({"mq_url": url, "mq_ch": "jobs", "mq_backoff_max": "50ms", **more})
+
+    def on_progress(publications: list[Publication[Token]]) -> None:
+        if publications and confirmed is None:
+            fail(publications)
+        elif confirmed is not None:
+            confirmed.extend(each.token for each in publications)
+
+    topology = Topology("jobs")
+    return Publisher("test_publisher", process, settings, topology, window=10, on_progress=on_progress, on_refused=fail)
+
+
+def numbers(*tokens: Token) -> list[Publication[Token]]:
+    return [Publication("jobs", Message(b"%d" % token), token) for token in tokens]
+
+
 @pytest.fixture
 def publisher(process: Loop, own_metrics: None) -> Publisher[Token]:
-    settings = Settings.model_validate({"mq_url": "amqp://127.0.0.1:1", "mq_ch": "jobs"})
-    return Publisher(
-        "test_publisher",
-        process,
-        settings,
-        Topology("jobs"),
-        window=10,
-        on_progress=lambda confirmed: fail(confirmed) if confirmed else None,
-        on_refused=fail,
-    )
+    return make(process, "amqp://127.0.0.1:1")
 
 
 def test_without_a_broker_everything_is_kept_and_nothing_more_is_asked_for(publisher: Publisher[Token]) -> None:
@@ -50,3 +60,53 @@ def test_it_is_not_ready_and_says_why(publisher: Publisher[Token]) -> None:
     assert publisher.reasons() == ["test_publisher: closed"]
     publisher.lost(Refusal(Kind.TOPOLOGY, "312 NO_ROUTE: there is no queue jobs"))
     assert publisher.reasons() == ["test_publisher: closed", "returned"]
+
+
+@pytest.mark.usefixtures("own_metrics")
+def test_a_message_whose_confirm_is_left_out_is_sent_again(process: Loop, peer: Peer) -> None:
+    """However many confirms come for the others: they do not stand in for it."""
+    confirmed: list[Token] = []
+
+    def leave_out_the_second(visit: Visit, tag: int) -> None:
+        if visit.number or tag != 2:
+            visit.say(spec.Basic.Ack(tag))
+
+    peer.on_publish = leave_out_the_second
+    publisher = make(process, peer.url, confirmed, mq_confirm_timeout="300ms")
+    publisher.connection.open()
+    for token in range(400):
+        publisher.publish(numbers(token))
+        process.turn(lambda token=token: confirmed.count(token) or token == 1, "its confirm")  # type: ignore[misc]
+        publisher.tick(time.monotonic())
+        if 1 in confirmed:
+            break
+    process.turn(lambda: 1 in confirmed, "the one that was left out")
+    assert b"1" in peer.visits[1].published
+    publisher.connection.close()
+
+
+@pytest.mark.usefixtures("own_metrics")
+def test_what_a_full_queue_refused_is_sent_again_in_its_order(process: Loop, peer: Peer) -> None:
+    """Though it comes back in several batches."""
+    confirmed: list[Token] = []
+
+    def refuse_two_batches(visit: Visit, tag: int) -> None:
+        if tag == 5:
+            visit.say(spec.Basic.Nack(3, multiple=True))
+            visit.say(spec.Basic.Nack(5, multiple=True))
+        elif tag == 1 or tag > 5:
+            visit.say(spec.Basic.Ack(tag))
+
+    peer.on_publish = refuse_two_batches
+    publisher = make(process, peer.url, confirmed)
+    publisher.connection.open()
+    publisher.publish(numbers(*range(8)))
+
+    def all_are_confirmed() -> bool:
+        publisher.tick(time.monotonic())
+        return len(confirmed) == 8
+
+    process.turn(all_are_confirmed, "all confirms")
+    assert peer.visits[0].published[8:] == [b"1", b"2", b"3", b"4"]
+    assert sorted(confirmed) == list(range(8))
+    publisher.connection.close()

@@ -1,0 +1,35 @@
+"""When a connection that does not confirm is given up."""
+
+from common.stall import Stall
+
+
+def test_a_message_is_waited_for_until_its_time_is_over() -> None:
+    """Of nothing in flight, no wait is too long."""
+    stall = Stall(30)
+    assert not stall.over(129, 100, overtaken=False, alarm=False)
+    assert stall.over(131, 100, overtaken=False, alarm=False)
+    assert not stall.over(131, None, overtaken=False, alarm=False)
+
+
+def test_a_slow_broker_is_waited_for_while_it_goes_on() -> None:
+    """The oldest message may be old: those before it are still being confirmed."""
+    stall = Stall(30)
+    stall.moved(150)
+    assert not stall.over(179, 100, overtaken=False, alarm=False)
+    assert stall.over(181, 100, overtaken=False, alarm=False)
+
+
+def test_a_message_that_others_pass_is_not_forgotten() -> None:
+    """However many confirms come for the others."""
+    stall = Stall(30)
+    stall.moved(130)
+    assert not stall.over(130, 100, overtaken=True, alarm=False)
+    assert stall.over(131, 100, overtaken=True, alarm=False)
+
+
+def test_an_alarm_is_no_stall() -> None:
+    """The time begins anew when it is over."""
+    stall = Stall(30)
+    assert not stall.over(200, 100, overtaken=True, alarm=True)
+    assert not stall.over(229, 100, overtaken=True, alarm=False)
+    assert stall.over(231, 100, overtaken=True, alarm=False)
