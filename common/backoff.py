@@ -31,10 +31,12 @@ class Backoff:
         return self._next_round() if self._tries % brokers == 0 else 0.0
 
     def lost(self, after: float) -> float:
-        """An open connection was lost `after` seconds; seconds until the next try, with the same broker.
+        """An open connection was lost `after` seconds; seconds until the next try, with the next broker.
 
-        Only staying open resets the delay: what is refused at its first use must back off as well.
+        A node that was cut off from its cluster may accept connections and confirm nothing. Only staying open resets
+        the delay: what is refused at its first use must back off as well.
         """
+        self._tries += 1
         if after > self._cap:
             self._rounds = 0
         return self._next_round()

@@ -30,6 +30,7 @@ class Connection:
         self.name = name
         self.state = State.CLOSED
         self.blocked = False
+        self.away = True  # the last try to connect came to nothing, or there was none
         self.refusal: Refusal | None = None  # why it is not open
         self.broker: BrokerUrl | None = None
         self._process, self._settings, self._user = process, settings, user
@@ -79,7 +80,7 @@ class Connection:
         """The broker accepted all that `ChannelUser.prepare` asked for on `channel`."""
         if channel is self._channel and self._link and self.state is State.CONNECTING:
             self._link.settled()
-            self._opened_at = time.monotonic()
+            self.away, self._opened_at = False, time.monotonic()
             self._become(State.OPEN)
             self._user.opened(channel)
 
@@ -104,7 +105,7 @@ class Connection:
         if was is State.OPEN:
             delay = self._backoff.lost(time.monotonic() - self._opened_at)
         else:
-            delay = self._backoff.failed(self._brokers)
+            self.away, delay = True, self._backoff.failed(self._brokers)
         self._become(State.BACKING_OFF, delay)
         self._call_off = self._process.call_later(delay, self._connect)
         if was is State.OPEN:

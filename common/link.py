@@ -8,7 +8,7 @@ from pika.channel import Channel
 from pika.exceptions import AMQPError
 
 from common.difference import Difference
-from common.process import Process
+from common.process import CLOSE_TIMEOUT, Process
 from common.quick_connection import QuickConnection
 from common.refusal import Kind, Refusal, broker_said, explain
 from common.topology import Topology
@@ -64,6 +64,7 @@ class Link:
             # One that is still opening ends by pika's time-outs: closing it breaks an assertion of pika's.
             if self._connection.is_open:
                 self._connection.close()
+                self._process.call_later(CLOSE_TIMEOUT, self._connection.abort)
                 return True
         except (AMQPError, OSError):
             pass  # it is gone already, which is what we wanted
@@ -75,12 +76,16 @@ class Link:
             return
         guarded, owner = self._process.guarded, self._owner
         self._settled = self._process.call_later(self._timeout, lambda: self._end(UNANSWERED))
-        connection.add_on_connection_blocked_callback(guarded(lambda *_: owner.on_blocked(True)))
-        connection.add_on_connection_unblocked_callback(guarded(lambda *_: owner.on_blocked(False)))
+        connection.add_on_connection_blocked_callback(guarded(lambda *_: self._on_blocked(True)))
+        connection.add_on_connection_unblocked_callback(guarded(lambda *_: self._on_blocked(False)))
         channel = connection.channel(on_open_callback=guarded(owner.on_channel))
         channel.add_on_close_callback(guarded(lambda _, error: self._on_channel_close(error)))
         # Queue deleted, leader moved, consumer timeout: the broker cancels, and no delivery would come any more.
         channel.add_on_cancel_callback(guarded(lambda _: self._end(CANCELLED)))
+
+    def _on_blocked(self, blocked: bool) -> None:
+        if self._owner:  # one that was dropped may be blocked while it closes, and its successor is not
+            self._owner.on_blocked(blocked)
 
     def _on_channel_close(self, error: Exception) -> None:
         refusal = explain(error)

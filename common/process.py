@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import structlog
 from pika.adapters.select_connection import IOLoop
 
+import common.resolver
 import common.transport  # noqa: F401 - one send a turn; see there
 
 TICK = 0.1  # seconds; also the longest a signal waits to be noticed

@@ -35,6 +35,7 @@ SPEAK_AMQP = {
     "common.publisher",
     "common.quick_connection",
     "common.refusal",
+    "common.resolver",
     "common.topology",
     "common.transport",
     "consumer.acknowledger",

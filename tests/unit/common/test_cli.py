@@ -108,7 +108,9 @@ def test_what_is_missing_is_said_with_an_example(
     assert {each.partition(":")[0] for each in refused(capsys, ProducerSettings)} == {"MQ_URL", "MQ_CH"}
 
 
-@pytest.mark.parametrize("arguments", [["--url=" + URL], [URL], ["--mq-ch", "jobs", "--broker", URL]])
+@pytest.mark.parametrize(
+    "arguments", [["--url=" + URL], [URL], ["--mq-ch", "jobs", "--broker", URL], [URL.replace("@", "/#?@")]]
+)
 def test_a_password_in_a_wrong_place_is_not_repeated(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """The flag is unknown, and its value stays so."""
     assert "Zq7Xj9Kv" not in "".join(refused(capsys, ProducerSettings, *arguments))

@@ -4,6 +4,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from pika import spec
 from pika.channel import Channel
 from prometheus_client import REGISTRY
 
@@ -13,6 +14,7 @@ from common.settings import Settings
 from common.state import State
 from common.topology import Topology
 from tests.unit.conftest import Loop
+from tests.unit.peer import Peer
 
 
 class User:
@@ -116,3 +118,84 @@ def test_failing_a_connection_that_is_not_there_does_nothing(process: Loop, port
     made.fail(Refusal(Kind.OTHER, "x"))
     assert made.state is State.CLOSED
     assert REGISTRY.get_sample_value("mq_reconnects_total", {"connection": "test"}) == 0
+
+
+class Ready(User):
+    """Asks for nothing, so that whoever answers is good enough."""
+
+    def __init__(self) -> None:
+        self.made: Connection
+        self.losses: list[str] = []
+
+    def prepare(self, channel: Channel) -> None:
+        """Nothing to declare."""
+        self.made.accepted(channel)
+
+    def opened(self, channel: Channel) -> None:
+        """It is open."""
+
+    def lost(self, reason: Refusal) -> None:
+        """Write it down."""
+        self.losses.append(reason.text)
+
+
+def opened(process: Loop, *peers: Peer) -> Connection:
+    settings = {"mq_ch": "jobs", "mq_backoff_max": "50ms", "mq_url": ",".join(peer.url for peer in peers)}
+    user = Ready()
+    user.made = Connection("test", process, Settings.model_validate(settings), user)
+    user.made.open()
+    process.turn(lambda: user.made.state is State.OPEN, "it is open")
+    return user.made
+
+
+LOST = Refusal(Kind.OTHER, "given up")
+
+
+def test_an_alarm_told_to_a_connection_that_was_given_up_does_not_hold_up_the_next(process: Loop, peer: Peer) -> None:
+    """Nobody would ever tell the next one that it is over."""
+    peer.answers_close = False
+    made = opened(process, peer)
+    made.fail(LOST)
+    process.turn(lambda: made.state is State.OPEN, "the next")
+    peer.visits[0].say(spec.Connection.Blocked("low on memory"), 0)
+    process.turn(lambda: not peer.visits[0].open, "the old one has read it, and ended")
+    assert made.reasons() == []
+    made.close()
+
+
+def test_a_connection_that_was_given_up_ends_though_its_peer_says_nothing(process: Loop, peer: Peer) -> None:
+    """Or each reconnect would leave one behind. So does one that is closed for good."""
+    peer.answers_close = False
+    made = opened(process, peer)
+    for number in (1, 2):
+        made.fail(LOST)
+        process.turn(lambda: made.state is State.OPEN, "the next")
+        process.turn(lambda number=number: not peer.visits[number - 1].open, "the end of the old one")  # type: ignore[misc]
+    made.close()
+    process.turn(lambda: made.state is State.CLOSED, "it is closed")
+    assert len(peer.visits) == 3
+
+
+def test_a_broker_that_is_given_up_each_time_is_not_all_that_is_tried(process: Loop, peer: Peer) -> None:
+    """A node that was cut off from its cluster may accept connections, and confirm nothing."""
+    with Peer() as good:
+        made = opened(process, peer, good)
+        made.fail(LOST)
+        process.turn(lambda: made.state is State.OPEN, "the next")
+        assert (len(peer.visits), len(good.visits)) == (1, 1)
+        made.close()
+        process.turn(lambda: made.state is State.CLOSED, "it is closed")
+
+
+def test_one_that_was_just_lost_is_not_away_until_a_try_has_failed(process: Loop, peer: Peer) -> None:
+    """By which a producer that stops knows whether there is anybody to wait for."""
+    made = opened(process, peer)
+    assert not made.away
+    peer.visits[0].cut()
+    process.turn(lambda: made.state is State.BACKING_OFF, "it is lost")
+    assert not made.away
+    process.turn(lambda: made.state is State.OPEN, "it is back")
+    peer.refuse()
+    peer.visits[1].cut()
+    process.turn(lambda: made.away, "a try failed")
+    made.close()
