@@ -15,7 +15,7 @@ from common.settings import Settings
 
 S = TypeVar("S", bound=Settings)
 EXIT_CONFIGURATION = 2
-PASSWORD = re.compile(r"://[^/?#]*:[^/?#]*@")
+PASSWORD = re.compile(r"://\S*:\S*@")  # also one that holds what should have been encoded
 
 
 class Parser(argparse.ArgumentParser):

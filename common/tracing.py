@@ -24,5 +24,5 @@ def wanted(settings: Settings, service: str) -> bool:
             set_up(endpoint, service)
         return is_set_up()
     except ImportError as missing:
-        log.warning("no spans: the extra `otel` is not installed", missing=missing.name, endpoint=endpoint)
+        log.warning("no spans: the extra `otel` is not installed", missing=missing.name)
         return False

@@ -73,12 +73,13 @@ def open_checkpoint(path: Path | None) -> Checkpoint | None:
     try:
         if not path.exists() or not path.stat().st_size:
             checkpoint = Checkpoint(path)
-            checkpoint.write()
-            return checkpoint
-        position, name = path.read_text().split()
-        if int(position) < 0:
-            raise ValueError(position)
-        return Checkpoint(path, int(position), name)
+        else:
+            position, name = path.read_text().split()
+            if int(position) < 0:
+                raise ValueError(position)
+            checkpoint = Checkpoint(path, int(position), name)
+        checkpoint.write()  # at the start: one that cannot be written is no use, and would be known only after messages
+        return checkpoint
     except OSError as error:
         raise SeamError(f"{error.filename or path}: {error.strerror}") from None
     except ValueError:

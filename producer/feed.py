@@ -14,10 +14,18 @@ BYTES = 8 * 1024 * 1024  # bodies held; a few large messages must not fill the m
 STALL = 0.5  # seconds; the longest a stop goes unnoticed
 
 
-class Entry(NamedTuple):
-    """What the source gave: a message ready to publish, or the error that stands in its place; and the position."""
+class UnsendableError(Exception):
+    """Stands in a message's place; `message_id` is what it would have had."""
 
-    value: Message | Exception
+    def __init__(self, why: str, message_id: str) -> None:
+        super().__init__(why)
+        self.message_id = message_id
+
+
+class Entry(NamedTuple):
+    """What the source gave: a message ready to publish, or why there is none; and the position."""
+
+    value: Message | UnsendableError
     position: int | None
     size: int
 
@@ -102,14 +110,15 @@ class Feed:
         delay = self._pace.wait(time.monotonic())
         if delay:
             self._stop.wait(delay)
+        message_id = f"{self._name}-{number if item.position is None else item.position}"
         if isinstance(item.value, Exception):
-            entry = Entry(item.value, item.position, 0)
+            entry = Entry(UnsendableError(str(item.value), message_id), item.position, 0)
         else:
-            message = Message.of(item.value, f"{self._name}-{number if item.position is None else item.position}")
+            message = Message.of(item.value, message_id)
             length = len(message.body)
             if length > self._max_body:
-                too_long = ValueError(f"a body of {length} bytes is over MQ_MAX_BODY ({self._max_body})")
-                entry = Entry(too_long, item.position, 0)
+                why = f"a body of {length} bytes is over MQ_MAX_BODY ({self._max_body})"
+                entry = Entry(UnsendableError(why, message.message_id or ""), item.position, 0)
             else:
                 entry = Entry(message, item.position, length)
         while self._full() and not self._stop.is_set():

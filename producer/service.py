@@ -10,7 +10,7 @@ from common.process import Process
 from common.publisher import Publisher
 from common.state import State
 from common.topology import Topology
-from producer.feed import Feed
+from producer.feed import Feed, UnsendableError
 from producer.pace import Pace
 from producer.settings import ProducerSettings
 from producer.source import Follower, Item
@@ -77,7 +77,8 @@ class ProducerService:
 
     def done(self) -> bool:
         """Whether all that was read is confirmed; or the process stops and there is nobody to confirm it."""
-        if self._process.stopping and self.publisher.connection.state is not State.OPEN:
+        # A connection that was just lost is tried once more: what was taken would be given up for a short cut.
+        if self._process.stopping and self.publisher.connection.away:
             return True
         return self._feed.ended and not self._left()
 
@@ -133,8 +134,8 @@ class ProducerService:
             if position is not None:
                 for follower in self._followers:
                     follower.taken(position)
-            if isinstance(value, Exception):
-                self.publisher.refused(str(value))
+            if isinstance(value, UnsendableError):
+                self.publisher.refused(str(value), message_id=value.message_id)
                 self._refuse(position)
             else:
                 publications.append(Publication(self._queue, value, position))

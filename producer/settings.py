@@ -17,7 +17,7 @@ class ProducerSettings(Settings):
         description="heartbeat, lines (standard input), lines:PATH, http, or package.module:callable",
         examples=["lines:/data/input.txt"],
     )
-    producer_rate: Annotated[float, Field(gt=0)] | None = Field(
+    producer_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         None,
         description="messages a second",
         examples=["100"],

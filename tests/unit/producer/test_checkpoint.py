@@ -94,3 +94,12 @@ def test_a_folder_that_is_not_there_is_said_before_anything_is_sent(tmp_path: Pa
     """Later it would be a defect, and each restart would send the same lines again."""
     with pytest.raises(SeamError, match="nowhere"):
         open_checkpoint(tmp_path / "nowhere" / "checkpoint")
+
+
+def test_one_that_can_be_read_and_not_written_is_said_before_anything_is_sent(tmp_path: Path) -> None:
+    """Or each start would send the same messages, and end at the first save."""
+    path = tmp_path / "checkpoint"
+    path.write_text("4 name\n")
+    (tmp_path / "checkpoint.new").mkdir()
+    with pytest.raises(SeamError, match=r"checkpoint\.new"):
+        open_checkpoint(path)

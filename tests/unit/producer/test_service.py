@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pika import spec
 
 from common.state import State
 from producer.checkpoint import open_checkpoint
@@ -13,6 +14,7 @@ from producer.service import ProducerService
 from producer.settings import ProducerSettings
 from producer.source import Item, open_source
 from tests.unit.conftest import Loop
+from tests.unit.peer import Peer
 
 pytestmark = pytest.mark.usefixtures("own_metrics")
 
@@ -82,3 +84,20 @@ def test_an_unconfirmed_line_does_not_move_the_checkpoint(process: Loop, tmp_pat
     service.tick(time.monotonic())
     service.close()
     assert checkpoint.read_text() == "4 name\n"
+
+
+def test_a_stop_while_the_connection_is_being_made_anew_sends_what_was_taken(process: Loop, peer: Peer) -> None:
+    """It was cut a moment ago, and the broker is there: what was taken would be lost for a short cut."""
+    peer.on_publish = lambda visit, tag: visit.say(spec.Basic.Ack(tag)) if visit.number else None
+    service = ProducerService(process, make(mq_url=peer.url, mq_backoff_max="1s"), three, name="n")
+    service.start()
+    process.turn(lambda: peer.visits and peer.visits[0].published, "the first message is on its way")
+    peer.visits[0].cut()
+    process.turn(lambda: service.publisher.connection.state is State.BACKING_OFF, "the loss")
+    process.stopping = True
+    service.stop()
+    assert not service.done()
+    process.turn(service.done, "the end")
+    assert service.summary()[0] == 0
+    service.close()
+    process.turn(service.closed, "the answer")

@@ -1,6 +1,7 @@
 """The producer's settings; mistakes in them are in tests/unit/common/test_cli.py."""
 
 import pytest
+from pydantic import ValidationError
 
 from producer.settings import ProducerSettings
 
@@ -21,6 +22,13 @@ def test_a_checkpoint_needs_a_file_to_go_on_in(source: str) -> None:
     """Other sources cannot be taken up midway."""
     assert "PRODUCER_CHECKPOINT" in make(producer_source=source, producer_checkpoint="/x").problems()
     assert make(producer_source="lines:/x", producer_checkpoint="/y").problems() == {}
+
+
+@pytest.mark.parametrize("rate", ["inf", "nan", "0", "-1"])
+def test_a_rate_is_a_number_of_messages(rate: str) -> None:
+    """Without one it is unlimited."""
+    with pytest.raises(ValidationError, match="producer_rate"):
+        make(producer_rate=rate)
 
 
 def test_what_is_wrong_for_both_services_is_found_too() -> None:
