@@ -74,6 +74,10 @@ class Process:
         """Call a guarded `function` on the I/O thread at its next turn. The one method that any thread may use."""
         self.loop.add_callback_threadsafe(function)
 
+    def call_behind(self, function: Callable[[], None]) -> None:
+        """Call a guarded `function` behind all that this turn of the loop reads. I/O thread only: it wakes nobody."""
+        self.loop.call_later(0, function)
+
     def guarded(self, function: Callable[..., None]) -> Callable[..., None]:
         """`function`, with an error in it ending the process: in pika's callbacks it would look like a lost stream."""
 

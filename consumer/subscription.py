@@ -135,7 +135,7 @@ class Subscription:
 
     def _arrive(self, channel: Channel, method: spec.Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
         if not self._arrived:  # one hand-over for all that this turn of the loop reads
-            self._process.call_soon(self._deliver)
+            self._process.call_behind(self._deliver)
         tag, message = method.delivery_tag or 0, Message(body, properties=properties)
         self.unsettled.delivered(tag)
         self._arrived.append(Delivery(channel, tag, message))

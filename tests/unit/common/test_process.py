@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from common.process import STANDSTILL, Process
 from tests.unit.conftest import Loop
 
@@ -163,3 +165,21 @@ def test_a_call_that_is_called_off_does_not_come(process: Loop) -> None:
     process.call_later(0.04, lambda: calls.append(3))
     process.turn(lambda: len(calls) == 3, "the calls")
     assert calls == [1, 2, 3]
+
+
+def test_what_is_called_behind_a_turn_comes_once_and_wakes_nobody(
+    process: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wake-up is a write, a read and a turn more, for each turn that reads messages."""
+    called: list[str] = []
+    woken: list[str] = []
+
+    def read() -> None:
+        monkeypatch.setattr(process.loop._poller, "wake_threadsafe", lambda: woken.append("woken"))
+        process.call_behind(process.guarded(lambda: called.append("behind")))
+        called.append("read")
+        monkeypatch.undo()
+
+    process.call_soon(read)
+    process.turn(lambda: len(called) == 2, "both")
+    assert (called, woken) == (["read", "behind"], [])
