@@ -16,10 +16,12 @@ DEATHS = dict.fromkeys(
 
 def failed_copy(message: Message, outcome: Retry | Park, queue: str) -> Message:
     """The message as it comes again or is parked: with the attempt, the first and last error, and its queue."""
+    again = isinstance(outcome, Retry)
     return message.copied(
         {
             **BROKERS_COUNTS,
-            ATTEMPT: message.attempt + isinstance(outcome, Retry),
+            **(DEATHS if again else {}),
+            ATTEMPT: message.attempt + again,
             FIRST_ERROR: message.headers.get(FIRST_ERROR, outcome.error),
             LAST_ERROR: outcome.error,
             QUEUE: queue,

@@ -46,6 +46,16 @@ def test_a_copy_has_none_of_the_brokers_counts(copy: object) -> None:
     assert (made.body, made.message_id) == (b"x", "m")
 
 
+def test_only_a_parked_copy_says_what_the_broker_did_to_the_original() -> None:
+    """On RabbitMQ 3.10 a copy that did would never leave its retry queue."""
+    headers = {"x-death": [{"queue": "jobs", "reason": "delivery_limit"}], "x-first-death-reason": "delivery_limit"}
+    message = Message(b"x", headers=headers | {"tenant": "a"})
+    again, parked = failed_copy(message, RETRY, "jobs"), failed_copy(message, PARK, "jobs")
+    assert not headers.keys() & again.headers.keys()
+    assert again.headers["tenant"] == "a"
+    assert parked.headers.items() >= headers.items()
+
+
 def test_a_fresh_copy_is_the_same_attempt() -> None:
     """Nobody began with it."""
     message = Message(b"x", headers={ATTEMPT: 2, FIRST_ERROR: "e"})
