@@ -1,7 +1,7 @@
 """Outbox: what a publisher holds, waiting to be sent or sent and waiting for its confirm. Pure; knows no pika."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Generic, NamedTuple, TypeVar
 
 from common.confirms import Unconfirmed
@@ -35,6 +35,7 @@ class Outbox(Generic[T]):
         self._flying: Unconfirmed[Sent[T]] = Unconfirmed()
         self._bytes = 0  # of the bodies in flight
         self._waiting_bytes = 0
+        self._keep: Callable[[T], bool] = lambda _: True
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._flying)
@@ -89,5 +90,12 @@ class Outbox(Generic[T]):
     def give_back(self, entries: list[Sent[T]]) -> None:
         """Before all that waits, in their order: they are sent again."""
         for publication, _ in reversed(entries):
-            self._waiting.appendleft(publication)
-            self._waiting_bytes += len(publication.message.body)
+            if self._keep(publication.token):
+                self._waiting.appendleft(publication)
+                self._waiting_bytes += len(publication.message.body)
+
+    def discard(self, keep: Callable[[T], bool]) -> None:
+        """Drop what waits and has no token to `keep`; and what is in flight, once it is given back."""
+        self._keep = keep
+        self._waiting = deque(each for each in self._waiting if keep(each.token))
+        self._waiting_bytes = sum(len(each.message.body) for each in self._waiting)

@@ -43,8 +43,8 @@ class Publisher(Generic[T]):
         self.metrics.unconfirmed.set_function(self.__len__)
         self.topology, self._guarded, self._settings = topology, process.guarded, settings
         self._on_progress, self._on_refused, self._window = on_progress, on_refused, Window(window)
-        self._outbox: Outbox[T] = Outbox()
-        self._quota, self._moved_at = Quota(), 0.0
+        self._outbox, self._quota, self._moved_at = Outbox[T](), Quota(), 0.0
+        self.discard = self._outbox.discard
 
     def __len__(self) -> int:
         return len(self._outbox)

@@ -63,6 +63,10 @@ class Copier:
         self.publisher.publish([Publication(name, fresh_copy(each.message), (each, None)) for each in worn])
         return fresh
 
+    def lost(self) -> None:
+        """The broker has taken its deliveries back: their copies would be others, and more at each loss."""
+        self.publisher.discard(lambda copy: self._subscription.current(copy[0]))
+
     def _failed(self, delivery: Delivery, outcome: Retry | Park) -> Publication[Copy]:
         message, topology = delivery.message, self._topology
         to = topology.retry(outcome.delay) if isinstance(outcome, Retry) else topology.dead

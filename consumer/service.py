@@ -117,6 +117,7 @@ class ConsumerService:
 
     def _on_lost(self) -> None:
         self._workers.take_back()
+        self._copier.lost()
         self._unstarted = []
 
     def _on_cancelled(self, arrived: list[Delivery]) -> None:

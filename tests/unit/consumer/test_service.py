@@ -5,7 +5,10 @@ import time
 import pytest
 
 from common.message import Message
+from common.refusal import Kind, Refusal
 from common.state import State
+from consumer.delivery import Delivery
+from consumer.outcome import Park
 from consumer.service import ConsumerService
 from consumer.settings import ConsumerSettings
 from tests.unit.conftest import Loop
@@ -41,6 +44,16 @@ def test_an_outage_is_not_idleness(process: Loop, service: ConsumerService) -> N
     service.tick(time.monotonic() + 2000)
     assert not service.done()
     service.close()
+
+
+def test_a_loss_takes_work_and_copies_away(service: ConsumerService) -> None:
+    """The broker delivers both again."""
+    waits, failed = (Delivery(object(), tag, Message(b"x")) for tag in (1, 2))
+    service._workers.hand_over([waits])
+    service._copier.failed([(failed, Park("x"))])
+    service._subscription.lost(Refusal(Kind.TCP, "gone"))
+    assert service._workers.take_back() == []
+    assert len(service._copier.publisher) == 0
 
 
 def test_a_stop_in_an_outage_is_done_at_once(process: Loop, service: ConsumerService) -> None:
