@@ -89,8 +89,9 @@ class ConsumerService:
         return [*self._subscription.connection.reasons(), *self._copier.publisher.reasons()]
 
     def summary(self) -> tuple[int, dict[str, Any]]:
-        """Left over: deliveries that began and did not end; the broker delivers them again."""
-        return len(self._subscription.unsettled), {"handled": self._handled, **self._copier.totals}
+        """Left over: deliveries that began and did not end, of a lost channel too; the broker delivers them again."""
+        left = max(len(self._subscription.unsettled), self._workers.busy)
+        return left, {"handled": self._handled, **self._copier.totals}
 
     def _settle(self) -> None:
         acks: list[int] = []
