@@ -40,6 +40,7 @@ SPEAK_AMQP = {
     "consumer.acknowledger",
     "consumer.dead_letters.browser",
     "consumer.dead_letters.settlement",
+    "consumer.intake",
     "consumer.subscription",
 }
 # Entry points, and modules that only declare: there is nothing in them to run.

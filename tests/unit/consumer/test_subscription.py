@@ -1,5 +1,7 @@
 """What a subscription promises while there is no broker; with one it is tested in tests/broker and tests/chaos."""
 
+from unittest.mock import Mock
+
 import pytest
 
 from common.message import Message
@@ -44,3 +46,13 @@ def test_without_a_channel_there_is_nothing_to_cancel(subscription: Subscription
     subscription.cancel()
     assert not subscription.cancelled
     assert subscription.connection.reasons() == ["consumer: closed"]
+
+
+def test_a_stop_outlives_a_loss(subscription: Subscription) -> None:
+    """Or it would consume on a new channel, and wait for the answer of the old one."""
+    subscription.cancel()
+    subscription.lost(Refusal(Kind.TCP, "gone"))
+    channel = Mock()
+    subscription.opened(channel)
+    assert subscription.cancelled
+    channel.basic_consume.assert_not_called()
