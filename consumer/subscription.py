@@ -39,9 +39,9 @@ class Subscription:
     ) -> None:
         self.connection = Connection("consumer", process, settings, self)
         self._acks = Acknowledger(process, lambda: self.connection.channel)
-        self.unsettled = self._acks.unsettled
+        self.unsettled, self.give_back_all = self._acks.unsettled, self._acks.give_back_all
         self.topology = Topology(settings.mq_ch)
-        self.cancelled = False  # for good
+        self.cancelled = self._ending = False  # for good, and on the way there
         self.active_at = time.monotonic()  # when something last came or was settled, or the connection was not open
         self._process, self._settings = process, settings
         self._on_deliveries, self._on_lost, self._on_cancelled = on_deliveries, on_lost, on_cancelled
@@ -49,7 +49,6 @@ class Subscription:
         self._intake = Intake(process, settings.mq_ch, self._arrive, self._on_shut)
         self._arrived: list[Delivery] = []
         self._unwanted: list[Delivery] = []  # came while the intake shut
-        self._ending = False
         self._prefetch = Prefetch(settings.consumer_prefetch)
         metrics.UNSETTLED.set_function(lambda: len(self.unsettled))
 
@@ -81,26 +80,18 @@ class Subscription:
 
     def acknowledge(self, tags: list[int]) -> None:
         """These deliveries, all of the current channel, are handled."""
-        channel = self.connection.channel
-        if tags and channel:
+        if tags and self.connection.channel:
             now = self.active_at = time.monotonic()
             self._acks.settle(tags, self._prefetch.half)
             if self._prefetch.short:
                 self._intake.widen(self._prefetch.settled(len(tags), now))
+            elif self._prefetch.too_slow(len(tags), len(self.unsettled), now):
+                self._shut()
 
     def give_back(self, delivery: Delivery, *, counted: bool) -> None:
         """Requeue it: counted against the delivery limit on every broker, or on those before 4.3 alone."""
-        if (channel := self.connection.channel) and delivery.channel is channel:
-            self.unsettled.rejected(delivery.tag)
-            requeue = channel.basic_reject if counted else channel.basic_nack
-            requeue(delivery.tag, requeue=True)
-
-    def give_back_all(self) -> None:
-        """Requeue all that is not settled."""
-        if channel := self.connection.channel:
-            self._acks.tell()
-            self.unsettled.clear()
-            channel.basic_nack(0, multiple=True, requeue=True)
+        if self.current(delivery):
+            self._acks.give_back(delivery.tag, counted=counted)
 
     def cancel(self) -> None:
         """Let nothing more come, for good."""
@@ -110,6 +101,13 @@ class Subscription:
         else:
             self._shut()
 
+    def resume(self) -> None:
+        """Consume again once there is room, if it was shut only to have less sent ahead."""
+        channel, room = self.connection.channel, self._prefetch.has_room(self.unsettled.size)
+        if channel and room and self._intake.shut and not self._ending:
+            self.active_at = time.monotonic()
+            self._intake.open(channel)
+
     def close(self) -> None:
         """Close the connection, behind the last acknowledgement."""
         self._acks.tell()
@@ -117,25 +115,27 @@ class Subscription:
 
     def _shut(self) -> None:
         """Acknowledgements wait until nothing comes: each would make the broker send one more."""
-        if self.connection.channel:
+        self._intake.close()
+        if self._intake.shutting:
             self._acks.hold()
-            self._intake.close()
 
     def _on_shut(self) -> None:
         self.cancelled = self._ending
+        self._prefetch.narrowed(time.monotonic())
         self._acks.release()
         arrived, self._arrived, self._unwanted = self._arrived + self._unwanted, [], []
         self._on_cancelled(arrived)
 
     def _arrive(self, channel: Channel, method: spec.Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
+        tag = method.delivery_tag or 0
         if self._intake.shutting:
-            self.unsettled.delivered(method.delivery_tag or 0)
-            self._unwanted.append(Delivery(channel, method.delivery_tag or 0, UNREAD))
+            self.unsettled.delivered(tag, 0)
+            self._unwanted.append(Delivery(channel, tag, UNREAD))
             return
         if not self._arrived:  # one hand-over for all that this turn of the loop reads
             self._process.call_soon(self._deliver)
-        tag, message = method.delivery_tag or 0, Message(body, properties=properties)
-        self.unsettled.delivered(tag)
+        message = Message(body, properties=properties)
+        self.unsettled.delivered(tag, len(body))
         self._arrived.append(Delivery(channel, tag, message))
         if self._prefetch.count == 1:
             self._intake.widen(self._prefetch.delivered(delivery_count(message), len(body)))
@@ -146,3 +146,5 @@ class Subscription:
         if self._prefetch.short:
             self._prefetch.arrived([len(each.message.body) for each in arrived], time.monotonic())
         self._on_deliveries(arrived)
+        if self._prefetch.too_large(self.unsettled.size):
+            self._shut()
