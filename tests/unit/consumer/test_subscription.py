@@ -7,10 +7,11 @@ import pytest
 from pika import BasicProperties, spec
 
 from common.message import Message
+from common.process import Process
 from common.refusal import Kind, Refusal
 from common.state import State
 from consumer.delivery import Delivery
-from consumer.prefetch import HELD
+from consumer.prefetch import HELD, SHORT
 from consumer.settings import ConsumerSettings
 from consumer.subscription import Subscription
 from tests.unit.conftest import Loop
@@ -52,49 +53,82 @@ def test_without_a_channel_there_is_nothing_to_cancel(subscription: Subscription
     assert subscription.connection.reasons() == ["consumer: closed"]
 
 
-def test_bodies_that_became_large_go_back_and_come_again_one_by_one(process: Loop) -> None:
+class Consumed:
+    """A subscription with a channel, and the broker's side of it."""
+
+    def __init__(self, process: Process) -> None:
+        settings = ConsumerSettings.model_validate({"mq_url": "amqp://127.0.0.1:1", "mq_ch": "jobs"})
+        self.handed: list[Delivery] = []
+        self.back: list[list[Delivery]] = []
+        self.subscription = Subscription(process, settings, self.handed.extend, lambda: None, self.back.append)
+        self.channel: Any = Mock()
+        self.subscription.connection.state = State.OPEN
+        self.subscription.connection._channel = self.channel
+        self.subscription.opened(self.channel)
+        self._arrive = self.channel.basic_consume.call_args.args[1]
+
+    @property
+    def consumers(self) -> int:
+        """That there ever were."""
+        return int(self.channel.basic_consume.call_count)
+
+    def come(self, tag: int, body: bytes = b"small") -> None:
+        """The next delivery."""
+        self._arrive(self.channel, spec.Basic.Deliver("c", tag), BasicProperties(), body)
+
+    def shut(self) -> None:
+        """The answers to what it asks before it consumes no more."""
+        for question in (self.channel.basic_qos, self.channel.basic_cancel):
+            [*_, on_answer] = [*question.call_args.args, *question.call_args.kwargs.values()]
+            on_answer("ok")
+
+
+@pytest.fixture
+def consumed(process: Loop) -> Consumed:
+    return Consumed(process)
+
+
+def test_bodies_that_became_large_go_back_and_come_again_one_by_one(process: Loop, consumed: Consumed) -> None:
     """What comes while it narrows needs no memory; it goes on when there is room, and after a stop never."""
-    handed, cancelled = [], []
-    settings = ConsumerSettings.model_validate({"mq_url": "amqp://127.0.0.1:1", "mq_ch": "jobs"})
-    subscription = Subscription(process, settings, handed.extend, lambda: None, cancelled.append)
-    channel: Any = Mock()
-    subscription.connection.state, subscription.connection._channel = State.OPEN, channel
-    subscription.opened(channel)
-    arrive = channel.basic_consume.call_args.args[1]
-
-    def answer(question: Mock) -> None:
-        [*_, on_answer] = [*question.call_args.args, *question.call_args.kwargs.values()]
-        on_answer("ok")
-
-    def come(tag: int, body: bytes) -> None:
-        arrive(channel, spec.Basic.Deliver("c", tag), BasicProperties(), body)
-
-    quarter = bytes(HELD // 4)
-    come(1, b"small")
+    subscription, channel, quarter = consumed.subscription, consumed.channel, bytes(HELD // 4)
+    consumed.come(1)
     for tag in (2, 3, 4, 5):
-        come(tag, quarter)
-    process.turn(lambda: handed, "they are handed on")
-    come(6, quarter)
+        consumed.come(tag, quarter)
+    process.turn(lambda: consumed.handed, "they are handed on")
+    consumed.come(6, quarter)
     assert subscription.unsettled.size == HELD + 5
     subscription.acknowledge([1])
     channel.basic_ack.assert_not_called()
-    answer(channel.basic_qos)
-    answer(channel.basic_cancel)
+    consumed.shut()
     channel.basic_ack.assert_called_once_with(1, multiple=True)
-    assert [(each.tag, each.message.body) for each in cancelled[0]] == [(6, b"")]
-    consumers = channel.basic_consume.call_count
+    assert [(each.tag, each.message.body) for each in consumed.back[0]] == [(6, b"")]
+    before = consumed.consumers
     subscription.resume()
-    assert channel.basic_consume.call_count == consumers
+    assert consumed.consumers == before
     subscription.acknowledge([2, 3])
     subscription.resume()
     subscription.resume()
-    assert channel.basic_consume.call_count == consumers + 1
+    assert consumed.consumers == before + 1
     subscription.cancel()
-    answer(channel.basic_qos)
-    answer(channel.basic_cancel)
+    consumed.shut()
     assert subscription.cancelled
     subscription.resume()
-    assert channel.basic_consume.call_count == consumers + 1
+    assert consumed.consumers == before + 1
+
+
+def test_handlers_that_became_slow_have_less_sent_ahead(consumed: Consumed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they did not begin with may go to other consumers; nothing ended."""
+    monkeypatch.setattr("consumer.prefetch.LONG", -1.0)
+    for tag in range(1, 2 * SHORT):
+        consumed.come(tag)
+    consumed.subscription._prefetch.count = 1024  # all
+    consumed.subscription.acknowledge([1])
+    consumed.shut()
+    assert len(consumed.back) == 1
+    assert not consumed.subscription.cancelled
+    before = consumed.consumers
+    consumed.subscription.resume()
+    assert consumed.consumers == before + 1
 
 
 def test_a_stop_outlives_a_loss(subscription: Subscription) -> None:
