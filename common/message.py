@@ -136,9 +136,9 @@ class Message:
         """Seconds since it was first published, by the two machines' clocks; None when the publisher did not say."""
         properties = self.properties
         published_ms = properties.published_ms if isinstance(properties, Received) else self.headers.get(PUBLISHED_MS)
-        if isinstance(published_ms, _NUMBER):
+        if isinstance(published_ms, _NUMBER) and abs(published_ms) < 1e15:  # NaN is not, either
             return max(0.0, time.time() - published_ms / 1000)
-        timestamp = self.properties.timestamp
+        timestamp = properties.timestamp
         return None if timestamp is None else max(0.0, time.time() - timestamp)
 
 

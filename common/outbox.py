@@ -1,7 +1,7 @@
 """Outbox: what a publisher holds, waiting to be sent or sent and waiting for its confirm. Pure; knows no pika."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import count
 from operator import itemgetter
 from typing import Generic, NamedTuple, TypeVar
@@ -40,6 +40,7 @@ class Outbox(Generic[T]):
         self._flying: Unconfirmed[Sent[T]] = Unconfirmed()
         self._bytes = 0  # of the bodies in flight
         self._waiting_bytes = 0
+        self._keep: Callable[[T], bool] = lambda _: True
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._flying)
@@ -97,10 +98,16 @@ class Outbox(Generic[T]):
         return self._flying.drain()
 
     def give_back(self, entries: list[Sent[T]]) -> None:
-        """Before all that was not sent yet, each in its old place: they are sent again."""
-        last = max((sent.number for sent in entries), default=0)
-        front = [(sent.number, sent.publication) for sent in entries]
+        """Before all that was not sent yet, each in its old place: they are sent again, if they are to be kept."""
+        front = [(sent.number, sent.publication) for sent in entries if self._keep(sent.publication.token)]
         self._waiting_bytes += sum(len(publication.message.body) for _, publication in front)
+        last = max((number for number, _ in front), default=0)
         while self._waiting and self._waiting[0][0] < last:
             front.append(self._waiting.popleft())
         self._waiting.extendleft(sorted(front, key=itemgetter(0), reverse=True))
+
+    def discard(self, keep: Callable[[T], bool]) -> None:
+        """Drop what waits and has no token to `keep`; and what is in flight, once it is given back."""
+        self._keep = keep
+        self._waiting = deque(each for each in self._waiting if keep(each[1].token))
+        self._waiting_bytes = sum(len(publication.message.body) for _, publication in self._waiting)

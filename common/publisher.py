@@ -44,8 +44,8 @@ class Publisher(Generic[T]):
         self.metrics.unconfirmed.set_function(self.__len__)
         self.topology, self._guarded, self._mode = topology, process.guarded, settings.mq_topology
         self._on_progress, self._on_refused, self._window = on_progress, on_refused, Window(window)
-        self._outbox: Outbox[T] = Outbox()
-        self._quota, self._stall = Quota(), Stall(settings.mq_confirm_timeout)
+        self._outbox, self._quota, self._stall = Outbox[T](), Quota(), Stall(settings.mq_confirm_timeout)
+        self.discard = self._outbox.discard
 
     def __len__(self) -> int:
         return len(self._outbox)

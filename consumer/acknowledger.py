@@ -1,4 +1,4 @@
-"""Acknowledger: tells the broker of many settled deliveries at a time. I/O thread only."""
+"""Acknowledger: tells the broker what is settled, of many deliveries at a time, and what goes back. I/O thread only."""
 
 import time
 from collections.abc import Callable
@@ -42,6 +42,20 @@ class Acknowledger:
                 channel.basic_ack(multiple, multiple=True)
             for tag in singles:
                 channel.basic_ack(tag)
+
+    def give_back(self, tag: int, *, counted: bool) -> None:
+        """Requeue this one."""
+        if channel := self._channel():
+            self.unsettled.rejected(tag)
+            requeue = channel.basic_reject if counted else channel.basic_nack
+            requeue(tag, requeue=True)
+
+    def give_back_all(self) -> None:
+        """Requeue all that is not settled."""
+        if channel := self._channel():
+            self.tell()
+            self.unsettled.clear()
+            channel.basic_nack(0, multiple=True, requeue=True)
 
     def hold(self) -> None:
         """Acknowledge nothing until `release`."""

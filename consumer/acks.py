@@ -5,31 +5,34 @@ class Unsettled:
     """The delivery tags of one channel that are not settled, and those of which the broker is still to be told."""
 
     def __init__(self) -> None:
-        self._tags: set[int] = set()
+        self._sizes: dict[int, int] = {}  # by tag, in the order of the tags
+        self.size = 0  # of all their bodies, in bytes
         self._untold: list[int] = []
         self._last = 0
 
     def __len__(self) -> int:
-        return len(self._tags)
+        return len(self._sizes)
 
     def clear(self) -> None:
         """A new channel: its tags begin at 1."""
-        self._tags.clear()
+        self._sizes.clear()
         self._untold.clear()
-        self._last = 0
+        self.size = self._last = 0
 
-    def delivered(self, tag: int) -> None:
-        """A delivery came. Tags count up on a channel."""
-        self._tags.add(tag)
+    def delivered(self, tag: int, size: int) -> None:
+        """A delivery came, with a body of `size` bytes. Tags count up on a channel."""
+        self._sizes[tag] = size
+        self.size += size
         self._last = tag
 
     def rejected(self, tag: int) -> None:
         """The broker was told otherwise of this one."""
-        self._tags.discard(tag)
+        self.size -= self._sizes.pop(tag, 0)
 
     def settle(self, tags: list[int]) -> int:
         """Settle `tags`; how many are to be acknowledged now."""
-        self._tags.difference_update(tags)
+        pop = self._sizes.pop
+        self.size -= sum([pop(tag, 0) for tag in tags])
         self._untold += tags
         return len(self._untold)
 
@@ -39,5 +42,5 @@ class Unsettled:
         `multiple` acknowledges all that is older, so it goes only up to the oldest that is not settled.
         """
         untold, self._untold = self._untold, []
-        oldest = min(self._tags, default=self._last + 1)
+        oldest = next(iter(self._sizes), self._last + 1)
         return max((tag for tag in untold if tag < oldest), default=0), [tag for tag in untold if tag > oldest]

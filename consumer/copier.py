@@ -1,5 +1,6 @@
 """Copier: what a handler could not handle goes on as a copy; the original is acknowledged on the copy's confirm."""
 
+import time
 from collections.abc import Iterable
 
 from common.logs import Quota, names
@@ -62,12 +63,18 @@ class Copier:
         self.publisher.publish([Publication(name, fresh_copy(each.message), (each, None)) for each in worn])
         return fresh
 
+    def lost(self) -> None:
+        """The broker has taken its deliveries back: their copies would be others, and more at each loss."""
+        self.publisher.discard(lambda copy: self._subscription.current(copy[0]))
+
     def _failed(self, delivery: Delivery, outcome: Retry | Park) -> Publication[Copy]:
         message, topology = delivery.message, self._topology
         to = topology.retry(outcome.delay) if isinstance(outcome, Retry) else topology.dead
         said = {"error": outcome.error, "where": outcome.where, "attempt": message.attempt}
         self._quota.warn("failed", to=to, **said, **names(message))
-        return Publication(to, failed_copy(message, outcome, topology.name), (delivery, outcome))
+        return Publication(
+            to, failed_copy(message, outcome, topology.name, int(time.time() * 1000)), (delivery, outcome)
+        )
 
     def _on_copied(self, copies: list[Publication[Copy]]) -> None:
         for _, outcome in (copy.token for copy in copies):

@@ -1,5 +1,6 @@
 """The copies that a consumer publishes before it acknowledges the original. Pure."""
 
+from common.envelope import PUBLISHED_MS
 from common.message import ATTEMPT, FIRST_ERROR, LAST_ERROR, QUEUE, Message
 from consumer.outcome import Park, Retry
 
@@ -14,17 +15,26 @@ DEATHS = dict.fromkeys(
 )
 
 
-def failed_copy(message: Message, outcome: Retry | Park, queue: str) -> Message:
-    """The message as it comes again or is parked: with the attempt, the first and last error, and its queue."""
+def failed_copy(message: Message, outcome: Retry | Park, queue: str, now_ms: int) -> Message:
+    """The message as it comes again or is parked: with attempt, first and last error, queue and date."""
+    again = isinstance(outcome, Retry)
     return message.copied(
         {
             **BROKERS_COUNTS,
-            ATTEMPT: message.attempt + isinstance(outcome, Retry),
+            **(DEATHS if again else {}),
+            **({} if PUBLISHED_MS in message.headers else {PUBLISHED_MS: _published_ms(message, now_ms)}),
+            ATTEMPT: message.attempt + again,
             FIRST_ERROR: message.headers.get(FIRST_ERROR, outcome.error),
             LAST_ERROR: outcome.error,
             QUEUE: queue,
         }
     )
+
+
+def _published_ms(message: Message, now_ms: int) -> int:
+    """A foreign publisher gives seconds or nothing; or milliseconds where AMQP has seconds, which are no date."""
+    timestamp = message.properties.timestamp
+    return now_ms if timestamp is None else min(now_ms, timestamp * 1000)
 
 
 def fresh_copy(message: Message) -> Message:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 
 import structlog
 
@@ -38,10 +39,17 @@ def append_to(path: Path) -> Callable[[Message], None]:
     except OSError as error:
         raise SeamError(f"{path}: {error.strerror}") from None
 
+    # Of all threads: between a short write and the note of it, another would write its line to the end of the part.
+    lock = Lock()
+    cut = False  # the file ends with a part of a line
+
     def append(message: Message) -> None:
-        data = message.body + b"\n"
-        written = os.write(descriptor, data)
-        if written != len(data):
-            raise OSError(f"{path}: only {written} of {len(data)} bytes were written; the disk is full")
+        nonlocal cut
+        with lock:
+            data = b"%s%s\n" % (b"\n" * cut, message.body)
+            written = os.write(descriptor, data)
+            cut = written < len(data)
+            if cut:
+                raise OSError(f"{path}: only {written} of {len(data)} bytes were written; the disk is full")
 
     return append

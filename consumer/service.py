@@ -52,6 +52,8 @@ class ConsumerService:
         self._copier.tick(now)
         if self._unstarted:
             self._hand_back(now)
+        else:
+            self._subscription.resume()
         idle, subscription = self._idle_exit, self._subscription
         if subscription.unsettled or subscription.connection.state is not State.OPEN:
             subscription.active_at = now
@@ -89,8 +91,9 @@ class ConsumerService:
         return [*self._subscription.connection.reasons(), *self._copier.publisher.reasons()]
 
     def summary(self) -> tuple[int, dict[str, Any]]:
-        """Left over: deliveries that began and did not end; the broker delivers them again."""
-        return len(self._subscription.unsettled), {"handled": self._handled, **self._copier.totals}
+        """Left over: deliveries that began and did not end, of a lost channel too; the broker delivers them again."""
+        left = max(len(self._subscription.unsettled), self._workers.busy)
+        return left, {"handled": self._handled, **self._copier.totals}
 
     def _settle(self) -> None:
         acks: list[int] = []
@@ -117,11 +120,14 @@ class ConsumerService:
 
     def _on_lost(self) -> None:
         self._workers.take_back()
+        self._copier.lost()
         self._unstarted = []
 
     def _on_cancelled(self, arrived: list[Delivery]) -> None:
         self._unstarted = self._copier.refresh(self._workers.take_back() + arrived)
         self._hand_back_by = time.monotonic() + HAND_BACK
+        if not self._stopping:
+            log.info("less is sent ahead: handlers are slow or bodies large", handed_back=len(self._unstarted))
 
     def _hand_back(self, now: float) -> None:
         """In one frame, once all that runs is settled; if that takes too long, one by one.

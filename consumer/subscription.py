@@ -15,8 +15,11 @@ from consumer import metrics
 from consumer.acknowledger import Acknowledger
 from consumer.copies import delivery_count
 from consumer.delivery import Delivery
+from consumer.intake import Intake
 from consumer.prefetch import Prefetch
 from consumer.settings import ConsumerSettings
+
+UNREAD = Message(b"")  # in the place of one that goes back, so that it needs no memory
 
 
 class Subscription:
@@ -36,16 +39,16 @@ class Subscription:
     ) -> None:
         self.connection = Connection("consumer", process, settings, self)
         self._acks = Acknowledger(process, lambda: self.connection.channel)
-        self.unsettled = self._acks.unsettled
+        self.unsettled, self.give_back_all = self._acks.unsettled, self._acks.give_back_all
         self.topology = Topology(settings.mq_ch)
-        self.cancelled = False
+        self.cancelled = self._ending = False  # for good, and on the way there
         self.active_at = time.monotonic()  # when something last came or was settled, or the connection was not open
         self._process, self._settings = process, settings
         self._on_deliveries, self._on_lost, self._on_cancelled = on_deliveries, on_lost, on_cancelled
         self._deliver = process.guarded(self._hand_on)
+        self._intake = Intake(process, settings.mq_ch, self._arrive, self._on_shut)
         self._arrived: list[Delivery] = []
-        self._cancelling = False
-        self._consumer_tags: list[str] = []
+        self._unwanted: list[Delivery] = []  # came while the intake shut
         self._prefetch = Prefetch(settings.consumer_prefetch)
         metrics.UNSETTLED.set_function(lambda: len(self.unsettled))
 
@@ -56,16 +59,18 @@ class Subscription:
         channel.basic_qos(prefetch_count=1, callback=accepted)
 
     def opened(self, channel: Channel) -> None:
-        """Consume."""
+        """Consume, unless that was over before."""
         self.active_at = time.monotonic()
-        self._consumer_tags = []
         self._prefetch.opened()
-        if not self._process.stopping:
-            self._consume(channel)
+        if self._ending:
+            self.cancelled = True
+        else:
+            self._intake.open(channel)
 
     def lost(self, _reason: Refusal) -> None:
         """The broker has requeued all that was not settled, and delivers it anew."""
-        self._arrived, self._cancelling = [], False
+        self._arrived, self._unwanted = [], []
+        self._intake.lost()
         self._acks.clear()
         self._on_lost()
 
@@ -75,72 +80,65 @@ class Subscription:
 
     def acknowledge(self, tags: list[int]) -> None:
         """These deliveries, all of the current channel, are handled."""
-        channel = self.connection.channel
-        if tags and channel:
+        if tags and self.connection.channel:
             now = self.active_at = time.monotonic()
             self._acks.settle(tags, self._prefetch.half)
             if self._prefetch.short:
-                self._widen(channel, self._prefetch.settled(len(tags), now))
+                self._intake.widen(self._prefetch.settled(len(tags), now))
+            elif self._prefetch.too_slow(len(tags), len(self.unsettled), now):
+                self._shut()
 
     def give_back(self, delivery: Delivery, *, counted: bool) -> None:
         """Requeue it: counted against the delivery limit on every broker, or on those before 4.3 alone."""
-        if (channel := self.connection.channel) and delivery.channel is channel:
-            self.unsettled.rejected(delivery.tag)
-            requeue = channel.basic_reject if counted else channel.basic_nack
-            requeue(delivery.tag, requeue=True)
-
-    def give_back_all(self) -> None:
-        """Requeue all that is not settled."""
-        if channel := self.connection.channel:
-            self._acks.tell()
-            self.unsettled.clear()
-            channel.basic_nack(0, multiple=True, requeue=True)
+        if self.current(delivery):
+            self._acks.give_back(delivery.tag, counted=counted)
 
     def cancel(self) -> None:
-        """Let nothing more come. Acknowledgements wait for the answer.
+        """Let nothing more come, for good."""
+        self._ending = True
+        if self._intake.shut:
+            self.cancelled = True
+        else:
+            self._shut()
 
-        Each would make the broker send one more, which pika rejects while a cancel is under way, and a rejection
-        counts against the delivery limit.
-        """
-        channel = self.connection.channel
-        if channel and self._consumer_tags and not self._cancelling and not self.cancelled:
-            self._cancelling = True
-            self._acks.hold()
-            *others, last = self._consumer_tags
-            for tag in others:
-                channel.basic_cancel(tag)
-            channel.basic_cancel(last, self._process.guarded(lambda _: self._on_cancel_ok(channel)))
+    def resume(self) -> None:
+        """Consume again once there is room, if it was shut only to have less sent ahead."""
+        channel, room = self.connection.channel, self._prefetch.has_room(self.unsettled.size)
+        if channel and room and self._intake.shut and not self._ending:
+            self.active_at = time.monotonic()
+            self._intake.open(channel)
 
     def close(self) -> None:
         """Close the connection, behind the last acknowledgement."""
         self._acks.tell()
         self.connection.close()
 
-    def _consume(self, channel: Channel) -> None:
-        on_message = self._process.guarded(self._arrive)
-        self._consumer_tags.append(channel.basic_consume(self._settings.mq_ch, on_message))
+    def _shut(self) -> None:
+        """Acknowledgements wait until nothing comes: each would make the broker send one more."""
+        self._intake.close()
+        if self._intake.shutting:
+            self._acks.hold()
 
-    def _widen(self, channel: Channel, more: int) -> None:
-        """Let `more` come by a further consumer of the same channel, so that the order holds."""
-        if more and not self._cancelling and not self.cancelled:
-            channel.basic_qos(prefetch_count=more)
-            self._consume(channel)
-
-    def _on_cancel_ok(self, channel: Channel) -> None:
-        if channel is self.connection.channel:
-            self._cancelling, self.cancelled = False, True
-            self._acks.release()
-            arrived, self._arrived = self._arrived, []
-            self._on_cancelled(arrived)
+    def _on_shut(self) -> None:
+        self.cancelled = self._ending
+        self._prefetch.narrowed(time.monotonic())
+        self._acks.release()
+        arrived, self._arrived, self._unwanted = self._arrived + self._unwanted, [], []
+        self._on_cancelled(arrived)
 
     def _arrive(self, channel: Channel, method: spec.Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
+        tag = method.delivery_tag or 0
+        if self._intake.shutting:
+            self.unsettled.delivered(tag, 0)
+            self._unwanted.append(Delivery(channel, tag, UNREAD))
+            return
         if not self._arrived:  # one hand-over for all that this turn of the loop reads
             self._process.call_behind(self._deliver)
-        tag, message = method.delivery_tag or 0, Message(body, properties=properties)
-        self.unsettled.delivered(tag)
+        message = Message(body, properties=properties)
+        self.unsettled.delivered(tag, len(body))
         self._arrived.append(Delivery(channel, tag, message))
         if self._prefetch.count == 1:
-            self._widen(channel, self._prefetch.delivered(delivery_count(message), len(body)))
+            self._intake.widen(self._prefetch.delivered(delivery_count(message), len(body)))
 
     def _hand_on(self) -> None:
         arrived, self._arrived = self._arrived, []
@@ -148,3 +146,5 @@ class Subscription:
         if self._prefetch.short:
             self._prefetch.arrived([len(each.message.body) for each in arrived], time.monotonic())
         self._on_deliveries(arrived)
+        if self._prefetch.too_large(self.unsettled.size):
+            self._shut()

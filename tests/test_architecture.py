@@ -41,6 +41,7 @@ SPEAK_AMQP = {
     "consumer.acknowledger",
     "consumer.dead_letters.browser",
     "consumer.dead_letters.settlement",
+    "consumer.intake",
     "consumer.subscription",
 }
 # Entry points, and modules that only declare: there is nothing in them to run.
@@ -53,8 +54,8 @@ NO_TWIN = {
 }
 # Programs of their own, which neither service needs.
 PROGRAMS = ("common.preflight", "common.doctor.")
-# The broker's clock is compared with ours, and its certificate's end with today.
-WALL_CLOCK = {"common.message", "common.doctor.clock", "common.doctor.network"}
+# A message without a date gets one; the broker's clock is compared with ours, and its certificate's end with today.
+WALL_CLOCK = {"common.message", "consumer.copier", "common.doctor.clock", "common.doctor.network"}
 # What need not be installed is loaded by these, which nothing else loads without being asked to.
 OPTIONAL = {
     "opentelemetry": {"common.spans", "producer.spans", "consumer.spans"},

@@ -58,7 +58,7 @@ class Commands:
         place = int(wanted[1:]) if wanted.startswith("@") and wanted[1:].isdecimal() else None
 
         def match(parked: Parked) -> bool:
-            return parked.position == place or parked.message.message_id == wanted
+            return parked.position == place or parked.id == wanted
 
         looking = Looking(*self._given(Selection([match], 1)), view=lambda parked: parked.whole)
         code, _ = self._run(looking)

@@ -34,7 +34,7 @@ def _value(parked: Parked, name: str) -> str | None:
     if name == "error":
         return parked.error
     if name == "id":
-        return parked.message.message_id
+        return parked.id
     header = parked.message.headers.get(name.removeprefix("header."))
     return None if header is None else text_of(header)
 

@@ -8,7 +8,7 @@ from consumer.copies import replays
 from consumer.outcome import ERROR_LENGTH
 
 DEATH_REASON = "x-first-death-reason"  # the broker's, of what it parked itself
-SHOWN_ID = 255  # characters, what AMQP allows
+PROPERTIES = tuple(name for name in vars(Message(b"").properties) if name != "headers")
 
 
 class Row(NamedTuple):
@@ -33,6 +33,12 @@ class Parked:
         self.message = message
 
     @property
+    def id(self) -> str | None:
+        """Its name as text: a foreign publisher's need not be UTF-8."""
+        name = self.message.message_id
+        return None if name is None else text_of(name)
+
+    @property
     def error(self) -> str:
         """Why it is here: the consumer's last error, or the broker's reason; empty when somebody else parked it."""
         headers = self.message.headers
@@ -46,17 +52,18 @@ class Parked:
         message = self.message
         age = None if message.age is None else round(message.age, 1)
         error = self.error[:ERROR_LENGTH]
-        return Row(self.position, message.message_id, age, message.attempt, replays(message), len(message.body), error)
+        return Row(self.position, self.id, age, message.attempt, replays(message), len(message.body), error)
 
     @property
     def whole(self) -> dict[str, Any]:
         """All there is, for JSON: a body that is no text as hexadecimal digits."""
-        message, properties = self.message, self.message.properties
+        message = self.message
+        values = {name: getattr(message.properties, name) for name in PROPERTIES}
         try:
             body = {"body": message.text}
         except UnicodeDecodeError:
             body = {"body_hex": message.body.hex()}
-        named = {key: plain(value) for key, value in vars(properties).items() if value is not None and key != "headers"}
+        named = {name: plain(value) for name, value in values.items() if value is not None}
         first = text_of(message.headers.get(FIRST_ERROR, ""))
         headers = plain(message.headers)
         return {**self.row._asdict(), "first_error": first, "properties": named, "headers": headers, **body}

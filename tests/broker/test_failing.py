@@ -1,5 +1,6 @@
 """Messages that cannot be handled: retried, then parked, never lost and never in the way of others."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def test_a_failing_message_is_tried_once_and_after_each_delay_then_parked(
     ).wait_ready()
     theirs: dict[str, Any] = {"tenant": "a", "list": [1, "two", None], "x-mine": 7}
     sent = BasicProperties(headers=theirs, message_id="one", content_type="image/png", correlation_id="c", priority=3)
+    began = time.time()
     channel.basic_publish("", mq_ch, b"\x00body", sent, mandatory=True)
     until(lambda: consumer.metric('consumer_settled_total{outcome="reject"}') == 1, "it is parked")
     assert [row["attempt"] for row in handled(record)] == [1, 2, 3, 4]
@@ -34,6 +36,7 @@ def test_a_failing_message_is_tried_once_and_after_each_delay_then_parked(
     assert [getattr(parked, name) for name in same] == [getattr(sent, name) for name in same]
     assert parked.delivery_mode == 2
     ours = {key: value for key, value in parked.headers.items() if key.startswith("mq-")}
+    assert began - 1 < ours.pop("mq-published-ms") / 1000 < time.time() + 1  # it had no date
     assert ours == {
         "mq-attempt": 4,
         "mq-first-error": "ValueError: attempt 1 does not work",

@@ -1,6 +1,7 @@
 """What the tests of whole services share."""
 
 import json
+import re
 import socket
 import time
 from collections import Counter
@@ -26,6 +27,12 @@ def handled(record: Path) -> list[dict[str, Any]]:
 def bodies(record: Path) -> list[str]:
     """The bodies of `handled`."""
     return [row["body"] for row in handled(record)]
+
+
+def peak(process: Process) -> int:
+    """Its largest resident memory so far, in MiB; 0 when it has ended."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
+    return int(found[1]) // 1024 if found else 0
 
 
 def take(channel: BlockingChannel, queue: str, count: int) -> list[tuple[Any, bytes]]:

@@ -14,6 +14,7 @@ from common.message import Message
 from consumer.outcome import Reject
 
 STEP = 0.01  # seconds
+LARGE = 1000  # bytes
 
 
 def record(message: Message) -> None:
@@ -62,6 +63,13 @@ def slow(message: Message) -> None:
     """Work for a moment, then write down what came."""
     time.sleep(STEP)
     record(message)
+
+
+def weigh(message: Message) -> None:
+    """Hold what is large; write down all, with the broker's count of deliveries in the place of their bodies."""
+    count = message.headers.get("x-delivery-count", 0)
+    named = Message(str(count).encode(), properties=message.properties)
+    (hold if len(message.body) > LARGE else record)(named)
 
 
 def hold_one(message: Message) -> None:

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import pty
-import re
 import signal
 import struct
 import subprocess
@@ -11,7 +10,6 @@ import sys
 import termios
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
@@ -20,8 +18,8 @@ from local.ports import free_port
 from tests.brokers import Broker
 from tests.conftest import Start
 from tests.parking import drain, ids, names, park, ready, rows, run
-from tests.processes import ROOT, Process, until
-from tests.system.kit import SEAMS
+from tests.processes import ROOT, until
+from tests.system.kit import SEAMS, peak
 from tests.system.manage import add_user, permit, policy
 
 WIDTH = 60  # columns
@@ -200,9 +198,3 @@ def test_a_replay_keeps_what_it_may_publish_soon(
         time.sleep(1)
         assert peak(process) < MOST
         assert ready(channel, f"{mq_ch}.dead") > 0
-
-
-def peak(process: Process) -> int:
-    """Its largest resident memory so far, in MiB; 0 when it has ended."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
-    return int(found[1]) // 1024 if found else 0

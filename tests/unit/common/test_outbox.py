@@ -1,5 +1,7 @@
 """Outbox, against two plain lists: what waits and what is in flight."""
 
+from collections.abc import Iterable
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -20,7 +22,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.real: Outbox[int] = Outbox()
         self.waiting: list[int] = []
         self.flying: dict[int, int] = {}  # tag to token
-        self.tag = self.number = 0
+        self.tag = self.number = self.oldest = 0  # of the tokens to keep
 
     @rule(count=st.integers(0, 4))
     def put(self, count: int) -> None:
@@ -54,7 +56,7 @@ class OutboxMachine(RuleBasedStateMachine):
         tokens = [self.flying.pop(each) for each in tags]
         if nack:
             self.real.give_back(settled)
-            self.waiting = tokens + self.waiting
+            self.waiting = self.kept(tokens) + self.waiting
 
     @rule()
     def lose_the_channel(self) -> None:
@@ -62,13 +64,26 @@ class OutboxMachine(RuleBasedStateMachine):
         drained = self.real.drain()
         assert [sent.publication.token for sent in drained] == list(self.flying.values())
         self.real.give_back(drained)
-        self.waiting = list(self.flying.values()) + self.waiting
+        self.waiting = self.kept(self.flying.values()) + self.waiting
         self.flying, self.tag = {}, 0
+
+    @rule(count=st.integers(0, 8))
+    def discard(self, count: int) -> None:
+        """The oldest are of no use any more: what waits goes, what is in flight does not come back."""
+        self.oldest += count
+        self.real.discard(lambda token: token >= self.oldest)
+        self.waiting = self.kept(self.waiting)
+
+    def kept(self, tokens: Iterable[int]) -> list[int]:
+        """Those that are not discarded."""
+        return [token for token in tokens if token >= self.oldest]
 
     @invariant()
     def agrees(self) -> None:
         """Numbers, and the oldest."""
         assert len(self.real) == len(self.waiting) + len(self.flying)
+        assert self.real._waiting_bytes == len(self.waiting)
+        assert self.real._bytes == len(self.flying)
         assert self.real.in_flight == len(self.flying)
         assert self.real.sent_at == next(iter(map(float, self.flying)), None)
 

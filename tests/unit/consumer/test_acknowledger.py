@@ -13,10 +13,21 @@ class Told:
 
     def __init__(self) -> None:
         self.frames: list[tuple[int, bool]] = []
+        self.requeued: list[tuple[str, int]] = []
 
     def basic_ack(self, delivery_tag: int, multiple: bool = False) -> None:
         """One frame."""
         self.frames.append((delivery_tag, multiple))
+
+    def basic_reject(self, delivery_tag: int, requeue: bool) -> None:
+        """Which every broker counts."""
+        assert requeue
+        self.requeued.append(("reject", delivery_tag))
+
+    def basic_nack(self, delivery_tag: int, multiple: bool = False, *, requeue: bool) -> None:
+        """Which not every broker counts."""
+        assert requeue
+        self.requeued.append(("nack all" if multiple else "nack", delivery_tag))
 
 
 @pytest.fixture
@@ -29,7 +40,7 @@ def acks(process: Loop, told: Any) -> Acknowledger:
     """Which has just told the broker of the delivery 1, and has 999 more."""
     made = Acknowledger(process, lambda: told)
     for tag in range(1, 1001):
-        made.unsettled.delivered(tag)
+        made.unsettled.delivered(tag, 1)
     made.settle([1], 512)
     return made
 
@@ -75,3 +86,16 @@ def test_what_is_held_is_told_in_the_end_and_not_on_another_channel(told: Told, 
     acks.tell()
     assert told.frames[2:] == []
     assert len(acks.unsettled) == 0
+
+
+def test_what_goes_back_goes_behind_what_is_settled(told: Told, acks: Acknowledger) -> None:
+    """One, counted or not; or all that is left."""
+    acks.settle([2], 512)
+    acks.give_back(3, counted=True)
+    acks.give_back(4, counted=False)
+    assert told.requeued == [("reject", 3), ("nack", 4)]
+    assert len(acks.unsettled) == 996
+    acks.give_back_all()
+    assert told.frames[1:] == [(2, True)]
+    assert told.requeued[2:] == [("nack all", 0)]
+    assert len(acks.unsettled) == acks.unsettled.size == 0

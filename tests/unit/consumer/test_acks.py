@@ -23,7 +23,7 @@ class AcksMachine(RuleBasedStateMachine):
         """Some more."""
         for _ in range(count):
             self.tag += 1
-            self.real.delivered(self.tag)
+            self.real.delivered(self.tag, self.tag)
             self.open.append(self.tag)
             self.outstanding.add(self.tag)
 
@@ -67,6 +67,7 @@ class AcksMachine(RuleBasedStateMachine):
     def agrees(self) -> None:
         """Both sides."""
         assert len(self.real) == len(self.open)
+        assert self.real.size == sum(self.open)  # a body's size is its tag here
         assert self.outstanding == {*self.open, *self.untold}
 
 
@@ -78,7 +79,7 @@ def test_all_that_is_settled_in_order_takes_one_frame() -> None:
     """However many they are, and in whatever order they came back."""
     unsettled = Unsettled()
     for tag in range(1, 101):
-        unsettled.delivered(tag)
+        unsettled.delivered(tag, 1)
     assert unsettled.settle([3, 1]) == 2
     assert unsettled.settle([2]) == 3
     assert unsettled.acknowledge() == (3, [])
@@ -91,7 +92,7 @@ def test_what_overtook_another_is_acknowledged_by_itself() -> None:
     """The older one is still with its handler."""
     unsettled = Unsettled()
     for tag in range(1, 6):
-        unsettled.delivered(tag)
+        unsettled.delivered(tag, 1)
     unsettled.settle([1, 3, 5])
     assert unsettled.acknowledge() == (1, [3, 5])
     assert unsettled.acknowledge() == (0, [])

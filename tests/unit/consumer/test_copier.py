@@ -4,6 +4,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from common.message import Message
+from common.refusal import Kind, Refusal
 from consumer.copier import Copier
 from consumer.delivery import Delivery
 from consumer.outcome import Park, Retry
@@ -36,6 +37,23 @@ def test_failures_are_kept_until_there_is_a_broker_and_told_with_where_they_go(c
         ("jobs.dead", "Reject: y", "m"),
     ]
     assert copier.totals == {"retried": 0, "parked": 0, "handed_back": 0}
+
+
+def test_a_loss_leaves_no_copies_of_what_the_broker_delivers_again(copier: Copier) -> None:
+    """However often the same messages fail while no copy can go out; one in flight is not sent again either."""
+    for _ in range(3):
+        copier.failed((delivery(tag), Park("x")) for tag in range(100))
+        copier.refresh([delivery(100, SUSPECT)])
+        copier.lost()
+        assert len(copier.publisher) == 0
+    outbox = copier.publisher._outbox
+    copier.failed([(delivery(1), Park("x"))])
+    sent = outbox.next(1)
+    assert sent
+    outbox.sent(sent, 1.0)
+    copier.lost()
+    copier.publisher.lost(Refusal(Kind.TCP, "gone"))
+    assert len(copier.publisher) == 0
 
 
 def test_a_flood_of_failures_is_no_flood_of_lines(copier: Copier) -> None:

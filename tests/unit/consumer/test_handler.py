@@ -66,6 +66,20 @@ def test_a_part_of_a_line_is_an_error(tmp_path: Path, monkeypatch: pytest.Monkey
         handle(Message(b"abc"))
 
 
+def test_a_line_after_a_part_of_one_stays_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It begins a new line, and so does the next until one was written to its end."""
+    path, real = tmp_path / "out", os.write
+    handle = append_to(path)
+    monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:3]))
+    for body in (b"lost one", b"lost two"):
+        with pytest.raises(OSError, match="only 3 of"):
+            handle(Message(body))
+    monkeypatch.setattr(os, "write", real)
+    for body in (b"one", b"two"):
+        handle(Message(body))
+    assert path.read_bytes() == b"los\nlo\none\ntwo\n"
+
+
 def test_a_file_that_cannot_be_opened_is_a_sentence(tmp_path: Path) -> None:
     """A folder, or nowhere."""
     for path in (tmp_path, tmp_path / "none" / "out"):

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.prefetch import BRIEF, BYTES, SHORT, SUSPECT, Prefetch
+from consumer.prefetch import BRIEF, BYTES, HELD, LONG, SHORT, SUSPECT, WARY, Prefetch
 
 MOST = 1024
 SMALL = 256
@@ -70,3 +70,54 @@ def test_the_steps_add_up_and_never_pass_the_most(most: int, turns: list[tuple[i
             prefetch.arrived([size] * SHORT, now)
             steps += prefetch.settled(SHORT, now + seconds)
         assert steps == prefetch.count <= most
+
+
+def wide() -> Prefetch:
+    """Which was earned."""
+    prefetch = short()
+    prefetch.arrived([SMALL] * SHORT, 10.0)
+    assert prefetch.settled(SHORT, 10.1) == MOST - SHORT
+    return prefetch
+
+
+def test_what_is_held_is_bounded_whatever_the_bodies_were_before() -> None:
+    """A single body may be of any size, and after a narrowing half must have gone."""
+    assert not Prefetch(MOST).too_large(HELD + 1)
+    for prefetch in (short(), wide()):
+        assert not prefetch.too_large(HELD)
+        assert prefetch.too_large(HELD + 1)
+        assert not prefetch.has_room(HELD)
+        assert prefetch.has_room(HELD // 2)
+
+
+def test_handlers_that_became_slow_lose_what_they_cannot_settle_soon() -> None:
+    """They always had enough to do, and settled fewer than SHORT."""
+    prefetch = wide()
+    assert not prefetch.too_slow(1, MOST, 100.0)
+    assert not prefetch.too_slow(SHORT - 3, MOST, 99.0 + LONG)
+    assert not prefetch.too_slow(1, MOST, 100.0 + LONG)
+    assert prefetch.too_slow(1, MOST, 101.0 + LONG)
+
+
+def test_handlers_that_settle_enough_or_had_nothing_to_do_are_not_slow() -> None:
+    """However long that lasts."""
+    prefetch = wide()
+    for seconds in range(100):
+        assert not prefetch.too_slow(SHORT, MOST, 100.0 + seconds * LONG)
+    assert not prefetch.too_slow(1, SHORT - 1, 10_000.0)
+    assert not prefetch.too_slow(1, MOST, 20_000.0)
+    few = short()
+    assert not few.too_slow(1, SHORT, 1.0)
+    assert not few.too_slow(1, SHORT, 2.0 + LONG)
+
+
+def test_after_a_narrowing_not_all_are_sent_ahead_soon() -> None:
+    """Messages that take turns would count a delivery at each."""
+    prefetch = wide()
+    prefetch.narrowed(100.0)
+    assert prefetch.count == 1
+    for now in (101.0, 100.0 + WARY):
+        prefetch.delivered(0, SMALL)
+        assert prefetch.count == SHORT
+        prefetch.arrived([SMALL] * SHORT, now)
+        assert prefetch.settled(SHORT, now + BRIEF / 2) == (MOST - SHORT if now > 101.0 else 0)

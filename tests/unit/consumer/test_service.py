@@ -1,26 +1,32 @@
 """The consumer's service while there is no broker; with one it is tested in tests/broker and tests/system."""
 
 import time
+from threading import Event
 
 import pytest
 
 from common.message import Message
+from common.refusal import Kind, Refusal
 from common.state import State
+from consumer.delivery import Delivery
+from consumer.outcome import Park
 from consumer.service import ConsumerService
 from consumer.settings import ConsumerSettings
-from tests.unit.conftest import Loop
+from tests.unit.conftest import PATIENCE, Loop
+
+SETTINGS = ConsumerSettings.model_validate(
+    {"mq_url": "amqp://127.0.0.1:1", "mq_ch": "jobs", "mq_backoff_max": "50ms", "consumer_idle_exit": "1ms"}
+)
 
 pytestmark = pytest.mark.usefixtures("own_metrics")
 
 
 @pytest.fixture
 def service(process: Loop) -> ConsumerService:
-    values = {"mq_url": "amqp://127.0.0.1:1", "mq_ch": "jobs", "mq_backoff_max": "50ms", "consumer_idle_exit": "1ms"}
-
     def handle(message: Message) -> None:
         raise AssertionError(f"{message} of no broker")
 
-    return ConsumerService(process, ConsumerSettings.model_validate(values), handle)
+    return ConsumerService(process, SETTINGS, handle)
 
 
 def test_it_lives_and_is_not_ready_without_a_broker(process: Loop, service: ConsumerService) -> None:
@@ -41,6 +47,36 @@ def test_an_outage_is_not_idleness(process: Loop, service: ConsumerService) -> N
     service.tick(time.monotonic() + 2000)
     assert not service.done()
     service.close()
+
+
+def test_a_loss_takes_work_and_copies_away(service: ConsumerService) -> None:
+    """The broker delivers both again."""
+    waits, failed = (Delivery(object(), tag, Message(b"x")) for tag in (1, 2))
+    service._workers.hand_over([waits])
+    service._copier.failed([(failed, Park("x"))])
+    service._subscription.lost(Refusal(Kind.TCP, "gone"))
+    assert service._workers.take_back() == []
+    assert len(service._copier.publisher) == 0
+
+
+def test_a_handler_that_runs_at_the_end_is_left_over_though_its_channel_is_gone(process: Loop) -> None:
+    """The process takes it along, and its message comes again: that is no clean end."""
+    began, go_on = Event(), Event()
+
+    def handle(_: Message) -> None:
+        began.set()
+        go_on.wait(PATIENCE)
+
+    service = ConsumerService(process, SETTINGS, handle)
+    service._workers.start()
+    service._workers.hand_over([Delivery(object(), 1, Message(b"x"))])
+    assert began.wait(PATIENCE)
+    service._subscription.lost(Refusal(Kind.TCP, "gone"))
+    service.stop()
+    assert service.done()
+    assert service.summary()[0] == 1
+    go_on.set()
+    process.turn(lambda: service.summary()[0] == 0, "it ends")
 
 
 def test_a_stop_in_an_outage_is_done_at_once(process: Loop, service: ConsumerService) -> None:

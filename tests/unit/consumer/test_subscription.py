@@ -1,10 +1,17 @@
 """What a subscription promises while there is no broker; with one it is tested in tests/broker and tests/chaos."""
 
+from typing import Any
+from unittest.mock import Mock
+
 import pytest
+from pika import BasicProperties, spec
 
 from common.message import Message
+from common.process import Process
 from common.refusal import Kind, Refusal
+from common.state import State
 from consumer.delivery import Delivery
+from consumer.prefetch import HELD, SHORT
 from consumer.settings import ConsumerSettings
 from consumer.subscription import Subscription
 from tests.unit.conftest import Loop
@@ -24,7 +31,7 @@ def subscription(process: Loop, lost: list[str]) -> Subscription:
 def test_a_delivery_of_a_channel_that_is_gone_is_settled_by_nobody(subscription: Subscription) -> None:
     """Its tag would name another message on a new channel."""
     old = Delivery(object(), 1, Message(b"x"))
-    subscription.unsettled.delivered(1)
+    subscription.unsettled.delivered(1, 1)
     assert not subscription.current(old)
     subscription.give_back(old, counted=True)
     subscription.acknowledge([1])
@@ -33,7 +40,7 @@ def test_a_delivery_of_a_channel_that_is_gone_is_settled_by_nobody(subscription:
 
 def test_a_loss_takes_all_that_is_unsettled_back(subscription: Subscription, lost: list[str]) -> None:
     """And the workers hear of it."""
-    subscription.unsettled.delivered(1)
+    subscription.unsettled.delivered(1, 1)
     subscription.lost(Refusal(Kind.TCP, "gone"))
     assert len(subscription.unsettled) == 0
     assert lost == ["lost"]
@@ -44,3 +51,91 @@ def test_without_a_channel_there_is_nothing_to_cancel(subscription: Subscription
     subscription.cancel()
     assert not subscription.cancelled
     assert subscription.connection.reasons() == ["consumer: closed"]
+
+
+class Consumed:
+    """A subscription with a channel, and the broker's side of it."""
+
+    def __init__(self, process: Process) -> None:
+        settings = ConsumerSettings.model_validate({"mq_url": "amqp://127.0.0.1:1", "mq_ch": "jobs"})
+        self.handed: list[Delivery] = []
+        self.back: list[list[Delivery]] = []
+        self.subscription = Subscription(process, settings, self.handed.extend, lambda: None, self.back.append)
+        self.channel: Any = Mock()
+        self.subscription.connection.state = State.OPEN
+        self.subscription.connection._channel = self.channel
+        self.subscription.opened(self.channel)
+        self._arrive = self.channel.basic_consume.call_args.args[1]
+
+    @property
+    def consumers(self) -> int:
+        """That there ever were."""
+        return int(self.channel.basic_consume.call_count)
+
+    def come(self, tag: int, body: bytes = b"small") -> None:
+        """The next delivery."""
+        self._arrive(self.channel, spec.Basic.Deliver("c", tag), BasicProperties(), body)
+
+    def shut(self) -> None:
+        """The answers to what it asks before it consumes no more."""
+        for question in (self.channel.basic_qos, self.channel.basic_cancel):
+            [*_, on_answer] = [*question.call_args.args, *question.call_args.kwargs.values()]
+            on_answer("ok")
+
+
+@pytest.fixture
+def consumed(process: Loop) -> Consumed:
+    return Consumed(process)
+
+
+def test_bodies_that_became_large_go_back_and_come_again_one_by_one(process: Loop, consumed: Consumed) -> None:
+    """What comes while it narrows needs no memory; it goes on when there is room, and after a stop never."""
+    subscription, channel, quarter = consumed.subscription, consumed.channel, bytes(HELD // 4)
+    consumed.come(1)
+    for tag in (2, 3, 4, 5):
+        consumed.come(tag, quarter)
+    process.turn(lambda: consumed.handed, "they are handed on")
+    consumed.come(6, quarter)
+    assert subscription.unsettled.size == HELD + 5
+    subscription.acknowledge([1])
+    channel.basic_ack.assert_not_called()
+    consumed.shut()
+    channel.basic_ack.assert_called_once_with(1, multiple=True)
+    assert [(each.tag, each.message.body) for each in consumed.back[0]] == [(6, b"")]
+    before = consumed.consumers
+    subscription.resume()
+    assert consumed.consumers == before
+    subscription.acknowledge([2, 3])
+    subscription.resume()
+    subscription.resume()
+    assert consumed.consumers == before + 1
+    subscription.cancel()
+    consumed.shut()
+    assert subscription.cancelled
+    subscription.resume()
+    assert consumed.consumers == before + 1
+
+
+def test_handlers_that_became_slow_have_less_sent_ahead(consumed: Consumed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they did not begin with may go to other consumers; nothing ended."""
+    monkeypatch.setattr("consumer.prefetch.LONG", -1.0)
+    for tag in range(1, 2 * SHORT):
+        consumed.come(tag)
+    consumed.subscription._prefetch.count = 1024  # all
+    consumed.subscription.acknowledge([1])
+    consumed.shut()
+    assert len(consumed.back) == 1
+    assert not consumed.subscription.cancelled
+    before = consumed.consumers
+    consumed.subscription.resume()
+    assert consumed.consumers == before + 1
+
+
+def test_a_stop_outlives_a_loss(subscription: Subscription) -> None:
+    """Or it would consume on a new channel, and wait for the answer of the old one."""
+    subscription.cancel()
+    subscription.lost(Refusal(Kind.TCP, "gone"))
+    channel = Mock()
+    subscription.opened(channel)
+    assert subscription.cancelled
+    channel.basic_consume.assert_not_called()

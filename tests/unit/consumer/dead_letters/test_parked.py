@@ -7,9 +7,18 @@ from typing import Any
 import pytest
 from pika import BasicProperties
 
+from common.envelope import Received
 from common.headers import table_of
 from common.message import Message
+from consumer.dead_letters.match import parse_match
+from consumer.dead_letters.page import page
 from consumer.dead_letters.parked import Parked, plain, text_of
+from consumer.dead_letters.table import table
+
+
+def came(properties: BasicProperties) -> Parked:
+    """As the broker delivers it: decoded when asked for."""
+    return Parked(1, Message(b"x", properties=Received().decode(b"".join(properties.encode()))))
 
 
 def parked(body: bytes = b"x", **headers: Any) -> Parked:
@@ -46,6 +55,26 @@ def test_the_whole_is_json(body: bytes, field: dict[str, str]) -> None:
     assert whole["first_error"] == "first"
     assert whole["properties"] == {"content_type": "text/plain", "message_id": "m"}
     assert json.loads(json.dumps(whole, allow_nan=False)) == whole
+
+
+def test_the_whole_of_what_came_has_all_its_properties() -> None:
+    """Though nobody asked for one before; and none of what is only ours to know."""
+    sent = BasicProperties(message_id="m", timestamp=7, priority=3, delivery_mode=2, headers={"a": 1})
+    whole = came(sent).whole
+    assert whole["properties"] == {"message_id": "m", "timestamp": 7, "priority": 3, "delivery_mode": 2}
+    assert whole["headers"] == {"a": 1}
+
+
+def test_a_name_that_is_no_text_is_shown_and_found() -> None:
+    """The broker takes any bytes for one, and nobody else's message must be hidden by it."""
+    odd = came(BasicProperties(message_id=b"\xff1", headers={"mq-published-ms": -1e300}))  # type: ignore[arg-type]
+    assert odd.row.id == odd.whole["properties"]["message_id"] == "\\xff1"
+    assert odd.row.age is None
+    assert json.loads(json.dumps(odd.whole, allow_nan=False)) == odd.whole
+    assert "\\xff1" in list(table([odd.row], 80))[1]
+    assert any("\\xff1" in line for line in page(odd.whole))
+    assert parse_match("id~xff1")(odd)
+    assert not parse_match("id=m")(odd)
 
 
 def test_headers_of_any_type_are_json() -> None:
