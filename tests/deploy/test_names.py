@@ -111,7 +111,9 @@ def test_every_variable_is_one_that_the_program_knows(objects: list[Object]) -> 
         known = {field.upper() for field in settings.model_fields}
         early = {field.upper() for field in PreflightSettings.model_fields}
         assert {each["name"] for each in pod["containers"][0]["env"]} <= known
-        assert {each["name"] for each in pod["initContainers"][0]["env"]} <= early
+        first = {each["name"]: each["value"] for each in pod["initContainers"][0]["env"]}
+        assert first.keys() <= early
+        assert first.get("PREFLIGHT_FOR", PreflightSettings.model_fields["preflight_for"].default) == service
         sources = {each["configMapRef"]["name"] for each in pod["containers"][0]["envFrom"] if "configMapRef" in each}
         for name in sources:
             assert _names(objects, "ConfigMap")[name]["data"].keys() <= known & early
