@@ -51,6 +51,10 @@ def test_of_a_pair_at_work_all_is_well_and_nothing_is_touched(
     assert "x-overflow 'reject-publish'" in waiting["text"]
     assert found["clock"]["verdict"] == "ok"
     assert "guest:guest" not in json.dumps(found)
+    table = start("common.doctor")
+    assert table.wait() == 0
+    rows = table.stdout.read_text().splitlines()
+    assert len({row.index(" ms  ") for row in rows if " ms  " in row}) == 1, "the times are below one another"
     came = take(channel, mq_ch, 3)
     assert [body for _, body in came] == [b"Hello World 1!", b"Hello World 2!", b"Hello World 3!"]
     assert not any((properties.headers or {}).get("x-delivery-count") for properties, _ in came)
