@@ -12,7 +12,18 @@ from common.topology import Topology
 from consumer.settings import ConsumerSettings
 from deploy.credentials import contents
 from producer.settings import ProducerSettings
-from tests.deploy.kustomize import DEVELOPMENT, PRODUCTION, Object, containers, layer, of_kind, render, workloads
+from tests.deploy.kustomize import (
+    BASE,
+    DEVELOPMENT,
+    K8S,
+    PRODUCTION,
+    Object,
+    containers,
+    layer,
+    of_kind,
+    render,
+    workloads,
+)
 from tests.processes import ROOT
 
 SERVICES: dict[str, type[Settings]] = {"producer": ProducerSettings, "consumer": ConsumerSettings}
@@ -177,3 +188,16 @@ def test_the_nodes_of_a_cluster_are_named_as_their_pods_are() -> None:
     service = broker["spec"]["serviceName"]
     assert named == {f"rabbit@rabbitmq-{i}.{service}" for i in range(broker["spec"]["replicas"])}
     assert service in _names(objects, "Service")
+
+
+def test_the_figures_of_the_readme_are_those_beside_the_limits() -> None:
+    """Where somebody measures anew, both are changed."""
+    table = (K8S / "README.md").read_text().partition("## What it takes")[2]
+    manifests = {name: BASE / name / "deployment.yaml" for name in SERVICES} | {
+        "rabbitmq": BASE / "rabbitmq" / "stateful-set.yaml"
+    }
+    for name, path in manifests.items():
+        (measured,) = re.findall(r"# Measured: (.*) at 1,000 messages", path.read_text())
+        assert set(re.findall(r"\d+ MiB", measured)) <= {*re.findall(r"\d+ MiB", table)}, name
+        limit = workloads(render(BASE))[name]["spec"]["containers"][0]["resources"]["limits"]["memory"]
+        assert limit.replace("Mi", " MiB").replace("Gi", " GiB") in table
