@@ -4,8 +4,11 @@ import re
 from typing import Annotated
 
 from pydantic import PlainValidator
+from pydantic_settings import NoDecode
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+LONGEST = 1176 * 3600.0  # seconds; x-message-ttl has 32 bits of milliseconds
+RETRY_DELAYS = (5.0, 30.0, 300.0)  # by default; whoever looks at the queues must know those that the consumer makes
 
 
 def parse_duration(text: str | float) -> float:
@@ -29,4 +32,15 @@ def format_duration(seconds: float) -> str:
     return f"{round(seconds * 1000)}ms"
 
 
+def parse_delays(text: str | tuple[float, ...]) -> tuple[float, ...]:
+    """Seconds of `5s,30s,5m`; the empty text is no retries. Raises ValueError."""
+    if isinstance(text, tuple):
+        return text
+    delays = tuple(parse_duration(part) for part in text.split(",")) if text.strip() not in ("", "off") else ()
+    if any(not 0.001 <= delay <= LONGEST for delay in delays) or len(delays) > 20:
+        raise ValueError("up to 20 delays between 1ms and 1176h (49 days, the broker's longest)")
+    return delays
+
+
 Duration = Annotated[float, PlainValidator(parse_duration)]
+Delays = Annotated[tuple[float, ...], NoDecode, PlainValidator(parse_delays)]

@@ -1,7 +1,7 @@
 """`python -m common.preflight`: waits until the broker can be used, or says why it cannot. An init container's command.
 
-Name, TCP, TLS, AMQP handshake, user, virtual host, queues: it is the services' own connection, so what passes here
-passes there.
+Name, TCP, TLS, AMQP handshake, user, virtual host, queues: it is the services' own connection, and it asks for the
+rights that they use later, so what passes here passes there.
 """
 
 import sys
@@ -14,17 +14,18 @@ from pydantic import Field
 
 from common import cli, logs
 from common.connection import Connection
+from common.doctor import rights
+from common.doctor.inquiry import Inquiry
+from common.doctor.needs import Needs
 from common.duration import Duration
 from common.process import Process
-from common.refusal import Kind, Refusal
-from common.settings import Settings
+from common.refusal import ADVICE, Kind, Refusal
 from common.state import State
-from common.topology import Topology
 
 log = structlog.get_logger()
 
 
-class PreflightSettings(Settings):
+class PreflightSettings(Needs):
     """Wait until the broker can be used: exit 0. At the deadline, exit with the number of what was in the way.
 
     10 name does not resolve; 11 no TCP; 12 TLS; 13 no AMQP; 14 user or password; 15 virtual host; 16 permission;
@@ -41,9 +42,9 @@ class Preflight:
 
     NAME = "preflight"  # of its connection, in the broker's log
 
-    def __init__(self, process: Process, settings: Settings, timeout: float) -> None:
-        """Give up after `timeout` seconds."""
-        self.topology = Topology(settings.mq_ch)
+    def __init__(self, process: Process, settings: Needs, timeout: float, needed: Sequence[str] = ()) -> None:
+        """Give up after `timeout` seconds; `needed` are the rights to ask for."""
+        self.topology, self._needed = settings.topology, needed
         self.passed = self.interrupted = False
         self._process, self._settings = process, settings
         self._connection = Connection(self.NAME, process, settings, self)
@@ -98,9 +99,11 @@ class Preflight:
     def prepare(self, channel: Channel) -> None:
         """What the services ask for."""
         self.topology.declare(channel, self._settings.mq_topology)
-        channel.basic_qos(
-            prefetch_count=1, callback=self._process.guarded(lambda _: self._connection.accepted(channel))
-        )
+        channel.basic_qos(prefetch_count=1, callback=self._process.guarded(lambda _: self._ask(channel)))
+
+    def _ask(self, channel: Channel) -> None:
+        asked = rights.ask(self._needed, self.topology.name, self._connection.fail)
+        Inquiry(channel.connection, self._process, asked, lambda: self._connection.accepted(channel))
 
     def opened(self, _channel: Channel) -> None:
         """All was accepted."""
@@ -115,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = cli.load(PreflightSettings, "preflight", arguments)
     logs.configure(settings.log_level, settings.log_format)
     process = Process(settings.shutdown_grace)
-    preflight = Preflight(process, settings, settings.preflight_timeout)
+    preflight = Preflight(process, settings, settings.preflight_timeout, settings.rights)
     code = process.run(preflight)
     if not preflight.passed:
         refusal = preflight.refusal
@@ -123,7 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "the broker cannot be used",
             what=refusal.kind.name.lower(),
             broker=preflight.broker,
-            reason=str(refusal),
+            reason=refusal.text,
+            advice=refusal.advice or ADVICE[refusal.kind],
             exit_code=int(refusal.kind),
         )
         sys.exit(refusal.kind)

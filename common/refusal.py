@@ -36,6 +36,21 @@ FINAL = {
 }  # a service waits on; for a person no waiting makes these better
 
 
+# What a person may do, where a refusal says no more than what happened.
+ADVICE = {
+    Kind.DNS: "is the name right, and does the resolver of this machine or pod know it?",
+    Kind.TCP: "does the broker run, is it the right port, does a firewall or a network policy stand between?",
+    Kind.TLS: "MQ_TLS_CA_FILE names who signed the certificate, and the host in MQ_URL is one of its names",
+    Kind.HANDSHAKE: "AMQP is on port 5672, and with amqps:// on 5671; 15672 is the management page",
+    Kind.CREDENTIALS: "look at the user and the password in MQ_URL",
+    Kind.VHOST: "create the virtual host at the end of MQ_URL, and give the user permission for it",
+    Kind.PERMISSION: "give the user this permission, or set MQ_TOPOLOGY=assert",
+    Kind.TOPOLOGY: "delete the queue, take another MQ_CH, or set MQ_TOPOLOGY=assert",
+    Kind.LIMIT: "raise the limit that the broker names, or free what takes it up; it is tried again",
+    Kind.OTHER: "look at the broker's log, and at the load of its machine",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """What happened and, where we know, what to do, in one line. Never holds a password."""
@@ -50,14 +65,14 @@ class Refusal:
 
 # In this order: each is looked for in the broker's words.
 BROKER_SAYS = (
-    ("Login was refused", Kind.CREDENTIALS, "look at the user and the password in MQ_URL"),
-    ("ACCESS_REFUSED", Kind.PERMISSION, "give the user this permission, or set MQ_TOPOLOGY=assert"),
-    ("limit (", Kind.LIMIT, "the broker is at a limit; it is tried again"),
-    ("RESOURCE_ERROR", Kind.LIMIT, "the broker is at a limit; it is tried again"),
-    ("NOT_ALLOWED", Kind.VHOST, "create the virtual host at the end of MQ_URL, and give the user permission for it"),
+    ("Login was refused", Kind.CREDENTIALS, ADVICE[Kind.CREDENTIALS]),
+    ("ACCESS_REFUSED", Kind.PERMISSION, ADVICE[Kind.PERMISSION]),
+    ("limit (", Kind.LIMIT, ADVICE[Kind.LIMIT]),
+    ("RESOURCE_ERROR", Kind.LIMIT, ADVICE[Kind.LIMIT]),
+    ("NOT_ALLOWED", Kind.VHOST, ADVICE[Kind.VHOST]),
     ("NOT_FOUND", Kind.TOPOLOGY, "MQ_TOPOLOGY=create declares the queue"),
     ("transient_nonexcl_queues", Kind.TOPOLOGY, "RabbitMQ 4.3 refuses transient queues: delete the old queue"),
-    ("PRECONDITION_FAILED", Kind.TOPOLOGY, "delete the queue, take another MQ_CH, or set MQ_TOPOLOGY=assert"),
+    ("PRECONDITION_FAILED", Kind.TOPOLOGY, ADVICE[Kind.TOPOLOGY]),
     ("RESOURCE_LOCKED", Kind.TOPOLOGY, "another connection holds the queue for itself"),
 )
 ERRORS = (

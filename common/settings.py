@@ -9,21 +9,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from common.broker_url import EXAMPLE, BrokerUrl, parse_urls
 from common.duration import Duration
-
-LONGEST_SUFFIX = len(b".retry.31536000000ms")  # a year
-
-
-def check_queue_name(name: str) -> str:
-    """`name` if the broker takes it, with the suffixes of its retry and dead-letter queues. Raises ValueError."""
-    if not name:
-        raise ValueError("empty, and the broker would invent a name")
-    if len(name.encode()) > 255 - LONGEST_SUFFIX:
-        raise ValueError(f"longer than {255 - LONGEST_SUFFIX} bytes (255 with the suffix of a retry queue)")
-    if not name.isprintable():
-        raise ValueError("holds a control character")
-    if name.startswith("amq."):
-        raise ValueError("names that begin with amq. belong to the broker")
-    return name
+from common.queue_name import check_queue_name
 
 
 def check_readable(path: Path) -> Path:
@@ -60,7 +46,7 @@ class Settings(BaseSettings):
         None, description="the broker: one URL, or several with commas between, tried in turn", examples=[EXAMPLE]
     )
     mq_ch: Annotated[str, AfterValidator(check_queue_name)] = Field(
-        description="the queue; its retry and dead-letter queues are named from it", examples=["jobs"]
+        description="the queue, up to 235 bytes; its retry and dead-letter queues are named from it", examples=["jobs"]
     )
     mq_topology: Literal["create", "assert", "none"] = Field(
         "create", description="declare the queues: create, assert (only look), or none", examples=["create"]
@@ -69,7 +55,9 @@ class Settings(BaseSettings):
         10.0, description="AMQP heartbeat; a dead peer is noticed after at most 2 x (this + 5s)", examples=["10s"]
     )
     mq_connect_timeout: Annotated[Duration, Field(gt=0)] = Field(
-        10.0, description="from the first packet until the queues are declared, at each try", examples=["10s"]
+        10.0,
+        description="at each try: for TCP, TLS and AMQP handshake, then as long for the queues",
+        examples=["10s"],
     )
     mq_blocked_timeout: Annotated[Duration, Field(gt=0)] = Field(
         300.0,

@@ -8,7 +8,7 @@ from pika.channel import Channel
 
 from common.duration import format_duration
 
-# For the message that kills its consumer each time: after so many deliveries the broker parks it. RabbitMQ before 4.0
+# For the message that kills its consumer each time: after so many redeliveries the broker parks it. RabbitMQ before 4.0
 # has no limit of its own, and 20 is what later ones have, so the pair behaves alike on all.
 DELIVERY_LIMIT = 20
 # Looking into the parked messages delivers them, and a queue without a limit of its own drops them at 20 on 4.x.

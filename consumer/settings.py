@@ -3,22 +3,9 @@
 from typing import Annotated
 
 from pydantic import Field, PlainValidator
-from pydantic_settings import NoDecode
 
-from common.duration import Duration, parse_duration
+from common.duration import RETRY_DELAYS, Delays, Duration, parse_duration
 from common.settings import Settings
-
-LONGEST = 1176 * 3600.0  # seconds; x-message-ttl has 32 bits of milliseconds
-
-
-def parse_delays(text: str | tuple[float, ...]) -> tuple[float, ...]:
-    """Seconds of `5s,30s,5m`; the empty text is no retries. Raises ValueError."""
-    if isinstance(text, tuple):
-        return text
-    delays = tuple(parse_duration(part) for part in text.split(",")) if text.strip() not in ("", "off") else ()
-    if any(not 0.001 <= delay <= LONGEST for delay in delays) or len(delays) > 20:
-        raise ValueError("up to 20 delays between 1ms and 1176h (49 days, the broker's longest)")
-    return delays
 
 
 def parse_idle(text: str | float | None) -> float | None:
@@ -48,8 +35,8 @@ class ConsumerSettings(Settings):
     consumer_handler_timeout: Annotated[Duration, Field(gt=0)] = Field(
         300.0, description="a handler that runs longer makes /livez fail", examples=["5m"]
     )
-    consumer_retry_delays: Annotated[tuple[float, ...], NoDecode, PlainValidator(parse_delays)] = Field(
-        (5.0, 30.0, 300.0),
+    consumer_retry_delays: Delays = Field(
+        RETRY_DELAYS,
         description="a failed attempt comes again after these, one after the other, then is parked; off is at once",
         examples=["5s,30s,5m"],
     )

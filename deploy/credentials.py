@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
+from common.duration import RETRY_DELAYS, parse_delays
 from common.topology import Topology
-from consumer.settings import ConsumerSettings, parse_delays
 from deploy.definitions import VHOST, definitions, users
 
 Object = dict[str, Any]
@@ -47,10 +47,9 @@ def facts(objects: list[Object]) -> tuple[str, Topology, bool]:
     container = found["Deployment", "consumer"]["spec"]["template"]["spec"]["containers"][0]
     config |= {each["name"]: each.get("value") for each in container.get("env", [])}
     delays = config.get("CONSUMER_RETRY_DELAYS")
-    default = ConsumerSettings.model_fields["consumer_retry_delays"].default
     ports = {port["name"] for port in found["Service", "rabbitmq-service"]["spec"]["ports"]}
     namespace = next(each["metadata"]["name"] for each in objects if each["kind"] == "Namespace")
-    return namespace, Topology(config["MQ_CH"], parse_delays(delays) if delays else default), "amqps" in ports
+    return namespace, Topology(config["MQ_CH"], parse_delays(delays) if delays else RETRY_DELAYS), "amqps" in ports
 
 
 def kubectl(*args: str, text: str | None = None) -> str:

@@ -25,6 +25,7 @@ SPEAK_AMQP = {
     "common.doctor.inquiry",
     "common.doctor.network",
     "common.doctor.questions",
+    "common.doctor.rights",
     "common.envelope",
     "common.headers",
     "common.link",

@@ -25,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = cli.load(DoctorSettings, "doctor", arguments)
     # What a log would say, the report says.
     logs.configure("debug" if settings.log_level == "debug" else "error", settings.log_format)
-    pretty, width = sys.stdout.isatty() and cli.utf8(), max(12, len(f"queue {settings.mq_ch}.dead"))
+    pretty = sys.stdout.isatty() and cli.utf8()
+    width = max(len(f"queue {queue.name}") for queue in settings.topology.queues)
     brokers: report.Findings = []
 
     def say(text: str) -> None:

@@ -3,16 +3,7 @@
 from enum import Enum
 from typing import NamedTuple
 
-from common.refusal import Kind, Refusal
-
-# Where a refusal says no more than what happened.
-ADVICE = {
-    Kind.DNS: "is the name right, and does the resolver of this machine or pod know it?",
-    Kind.TCP: "does the broker run, is it the right port, does a firewall or a network policy stand between?",
-    Kind.TLS: "MQ_TLS_CA_FILE names who signed the certificate, and the host in MQ_URL is one of its names",
-    Kind.HANDSHAKE: "AMQP is on port 5672, and with amqps:// on 5671; 15672 is the management page",
-    Kind.OTHER: "look at the broker's log, and at the load of its machine",
-}
+from common.refusal import ADVICE, Refusal
 
 
 class Verdict(Enum):
@@ -37,7 +28,7 @@ class Check(NamedTuple):
 
 def refused(name: str, refusal: Refusal, seconds: float | None = None, *, fatal: bool = True) -> Check:
     """What somebody refused; `fatal` when the services cannot work without."""
-    advice = refusal.advice or ADVICE.get(refusal.kind, "")
+    advice = refusal.advice or ADVICE[refusal.kind]
     if fatal:
         return Check(name, Verdict.FAILED, refusal.text, advice, seconds, int(refusal.kind))
     return Check(name, Verdict.WARNING, refusal.text, advice, seconds)

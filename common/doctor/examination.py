@@ -7,17 +7,17 @@ from pika.channel import Channel
 from common.broker_url import BrokerUrl
 from common.doctor.check import Check, Verdict, refused
 from common.doctor.inquiry import Inquiry
+from common.doctor.needs import Needs
 from common.doctor.questions import Tell, questions
 from common.preflight import Preflight
 from common.process import Process
 from common.refusal import Kind, Refusal
-from common.settings import Settings
 
 QUESTIONS = 10.0  # seconds for all of them; each takes some milliseconds
 UNANSWERED = Refusal(Kind.OTHER, "the broker answers no more")
 
 
-def undeclared(settings: Settings) -> Settings:
+def undeclared(settings: Needs) -> Needs:
     """The settings of one who logs in and makes no queue."""
     return settings.model_copy(update={"mq_topology": "none"})
 
@@ -27,10 +27,11 @@ class Examination(Preflight):
 
     NAME = "doctor"
 
-    def __init__(self, process: Process, settings: Settings, broker: BrokerUrl, tell: Tell) -> None:
+    def __init__(self, process: Process, settings: Needs, broker: BrokerUrl, tell: Tell) -> None:
         """`broker` is the only one of `settings`."""
         super().__init__(process, undeclared(settings), 2 * settings.mq_connect_timeout + QUESTIONS)
-        self._mode, self._url, self._tell = settings.mq_topology, broker, tell
+        self._mode, self._rights = settings.mq_topology, settings.rights
+        self._url, self._tell = broker, tell
         self._login = Check("login", Verdict.OK, f"user {broker.username}")
         self._at = time.monotonic()
         self._inquiry: Inquiry | None = None
@@ -54,7 +55,7 @@ class Examination(Preflight):
         connection.add_on_connection_blocked_callback(
             self._process.guarded(lambda _, frame: self._on_blocked(frame.method.reason))
         )
-        asked = questions(self.topology, self._mode, self._say)
+        asked = questions(self.topology, self._mode, self._rights, self._say)
         self._inquiry = Inquiry(connection, self._process, asked, self._on_end)
 
     def _fail(self, refusal: Refusal) -> None:

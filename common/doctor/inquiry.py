@@ -51,5 +51,6 @@ class Inquiry:
         self._channel.add_on_close_callback(closed)
 
     def _answered(self, channel: Channel, reply: object) -> None:
-        if channel is self._channel:
+        # What ends the connection closes the channel too; whoever has the connection sees that.
+        if channel is self._channel and self._connection.is_open:
             self.answer(reply)

@@ -1,39 +1,37 @@
-"""What the broker is asked once somebody is logged in. Nothing of it changes anything on the broker.
+"""What the broker is asked once somebody is logged in. Nothing of it changes anything on the broker."""
 
-Whether something may be done is found out by asking for it in a way that the broker refuses afterwards: with an
-argument that cannot be, or for a queue that is not there. It looks at the permissions first. Its log tells of each.
-"""
-
-from collections.abc import Callable
-from uuid import uuid4
+from collections.abc import Callable, Sequence
 
 from pika import spec
-from pika.channel import Channel
 
 from common.difference import Difference, compare
+from common.doctor import rights
 from common.doctor.check import Check, Verdict, refused
-from common.doctor.inquiry import Answer, Question, Questions
+from common.doctor.inquiry import Questions
 from common.refusal import Kind, Refusal, broker_said
 from common.topology import Queue, Topology
 
 Tell = Callable[[Check], None]
-IMPOSSIBLE = "no number"  # where the broker wants one
 PARKED = "the headers mq-last-error and mq-first-error of each say why"
 NOT_CONSUMED = "does the consumer run? its /readyz says what it waits for"
 ALARM = "free memory or disk on the broker (rabbitmq-diagnostics alarms); the services wait, and keep what they have"
-PUBLISH = "give the user write on amq.default: all that the two services send goes through it"
+# How to give a right that is missing.
+GIVE = {
+    "consume": "give the user read on the queue",
+    "publish": "give the user write on amq.default: all that the two services send goes through it",
+}
 
 
-def questions(topology: Topology, mode: str, tell: Tell) -> Questions:
+def questions(topology: Topology, mode: str, needed: Sequence[str], tell: Tell) -> Questions:
     """The queues, the permissions, and last the alarms: a connection that is blocked gets no more answers."""
     for queue in topology.queues:
         yield from _queue(queue, topology, mode, tell)
     main = next(queue for queue in topology.queues if queue.name == topology.name)
-    replies = {"declare": (yield _declare(main)), "consume": (yield _consume(main.name))}
-    alarm = replies["publish"] = yield _publish
+    replies = {"declare": (yield rights.declare(main)), "consume": (yield rights.consume(main.name))}
+    alarm = replies["publish"] = yield rights.publish
     if _kind(alarm) is not Kind.LIMIT:
         alarm = yield lambda _, answer: answer(None)
-    tell(_permissions(replies))
+    tell(_permissions(replies, needed))
     if isinstance(alarm, Refusal):
         tell(Check("alarms", Verdict.WARNING, alarm.text, ALARM))
     else:
@@ -45,7 +43,7 @@ def _queue(queue: Queue, topology: Topology, mode: str, tell: Tell) -> Questions
     there = yield lambda channel, answer: channel.queue_declare(queue.name, passive=True, callback=answer)
     if isinstance(there, Refusal):
         if mode == "create" and "NOT_FOUND" in there.text:
-            there = yield _declare(queue)
+            there = yield rights.declare(queue)
             if _kind(there) is not Kind.PERMISSION:
                 tell(Check(name, Verdict.NOTE, "not there yet: the services make it"))
                 return
@@ -80,33 +78,18 @@ def _written(queue: Queue) -> str:
     return "as wanted: " + ", ".join(f"{name} {value!r}" for name, value in queue.all_arguments.items())
 
 
-def _permissions(replies: dict[str, object]) -> Check:
-    """A producer needs `publish` alone, a consumer `consume` too, and with MQ_TOPOLOGY=create both need `declare`."""
+def _permissions(replies: dict[str, object], needed: Sequence[str]) -> Check:
+    """Whether a right that MQ_TOPOLOGY=create needs is missing was said of the queues."""
     words: dict[Kind | None, str] = {Kind.PERMISSION: "may not", Kind.LIMIT: "not known now:"}
     found: dict[str, list[str]] = {"may": []}
     for what, reply in replies.items():
         found.setdefault(words.get(_kind(reply), "may"), []).append(what)
     text = "; ".join(f"{word} {', '.join(which)}" for word, which in found.items() if which)
-    if "publish" in found.get("may not", []):
-        return Check("permissions", Verdict.WARNING, text, PUBLISH)
+    advice = [GIVE[right] for right in needed if right in found.get("may not", [])]
+    if advice:
+        return Check("permissions", Verdict.FAILED, text, "; ".join(advice), exit_code=int(Kind.PERMISSION))
     return Check("permissions", Verdict.OK, text)
 
 
 def _kind(reply: object) -> Kind | None:
     return reply.kind if isinstance(reply, Refusal) else None
-
-
-def _declare(queue: Queue) -> Question:
-    arguments = {**queue.all_arguments, "x-expires": IMPOSSIBLE}
-    return lambda channel, answer: channel.queue_declare(queue.name, durable=True, arguments=arguments, callback=answer)
-
-
-def _consume(name: str) -> Question:
-    arguments = {"x-priority": IMPOSSIBLE}
-    return lambda channel, answer: channel.basic_consume(name, lambda *_: None, arguments=arguments, callback=answer)
-
-
-def _publish(channel: Channel, answer: Answer) -> None:
-    """To a queue that nobody has: it comes back."""
-    channel.confirm_delivery(answer)
-    channel.basic_publish("", f"mq-pair.doctor.{uuid4().hex}", b"", mandatory=True)

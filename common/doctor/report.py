@@ -5,7 +5,7 @@ from typing import Any
 
 from common.cli import written
 from common.doctor.check import Check, Verdict, exit_code
-from common.settings import Settings
+from common.doctor.needs import Needs
 
 # On a terminal, in its colour; elsewhere.
 MARKS = {
@@ -40,14 +40,14 @@ def conclusion(brokers: Findings) -> str:
     return f"{codes.count(0)} of {len(codes)} brokers can be used{seen}"
 
 
-def in_force(settings: Settings) -> dict[str, str]:
+def in_force(settings: Needs) -> dict[str, str]:
     """What the services would go by, without the passwords."""
-    values = {name: written(getattr(settings, name)) for name in Settings.model_fields}
+    values = {name: written(getattr(settings, name)) for name in Needs.model_fields}
     values["mq_url"] = ", ".join(map(str, settings.broker_urls()))
     return {name.upper(): value for name, value in values.items()}
 
 
-def settings_lines(settings: Settings) -> list[str]:
+def settings_lines(settings: Needs) -> list[str]:
     """Those that were given, a line each; then the others."""
     values = in_force(settings)
     given = {"MQ_URL", *(name.upper() for name in settings.model_fields_set)}
@@ -56,7 +56,7 @@ def settings_lines(settings: Settings) -> list[str]:
     return lines + textwrap.wrap(others, 110, initial_indent="  by default: ", subsequent_indent="    ")
 
 
-def as_object(settings: Settings, brokers: Findings, clock: Check, code: int) -> dict[str, Any]:
+def as_object(settings: Needs, brokers: Findings, clock: Check, code: int) -> dict[str, Any]:
     """All of it for JSON; a check's `seconds` is null where it has none."""
     return {
         "brokers": [

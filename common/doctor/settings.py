@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from common.doctor.needs import Needs
 from common.duration import Duration
-from common.settings import Settings
 
 
 def check_page(url: str) -> str:
@@ -19,7 +19,7 @@ def check_page(url: str) -> str:
     return url
 
 
-class DoctorSettings(Settings):
+class DoctorSettings(Needs):
     """Look at all that a service needs of its broker, say what is found and what to do.
 
     Changes nothing on the broker; some lines in its log are left, of the connection `doctor`.

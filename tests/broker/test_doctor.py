@@ -1,10 +1,11 @@
-"""`doctor` on real brokers: what it finds, its exit code, and that it leaves everything as it was."""
+"""`doctor` on real brokers: what it finds, its exit code, and that it leaves all as it was; and the preflight."""
 
 import json
 from typing import Any
 
 from pika.adapters.blocking_connection import BlockingChannel
 
+from common.duration import RETRY_DELAYS
 from common.topology import Topology
 from deploy.definitions import users
 from tests.brokers import Broker, queues
@@ -36,6 +37,7 @@ def test_of_a_pair_at_work_all_is_well_and_nothing_is_touched(
     start: Start, channel: BlockingChannel, mq_ch: str, broker: Broker
 ) -> None:
     """Queues, rights, alarms and clock; the messages that wait stay, in their order and as never delivered."""
+    assert start("consumer", "--idle-exit", "1ms").wait() == 0
     assert start("producer", "--count", "3", "--rate", "100").wait() == 0
     until(lambda: channel.queue_declare(mq_ch, passive=True).method.message_count == 3, "the broker counts them")
     code, checks, found = doctor(start, CLOCK, str(broker.management_url))
@@ -49,6 +51,10 @@ def test_of_a_pair_at_work_all_is_well_and_nothing_is_touched(
     assert "x-overflow 'reject-publish'" in waiting["text"]
     assert found["clock"]["verdict"] == "ok"
     assert "guest:guest" not in json.dumps(found)
+    table = start("common.doctor")
+    assert table.wait() == 0
+    rows = table.stdout.read_text().splitlines()
+    assert len({row.index(" ms  ") for row in rows if " ms  " in row}) == 1, "the times are below one another"
     came = take(channel, mq_ch, 3)
     assert [body for _, body in came] == [b"Hello World 1!", b"Hello World 2!", b"Hello World 3!"]
     assert not any((properties.headers or {}).get("x-delivery-count") for properties, _ in came)
@@ -107,6 +113,7 @@ def test_who_cannot_use_it_learns_why_and_the_preflight_ends_with_the_same_code(
         failed = [check for check in last["checks"] if check["verdict"] == "failed"]
         assert [check["name"] for check in failed][:1] == [name][: bool(code)]
         assert all(check["advice"] for check in failed)
+        assert bool(preflight.event("the broker cannot be used").get("advice")) is bool(code)
         assert "Zq7Xj9Kv" not in text
 
 
@@ -114,7 +121,7 @@ def test_the_rights_of_production_are_enough_to_look_and_are_told(
     start: Start, channel: BlockingChannel, mq_ch: str, broker: Broker
 ) -> None:
     """With MQ_TOPOLOGY=assert they are all that is needed; to create queues they are not."""
-    topology = Topology(mq_ch)
+    topology = Topology(mq_ch, RETRY_DELAYS)
     for queue in topology.queues:
         channel.queue_declare(queue.name, durable=True, arguments=queue.all_arguments)
     rights = {user.name: user for user in users(topology)}
@@ -126,8 +133,65 @@ def test_the_rights_of_production_are_enough_to_look_and_are_told(
         ):
             user = rights[name]
             permit(broker, mq_ch, configure=user.configure, write=user.write, read=user.read)
-            code, checks, _ = doctor(start, MQ_URL=url, MQ_TOPOLOGY="assert")
+            settings = {"MQ_URL": url, "MQ_TOPOLOGY": "assert", "PREFLIGHT_FOR": name}
+            code, checks, _ = doctor(start, **settings)
             assert (code, checks["permissions"]["text"]) == (0, text)
             assert checks[f"queue {mq_ch}"]["verdict"] == "ok"
+            assert start("common.preflight", **settings).wait() == 0
         code, checks, _ = doctor(start, MQ_URL=url)
         assert (code, checks[f"queue {mq_ch}"]["verdict"]) == (16, "failed")
+
+
+QUICK = {"PREFLIGHT_TIMEOUT": "1s", "MQ_BACKOFF_MAX": "100ms"}
+
+
+def test_a_right_that_the_service_needs_and_has_not_is_in_the_way(
+    start: Start, channel: BlockingChannel, mq_ch: str, broker: Broker
+) -> None:
+    """Of preflight and doctor: the pod would never become ready. A producer does not read."""
+    for queue in Topology(mq_ch, RETRY_DELAYS).queues:
+        channel.queue_declare(queue.name, durable=True, arguments=queue.all_arguments)
+    channel.basic_publish("", mq_ch, b"stays", mandatory=True)
+    with add_user(broker, mq_ch) as address:
+        settings = {"MQ_URL": f"amqp://{mq_ch}:pass@{address}", "MQ_TOPOLOGY": "assert", **QUICK}
+        for missing, who, expected in (
+            ({"read": "^$"}, "consumer", 16),
+            ({"read": "^$"}, "producer", 0),
+            ({"write": "^$"}, "consumer", 16),
+            ({"write": "^$"}, "producer", 16),
+        ):
+            permit(broker, mq_ch, **missing)
+            preflight = start("common.preflight", PREFLIGHT_FOR=who, **settings)
+            code, checks, _ = doctor(start, PREFLIGHT_FOR=who, **settings)
+            assert (preflight.wait(), code) == (expected, expected)
+            assert checks["permissions"]["verdict"] == ("failed" if expected else "ok")
+            if expected:
+                assert "ACCESS_REFUSED" in preflight.event("the broker cannot be used")["reason"]
+    [(properties, _)] = take(channel, mq_ch, 1)
+    assert not (properties.headers or {}).get("x-delivery-count")
+
+
+def test_a_retry_queue_that_is_not_there_is_in_the_consumers_way_only(
+    start: Start, channel: BlockingChannel, mq_ch: str
+) -> None:
+    """Of the delays that it is given. Where it may declare, the preflight makes what the consumer would."""
+    for queue in Topology(mq_ch, [5.0]).queues:
+        channel.queue_declare(queue.name, durable=True, arguments=queue.all_arguments)
+    cases = {("consumer", "5s"): 0, ("consumer", "5s,7s"): 17, ("producer", "5s,7s"): 0}
+    for (who, delays), expected in cases.items():
+        settings = {"PREFLIGHT_FOR": who, "CONSUMER_RETRY_DELAYS": delays, "MQ_TOPOLOGY": "assert", **QUICK}
+        preflight = start("common.preflight", **settings)
+        code, checks, _ = doctor(start, **settings)
+        assert (preflight.wait(), code) == (expected, expected)
+        assert (f"queue {mq_ch}.retry.7s" in checks) is (expected == 17)
+    assert start("common.preflight", CONSUMER_RETRY_DELAYS="5s,7s").wait() == 0
+    channel.queue_declare(f"{mq_ch}.retry.7s", passive=True)
+
+
+def test_the_preflight_does_not_wait_for_the_end_of_an_alarm(start: Start, mq_ch: str, broker: Broker) -> None:
+    """The services wait for it themselves."""
+    try:
+        broker.rabbitmqctl("set_vm_memory_high_watermark", "0")
+        assert start("common.preflight", PREFLIGHT_TIMEOUT="20s").wait() == 0
+    finally:
+        broker.rabbitmqctl("set_vm_memory_high_watermark", "0.6")

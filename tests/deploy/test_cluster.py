@@ -107,7 +107,11 @@ def test_applying_again_changes_nothing(pair: Pair, cluster: Cluster) -> None:
 def test_the_jobs_find_all_well_and_leave_it_alone(pair: Pair, cluster: Cluster) -> None:
     """They run in the cluster as the consumer does, beside it."""
     before = _generations(cluster)
-    expected = {"doctor": "the broker can be used", "verify": "verified: nothing is lost"}
+    expected = {
+        "doctor": "the broker can be used",
+        "verify": "verified: nothing is lost",
+        "dead-letters": '"exit_code": 0',
+    }
     below = pair.kustomization()
     for name in expected:
         folder = job(cluster.folder / f"job-{name}", name, below, namespace=cluster.namespace)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from local.scrape import readiness
 from tests.deploy.compose import Project
 from tests.processes import until
 
@@ -53,3 +54,21 @@ def test_all_three_run_hardened_and_are_seen_from_this_machine_only(project: Pro
         assert {each["HostIp"] for ports in host["PortBindings"].values() for each in ports} == {"127.0.0.1"}
         assert "5672/tcp" not in host["PortBindings"]
     until(lambda: project.inspect("rabbitmq")["State"]["Health"]["Status"] == "healthy", "the broker is healthy", 60)
+
+
+def test_what_the_documents_say_of_compose_does_it(project: Project) -> None:
+    """On the pair that is up: more consumers, one started anew, a look at what is parked, an address to ask."""
+    project.settings = {**SETTINGS, "CONSUMER_IDLE_EXIT": "off"}
+
+    def consumers() -> int:
+        return len(project("ps", "--quiet", "consumer").split())
+
+    project("up", "--detach", "--scale", "consumer=3")
+    assert consumers() == 3
+    project("restart", "consumer")
+    assert consumers() == 3
+    assert project("run", "--rm", "consumer", "dead-letters", "list") == "", "it ends with 0, and nothing is parked"
+    address = project("port", "consumer", "8080").strip()
+    until(lambda: readiness(f"http://{address}") == (True, []), "it is ready again", 30)
+    project("stop", "producer")
+    assert project.ended("producer") == 0

@@ -26,12 +26,15 @@ OVERLAYS = {
 }
 
 
+@pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_it_runs_as_the_consumer_does_and_nothing_of_the_rest_is_applied(overlay: str, tmp_path: Path) -> None:
+def test_it_runs_as_the_consumer_does_and_nothing_of_the_rest_is_applied(
+    overlay: str, name: str, tmp_path: Path
+) -> None:
     """Settings, secrets by their names with their hashes, certificates, limits, user and security."""
     below = layer(tmp_path / "deployed", *OVERLAYS[overlay])
-    deployed, rendered = render(below), render(job(tmp_path / "job", "verify", below))
-    consumer, ours = workloads(deployed)["consumer"]["spec"], workloads(rendered)["verify"]["spec"]
+    deployed, rendered = render(below), render(job(tmp_path / "job", name, below))
+    consumer, ours = workloads(deployed)["consumer"]["spec"], workloads(rendered)[name]["spec"]
     for part in ("securityContext", "volumes", "serviceAccountName", "automountServiceAccountToken"):
         assert ours[part] == consumer[part]
     for part in ("image", "envFrom", "env", "securityContext", "resources", "volumeMounts"):

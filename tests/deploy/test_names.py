@@ -1,5 +1,6 @@
 """Names agree: between the manifests, with Compose, and with what the code knows."""
 
+import re
 from typing import Any
 
 import pytest
@@ -11,7 +12,18 @@ from common.topology import Topology
 from consumer.settings import ConsumerSettings
 from deploy.credentials import contents
 from producer.settings import ProducerSettings
-from tests.deploy.kustomize import DEVELOPMENT, PRODUCTION, Object, containers, layer, of_kind, render, workloads
+from tests.deploy.kustomize import (
+    BASE,
+    DEVELOPMENT,
+    K8S,
+    PRODUCTION,
+    Object,
+    containers,
+    layer,
+    of_kind,
+    render,
+    workloads,
+)
 from tests.processes import ROOT
 
 SERVICES: dict[str, type[Settings]] = {"producer": ProducerSettings, "consumer": ConsumerSettings}
@@ -75,7 +87,9 @@ def test_services_and_monitors_name_ports_that_the_pods_open(objects: list[Objec
                 assert port["targetPort"] in _ports(template).values()
     for monitor in of_kind(objects, "PodMonitor"):
         for template in _selected(objects, monitor["spec"]["selector"]):
-            assert monitor["spec"]["podMetricsEndpoints"][0]["port"] in _ports(template)
+            ports = {endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]}
+            assert ports
+            assert ports <= _ports(template).keys()
 
 
 def test_probes_ask_for_pages_and_ports_that_are_there(objects: list[Object]) -> None:
@@ -92,17 +106,34 @@ def test_probes_ask_for_pages_and_ports_that_are_there(objects: list[Object]) ->
 
 
 def test_what_a_pod_takes_from_elsewhere_is_there(objects: list[Object]) -> None:
-    made = contents("any", Topology("any"), tls=False).keys() | {"rabbitmq-tls"}
-    secrets = _names(objects, "Secret").keys() | made
+    """The objects by their names, and in them the keys: of mounts, and of paths in commands, variables and files."""
+    maps = {name: {**each["data"]} for name, each in _names(objects, "ConfigMap").items()}
+    secrets: dict[str, dict[str, str]] = contents("any", Topology("any"), tls=False)
+    secrets |= {"rabbitmq-tls": dict.fromkeys(("tls.crt", "tls.key", "ca.crt"), "")}
+    secrets |= {name: each["data"] for name, each in _names(objects, "Secret").items()}
     for template in workloads(objects).values():
         spec = template["spec"]
         assert spec["serviceAccountName"] in _names(objects, "ServiceAccount")
-        for volume in spec["volumes"]:
-            assert "configMap" not in volume or volume["configMap"]["name"] in _names(objects, "ConfigMap")
-            assert "secret" not in volume or volume["secret"]["secretName"] in secrets
-        for each in (source for container in containers(template) for source in container.get("envFrom", [])):
-            assert "configMapRef" not in each or each["configMapRef"]["name"] in _names(objects, "ConfigMap")
-            assert "secretRef" not in each or each["secretRef"]["name"] in secrets
+        held = {volume["name"]: _held(volume, maps, secrets) for volume in spec["volumes"] if "emptyDir" not in volume}
+        # A configuration may name files too.
+        text = "\n".join([yaml.safe_dump(template), *(value for each in held.values() for value in each.values())])
+        for container in containers(template):
+            for mount in (each for each in container.get("volumeMounts", []) if each["name"] in held):
+                keys = held[mount["name"]].keys()
+                assert mount.get("subPath") in {None, *keys}, mount
+                named = re.findall(rf"(?<![\w/]){mount['mountPath']}/([\w.-]+)", text)
+                assert "subPath" in mount or ({*named} and {*named} <= keys), mount
+            for each in container.get("envFrom", []):
+                assert "configMapRef" not in each or "MQ_CH" in maps[each["configMapRef"]["name"]]
+                assert "secretRef" not in each or "MQ_URL" in secrets[each["secretRef"]["name"]]
+
+
+def _held(volume: Object, maps: dict[str, dict[str, str]], secrets: dict[str, dict[str, str]]) -> dict[str, str]:
+    """The volume's files."""
+    ((kind, source),) = ((kind, source) for kind, source in volume.items() if kind != "name")
+    found = maps[source["name"]] if kind == "configMap" else secrets[source["secretName"]]
+    items = source.get("items", [{"key": key, "path": key} for key in found])
+    return {item["path"]: found[item["key"]] for item in items}
 
 
 def test_every_variable_is_one_that_the_program_knows(objects: list[Object]) -> None:
@@ -111,7 +142,9 @@ def test_every_variable_is_one_that_the_program_knows(objects: list[Object]) -> 
         known = {field.upper() for field in settings.model_fields}
         early = {field.upper() for field in PreflightSettings.model_fields}
         assert {each["name"] for each in pod["containers"][0]["env"]} <= known
-        assert {each["name"] for each in pod["initContainers"][0]["env"]} <= early
+        first = {each["name"]: each["value"] for each in pod["initContainers"][0]["env"]}
+        assert first.keys() <= early
+        assert first.get("PREFLIGHT_FOR", PreflightSettings.model_fields["preflight_for"].default) == service
         sources = {each["configMapRef"]["name"] for each in pod["containers"][0]["envFrom"] if "configMapRef" in each}
         for name in sources:
             assert _names(objects, "ConfigMap")[name]["data"].keys() <= known & early
@@ -155,3 +188,16 @@ def test_the_nodes_of_a_cluster_are_named_as_their_pods_are() -> None:
     service = broker["spec"]["serviceName"]
     assert named == {f"rabbit@rabbitmq-{i}.{service}" for i in range(broker["spec"]["replicas"])}
     assert service in _names(objects, "Service")
+
+
+def test_the_figures_of_the_readme_are_those_beside_the_limits() -> None:
+    """Where somebody measures anew, both are changed."""
+    table = (K8S / "README.md").read_text().partition("## What it takes")[2]
+    manifests = {name: BASE / name / "deployment.yaml" for name in SERVICES} | {
+        "rabbitmq": BASE / "rabbitmq" / "stateful-set.yaml"
+    }
+    for name, path in manifests.items():
+        (measured,) = re.findall(r"# Measured: (.*) at 1,000 messages", path.read_text())
+        assert set(re.findall(r"\d+ MiB", measured)) <= {*re.findall(r"\d+ MiB", table)}, name
+        limit = workloads(render(BASE))[name]["spec"]["containers"][0]["resources"]["limits"]["memory"]
+        assert limit.replace("Mi", " MiB").replace("Gi", " GiB") in table

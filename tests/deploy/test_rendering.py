@@ -1,5 +1,6 @@
 """Every kustomization renders, alone and with the others, to objects that a Kubernetes takes."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def _sets() -> dict[str, tuple[Path, tuple[str, ...]]]:
     for broker in sorted(BROKERS):
         others = tuple(name for name in ALL if name not in BROKERS and _together(name, broker))
         found[f"all with {broker}"] = DEVELOPMENT, (broker, *others)
+    found["production with external-rabbitmq"] = PRODUCTION, ("external-rabbitmq",)
     found["more than production"] = PRODUCTION, ("autoscaling", "tls", "tls/cert-manager")
     return found
 
@@ -145,6 +147,18 @@ def test_production_holds_no_secret_and_the_least_two_of_each() -> None:
     }
     assert replicas == {"producer": 2, "consumer": 2, "rabbitmq": 3}
     assert "amqp://" not in yaml.safe_dump_all(objects)
+
+
+def test_with_a_broker_elsewhere_nothing_is_left_of_ours(tmp_path: Path) -> None:
+    """The services keep theirs, and the Secrets that they read are those that somebody made."""
+    objects = render(layer(tmp_path / "elsewhere", PRODUCTION, ("external-rabbitmq",)))
+    assert [each["metadata"]["name"] for each in objects if re.match("rabbitmq", each["metadata"]["name"])] == []
+    assert {"producer", "consumer"} == workloads(objects).keys()
+    for template in workloads(objects).values():
+        assert all("rabbitmq-service" not in str(container.get("env")) for container in containers(template))
+    selectors = [each["spec"]["selector"] for each in of_kind(objects, "PodDisruptionBudget", "PodMonitor")]
+    assert selectors
+    assert "rabbitmq" not in str(selectors)
 
 
 def test_every_component_has_a_readme_that_the_list_of_them_names() -> None:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from tests.processes import ROOT
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PROGRAMS = "consumer|doctor|docker|curl|k|make|pip|producer|python|rabbitmqctl|rabbitmq-diagnostics|rabbitmq-queues"
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "deploy").rglob("*.md"))]
+PROGRAMS = "consumer|doctor|docker|curl|k|kubectl|make|pip|producer|python|rabbitmq(?:ctl|-diagnostics|-queues)"
 
 
 class Command(NamedTuple):
@@ -30,13 +30,15 @@ def blocks(document: Path) -> list[tuple[str, str]]:
 
 
 def commands(document: Path) -> list[Command]:
-    """Behind each `$` of a console, and each program in the text that is given an argument."""
+    """Behind each `$` of a console, in each indented block, and each program in the text that is given an argument."""
     consoles = "\n".join(content for language, content in blocks(document) if language == "console")
     typed = re.findall(r"^\$ ((?:.*\\\n)*.*)$", consoles, re.MULTILINE)
     text = re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
     quoted = re.findall(rf"`((?:{PROGRAMS})\s[^`]+)`", text)
+    typed += re.findall(rf"^    ((?:{PROGRAMS})\s.*)$", text, re.MULTILINE)
     joined = (re.sub(r"\\?\n\s*", " ", each) for each in typed + quoted)
-    return [Command(re.sub(r"\s+#.*", "", each).strip(), document.name) for each in joined]
+    where = str(document.relative_to(ROOT))
+    return [Command(re.sub(r"\s+#.*", "", each).strip(), where) for each in joined]
 
 
 def links(document: Path) -> list[str]:

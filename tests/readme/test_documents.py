@@ -1,4 +1,8 @@
-"""Each command and link in our documents exists; those that a test of their own runs are checked once more."""
+"""Each command in our documents is known to its program, and each link goes somewhere.
+
+What a command does is shown by tests of its own: tests/system and tests/broker run ours, tests/deploy those of Compose,
+`make` and `kubectl`.
+"""
 
 import re
 import shlex
@@ -7,7 +11,7 @@ import sys
 import tomllib
 from functools import cache
 from importlib.util import find_spec
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +21,15 @@ import yaml
 from consumer.settings import ConsumerSettings
 from producer.settings import ProducerSettings
 from tests.brokers import Broker
-from tests.deploy.kustomize import PRODUCTION, kubectl, render
-from tests.processes import ROOT
+from tests.deploy.kustomize import JOBS, PRODUCTION, containers, kubectl, of_kind, render, workloads
+from tests.processes import ROOT, output
 from tests.readme.documents import DOCUMENTS, Command, blocks, commands, example, links
 
 COMMANDS = [each for document in DOCUMENTS for each in commands(document)]
 OF_THE_BROKER = ("rabbitmqctl", "rabbitmq-diagnostics", "rabbitmq-queues")
 # Parts of a command that a test does not have to look up: a shell's own, and what follows a pipe.
 OTHERS = ("printf", "apt-get")
+KUBECTL = {"rollout": 2, "create": 3}  # how many words name a subcommand that is not one word
 SUBCOMMANDS = {"verify": 1, "dead-letters": 2}  # of the consumer, and how many words name one
 BLOCKS = {"console", "mermaid", "python"}
 
@@ -104,15 +109,23 @@ def check_compose(words: list[str], project: dict[str, Any]) -> None:
 
 
 def check_kubectl(words: list[str]) -> None:
-    """The subcommand is one of kubectl, with these flags, and our manifests have the objects."""
-    subcommand = words[1:3] if words[1] == "rollout" else words[1:2]
-    said = help_of(kubectl(), *subcommand) + help_of(kubectl(), "options") if subcommand else ""
-    for flag in flags(words):
+    """The subcommand is one of kubectl, with these flags; our manifests have the objects, containers and folders."""
+    ours = list(takewhile(lambda word: word != "--", words[1:]))  # what follows is the container's
+    rest = ours[2:] if ours[0] == "--context" else ours
+    said = help_of(kubectl(), *rest[: KUBECTL.get(rest[0], 1)]) + output([kubectl(), "options"])
+    for flag in flags(ours):
         assert f"{flag}=" in said, flag
-    objects = {f"{each['kind'].lower()}/{each['metadata']['name']}" for each in render(PRODUCTION)}
-    for word in words:
-        if re.match("(deployment|service|statefulset)/", word):
-            assert word in objects
+    jobs = [each for path in JOBS.glob("*/job.yaml") for each in of_kind(render(path.parent), "Job")]
+    objects = [*render(PRODUCTION), *jobs]
+    named = {f"{each['kind'].lower()}/{each['metadata']['name']}" for each in objects}
+    inside = {container["name"] for template in workloads(objects).values() for container in containers(template)}
+    for before, word in pairwise(rest):
+        if re.match("(deployment|service|statefulset|job)/", word):
+            assert word in named
+        if before == "-c":
+            assert word in inside
+        if before == "-k":
+            assert (ROOT / word / "kustomization.yaml").exists()
 
 
 def check_pip(words: list[str]) -> None:
@@ -174,7 +187,7 @@ def test_the_brokers_commands_are_known_to_it(broker: Broker) -> None:
         assert all(flag in of_policies for flag in flags(words)), words
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
 def test_links_go_somewhere_and_each_block_is_of_a_kind_that_a_test_reads(document: Path) -> None:
     """A python block is an example with a name, which a test of the document runs."""
     for link in links(document):

@@ -1,12 +1,18 @@
 """docs/extending.md: its files as they stand there, fed real duplicates, and killed."""
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from common.doctor.settings import DoctorSettings
+from common.preflight import PreflightSettings
+from consumer.settings import ConsumerSettings
+from consumer.verify.settings import VerifySettings
+from producer.settings import ProducerSettings
 from tests.conftest import Start
 from tests.processes import ROOT, until
 from tests.readme.documents import example
@@ -69,3 +75,11 @@ def test_what_a_person_can_mend_is_said_in_a_line(start: Start, shop: dict[str, 
     consumer = start("consumer", "--handler", "billing:handle", **{**shop, "BILLING_DB": ""})
     assert consumer.wait() == 2
     assert said == f"$ consumer --handler billing:handle\n{consumer.stderr.read_text()}"
+
+
+def test_the_prefixes_that_are_ours_are_listed() -> None:
+    """A setting of one's own with one of them could become ours."""
+    ours = (ProducerSettings, ConsumerSettings, PreflightSettings, DoctorSettings, VerifySettings)
+    prefixes = {name.partition("_")[0].upper() for settings in ours for name in settings.model_fields}
+    section = DOCUMENT.read_text().partition("## Settings of your own")[2]
+    assert prefixes == set(re.findall(r"`([A-Z]+)_`", section))

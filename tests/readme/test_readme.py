@@ -1,7 +1,9 @@
 """The README says what is so: its table is generated, and its examples run."""
 
+import re
 from pathlib import Path
 
+from common.topology import DELIVERY_LIMIT
 from local.settings_table import README, renewed
 from tests.conftest import Start
 from tests.readme.documents import example
@@ -35,3 +37,14 @@ def test_the_examples_are_ten_lines_and_work_together(start: Start, tmp_path: Pa
     totals = consumer.event("stopped")
     assert (totals["handled"], totals["parked"], totals["left"]) == (1, 2, 0)
     assert consumer.stdout.read_text().startswith("shipped 1 ")
+
+
+def test_its_numbers_are_those_of_the_table_of_faults_and_of_the_queue() -> None:
+    """The random mix is a row of the table, and no fault more."""
+    table = (README.parent / "docs" / "chaos.md").read_text()
+    rows = re.findall(r"^\| ([^|]+) \| [\d,]+ \|", table, re.MULTILINE)
+    faults = [row for row in rows if "at random" not in row]
+    assert f"Tested with {len(faults)} faults" in TEXT
+    (messages,) = re.findall(r"^In all \d+ rows and ([\d,]+) messages: lost 0", table, re.MULTILINE)
+    assert f"{messages} messages, **lost 0**" in TEXT
+    assert f"after {DELIVERY_LIMIT + 1} deliveries" in TEXT

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.duration import format_duration, parse_duration
+from common.duration import format_duration, parse_delays, parse_duration
 
 YEAR_MS = 365 * 24 * 3600 * 1000
 
@@ -52,3 +52,26 @@ def test_what_is_written_is_read_as_the_same(milliseconds: int) -> None:
 def test_the_shortest_form_is_written(text: str) -> None:
     """Names of retry queues are made of it, so it must not change."""
     assert format_duration(parse_duration(text)) == text
+
+
+@given(st.lists(st.integers(1, 49 * 24 * 3600 * 1000), min_size=1, max_size=20))
+def test_delays_are_durations_with_commas_between(milliseconds: list[int]) -> None:
+    """In their order, with or without white space."""
+    texts = [format_duration(each / 1000) for each in milliseconds]
+    for text in (",".join(texts), " , ".join(texts)):
+        assert parse_delays(text) == pytest.approx(tuple(each / 1000 for each in milliseconds))
+
+
+@pytest.mark.parametrize("text", ["", "off", " off "])
+def test_there_may_be_no_retries(text: str) -> None:
+    """A failed message is parked at once then."""
+    assert parse_delays(text) == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["5", "5s,", ",5s", "0s", "5s,0ms", "0.0001s", "5s;30s", ",".join(["1s"] * 21), "1440h"]
+)
+def test_delays_that_no_queue_can_have_are_refused(text: str) -> None:
+    """The broker takes a time to live of up to 49 days."""
+    with pytest.raises(ValueError, match=r".*"):
+        parse_delays(text)

@@ -13,6 +13,7 @@ from threading import Thread
 import pytest
 
 from common.preflight import PreflightSettings
+from common.refusal import ADVICE, Kind
 
 ROOT = Path(__file__).parents[3]
 SECRET = "Zq7Xj9Kv"
@@ -77,6 +78,7 @@ def test_what_is_in_the_way_is_the_exit_code(ports: dict[str, int]) -> None:
             kind, what, sentence = cases[case]
             assert (code, said.get("what"), said.get("exit_code")) == (kind, what, kind), err
             assert sentence in str(said["reason"])
+            assert said["advice"] == ADVICE[Kind(kind)]
             assert SECRET not in err
             assert "Traceback" not in err
 

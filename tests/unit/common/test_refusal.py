@@ -13,7 +13,7 @@ from pika.adapters.utils.connection_workflow import (
     AMQPConnectorTransportSetupError,
 )
 
-from common.refusal import Kind, Refusal, broker_said, explain, root_cause
+from common.refusal import ADVICE, Kind, Refusal, broker_said, explain, root_cause
 
 
 def certificate() -> ssl.SSLCertVerificationError:
@@ -108,3 +108,10 @@ def test_no_error_at_all_is_survived() -> None:
 def test_every_kind_has_an_exit_code_of_its_own() -> None:
     """None of those that a program or a shell uses."""
     assert sorted(Kind) == list(range(10, 20))
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_kind_has_a_line_of_advice(kind: Kind) -> None:
+    """One that a terminal shows whole."""
+    assert 20 < len(ADVICE[kind]) < 110
+    assert "\n" not in ADVICE[kind]

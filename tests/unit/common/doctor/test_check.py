@@ -19,7 +19,7 @@ def test_the_first_that_failed_is_the_exit_code() -> None:
 def test_each_refusal_comes_with_what_to_do() -> None:
     """The broker's own advice first, else that of its kind."""
     assert refused("login", Refusal(Kind.CREDENTIALS, "no", "look there")).advice == "look there"
-    for kind in (Kind.DNS, Kind.TCP, Kind.TLS, Kind.HANDSHAKE, Kind.OTHER):
+    for kind in Kind:
         assert refused("x", Refusal(kind, "no")).advice
         assert refused("x", Refusal(kind, "no"), fatal=False) == Check(
             "x", Verdict.WARNING, "no", refused("x", Refusal(kind, "no")).advice

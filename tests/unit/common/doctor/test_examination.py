@@ -5,14 +5,14 @@ import time
 from common.broker_url import parse_urls
 from common.doctor.check import Check, Verdict
 from common.doctor.examination import Examination, undeclared
-from common.settings import Settings
+from common.doctor.needs import Needs
 from tests.unit.conftest import Loop
 
 URL = "amqp://user:Zq7Xj9Kv@127.0.0.1:1/"
 
 
 def examination(process: Loop, told: list[Check]) -> Examination:
-    settings = Settings.model_validate({"mq_url": URL, "mq_ch": "jobs", "mq_connect_timeout": "1s"})
+    settings = Needs.model_validate({"mq_url": URL, "mq_ch": "jobs", "mq_connect_timeout": "1s"})
     return Examination(process, settings, parse_urls(URL)[0], told.append)
 
 
@@ -53,7 +53,7 @@ def test_one_who_is_interrupted_tells_nothing(process: Loop) -> None:
 
 def test_it_logs_in_without_making_queues() -> None:
     """Nothing else of the settings changes."""
-    settings = Settings.model_validate({"mq_url": URL, "mq_ch": "jobs"})
+    settings = Needs.model_validate({"mq_url": URL, "mq_ch": "jobs"})
     assert settings.mq_topology == "create"
     assert undeclared(settings).mq_topology == "none"
     assert undeclared(settings).broker_urls() == settings.broker_urls()

@@ -1,5 +1,6 @@
 """What follows from what a broker answers; that real ones answer so is in tests/broker."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
@@ -25,10 +26,10 @@ def there(queue: str, messages: int = 0, consumers: int = 0) -> object:
     return frame.Method(1, spec.Queue.DeclareOk(queue, messages, consumers))
 
 
-def ask(mode: str, *answers: object) -> dict[str, Check]:
+def ask(mode: str, *answers: object, needed: Sequence[str] = ("consume", "publish")) -> dict[str, Check]:
     """The checks by their names, when the questions are answered so, in turn and to the last."""
     checks: list[Check] = []
-    asked = questions(Topology("jobs"), mode, checks.append)
+    asked = questions(Topology("jobs"), mode, needed, checks.append)
     next(asked)
     *others, last = answers
     for answer in others:
@@ -101,13 +102,18 @@ def test_messages_that_nobody_takes_are_a_warning() -> None:
 
 
 def test_rights_that_are_missing_are_told_by_name() -> None:
-    """Only the one to publish is needed by everybody."""
+    """Those that the service needs are in its way."""
     both = dead(there("jobs"), there("jobs"))
-    producer = ask("create", *both, FORBIDDEN, FORBIDDEN, RETURNED, None)["permissions"]
+    sends = (*both, FORBIDDEN, FORBIDDEN, RETURNED, None)
+    producer = ask("create", *sends, needed=["publish"])["permissions"]
     assert (producer.verdict, producer.text) == (Verdict.OK, "may publish; may not declare, consume")
-    nobody = ask("create", *both, FORBIDDEN, FORBIDDEN, FORBIDDEN, None)["permissions"]
-    assert (nobody.verdict, nobody.text) == (Verdict.WARNING, "may not declare, consume, publish")
+    consumer = ask("create", *sends)["permissions"]
+    assert (consumer.verdict, consumer.exit_code, consumer.text) == (Verdict.FAILED, 16, producer.text)
+    assert "read" in consumer.advice
+    nobody = ask("create", *both, FORBIDDEN, FORBIDDEN, FORBIDDEN, None, needed=["publish"])["permissions"]
+    assert (nobody.verdict, nobody.text) == (Verdict.FAILED, "may not declare, consume, publish")
     assert "amq.default" in nobody.advice
+    assert "read" not in nobody.advice
 
 
 @pytest.mark.parametrize("answers", [[IMPOSSIBLE, IMPOSSIBLE, ALARM], [IMPOSSIBLE, IMPOSSIBLE, RETURNED, ALARM]])
@@ -129,7 +135,7 @@ def test_nothing_that_is_asked_could_make_take_or_leave_anything() -> None:
         def __getattr__(self, name: str) -> Any:
             return lambda *_, **arguments: sent.append((name, arguments))
 
-    asked = questions(Topology("jobs"), "create", lambda _: None)
+    asked = questions(Topology("jobs"), "create", (), lambda _: None)
     question = next(asked)
     for answer in (ABSENT, IMPOSSIBLE, ABSENT, IMPOSSIBLE, *FINE):
         question(cast("Channel", Recorder()), lambda _: None)

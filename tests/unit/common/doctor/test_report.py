@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 from common.doctor.check import Check, Verdict, refused
+from common.doctor.needs import Needs
 from common.doctor.report import as_object, conclusion, in_force, row, settings_lines
 from common.refusal import Kind, Refusal
-from common.settings import Settings
 
 OK = Check("tcp", Verdict.OK, "127.0.0.1 port 5672", seconds=0.0012)
 WARNING = Check("alarms", Verdict.WARNING, "low on memory", "free some")
@@ -50,11 +50,11 @@ def test_the_settings_in_force_hide_the_password_and_nothing_else(tmp_path: Path
     file = tmp_path / "url"
     file.write_text(url)
     for given in ({"mq_url": url}, {"mq_url_file": file}):
-        settings = Settings.model_validate({**given, "mq_ch": "jobs", "mq_heartbeat": "20s"})
+        settings = Needs.model_validate({**given, "mq_ch": "jobs", "mq_heartbeat": "20s"})
         values = in_force(settings)
         assert values["MQ_URL"] == "amqp://user@h:5672/v, amqps://guest@h2:5671/"
         assert values["MQ_HEARTBEAT"] == "20s"
-        assert values.keys() == {name.upper() for name in Settings.model_fields}
+        assert values.keys() == {name.upper() for name in Needs.model_fields}
         lines = settings_lines(settings)
         assert "  MQ_HEARTBEAT         20s" in lines
         assert "  MQ_URL               amqp://user@h:5672/v, amqps://guest@h2:5671/" in lines
@@ -65,7 +65,7 @@ def test_the_settings_in_force_hide_the_password_and_nothing_else(tmp_path: Path
 
 def test_the_object_is_json_with_all_of_it() -> None:
     """Times in seconds, null where there are none."""
-    settings = Settings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs"})
+    settings = Needs.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs"})
     found = json.loads(json.dumps(as_object(settings, [("amqp://h", [OK, FAILED])], WARNING, 14)))
     assert found["exit_code"] == found["brokers"][0]["exit_code"] == 14
     assert [check["seconds"] for check in found["brokers"][0]["checks"]] == [0.0012, None]

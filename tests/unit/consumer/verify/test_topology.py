@@ -5,7 +5,7 @@ import secrets
 
 import pytest
 
-from common.settings import check_queue_name
+from common.queue_name import check_queue_name
 from common.topology import Topology
 from consumer.verify.topology import EXPIRES_MS, pattern, temporary
 
