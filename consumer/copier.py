@@ -9,10 +9,9 @@ from common.process import Process
 from common.publisher import Publisher
 from common.topology import Topology
 from consumer import metrics
-from consumer.copies import delivery_count, failed_copy, fresh_copy
+from consumer.copies import failed_copy, fresh_copy, worn
 from consumer.delivery import Delivery
 from consumer.outcome import Park, Retry
-from consumer.prefetch import SUSPECT
 from consumer.settings import ConsumerSettings
 from consumer.subscription import Subscription
 
@@ -55,13 +54,9 @@ class Copier:
         Before RabbitMQ 4.3 even a nack counts as a delivery, and rollouts would make a message a suspect, and then park
         it. A copy's count begins anew.
         """
-        fresh: list[Delivery] = []
-        worn: list[Delivery] = []
-        for delivery in deliveries:
-            (worn if delivery_count(delivery.message) >= SUSPECT - 1 else fresh).append(delivery)
-        name = self._topology.name
-        self.publisher.publish([Publication(name, fresh_copy(each.message), (each, None)) for each in worn])
-        return fresh
+        name, copies = self._topology.name, [each for each in deliveries if worn(each.message)]
+        self.publisher.publish([Publication(name, fresh_copy(each.message), (each, None)) for each in copies])
+        return [each for each in deliveries if not worn(each.message)]
 
     def lost(self) -> None:
         """The broker has taken its deliveries back: their copies would be others, and more at each loss."""

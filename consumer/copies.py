@@ -3,6 +3,7 @@
 from common.envelope import PUBLISHED_MS
 from common.message import ATTEMPT, FIRST_ERROR, LAST_ERROR, QUEUE, Message
 from consumer.outcome import Park, Retry
+from consumer.prefetch import SUSPECT
 
 DELIVERY_COUNT = "x-delivery-count"
 REPLAYS = "mq-replays"
@@ -51,6 +52,11 @@ def replays(message: Message) -> int:
     """How often it came back from the dead-letter queue."""
     count = message.headers.get(REPLAYS, 0)
     return count if isinstance(count, int) else 0
+
+
+def worn(message: Message) -> bool:
+    """Whether it was lost so often that it would look like what kills the process after one delivery more."""
+    return delivery_count(message) >= SUSPECT - 1
 
 
 def delivery_count(message: Message) -> int:

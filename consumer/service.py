@@ -12,14 +12,13 @@ from common.state import State
 from consumer import metrics
 from consumer.copier import Copier
 from consumer.delivery import Delivery
+from consumer.hand_back import HandBack
 from consumer.outcome import Ack, Park, Retry
 from consumer.settings import ConsumerSettings
 from consumer.subscription import Subscription
 from consumer.workers import Workers
 
 log = structlog.get_logger()
-
-HAND_BACK = 1.0  # seconds that deliveries wait for running handlers before they are handed back
 
 
 class ConsumerService:
@@ -32,14 +31,13 @@ class ConsumerService:
         self._workers = Workers(handle, settings.consumer_workers, delays, lambda: process.call_soon(wake))
         self._subscription = Subscription(process, settings, self._workers.hand_over, self._on_lost, self._on_cancelled)
         self._copier = Copier(process, settings, self._subscription)
+        self._hand_back = HandBack(self._subscription, self._workers, self._copier)
         metrics.WORKERS.set(settings.consumer_workers)
         metrics.TIMEOUT_SECONDS.set(self._handler_timeout)
         metrics.RUNNING_SECONDS.set_function(lambda: self._workers.longest(time.monotonic()))
         metrics.OLDEST_SECONDS.set_function(self._workers.oldest)
         self._handled = 0
         self._stopping = False
-        self._unstarted: list[Delivery] = []  # after the cancel, what is to be handed back
-        self._hand_back_by = 0.0
 
     def start(self) -> None:
         """Connect both connections, start the workers."""
@@ -50,9 +48,8 @@ class ConsumerService:
     def tick(self, now: float) -> None:
         """Look after time-outs and idleness."""
         self._copier.tick(now)
-        if self._unstarted:
-            self._hand_back(now)
-        else:
+        self._hand_back.tick(now)
+        if not self._hand_back:
             self._subscription.resume()
         idle, subscription = self._idle_exit, self._subscription
         if subscription.unsettled or subscription.connection.state is not State.OPEN:
@@ -121,27 +118,7 @@ class ConsumerService:
     def _on_lost(self) -> None:
         self._workers.take_back()
         self._copier.lost()
-        self._unstarted = []
+        self._hand_back.lost()
 
-    def _on_cancelled(self, arrived: list[Delivery]) -> None:
-        self._unstarted = self._copier.refresh(self._workers.take_back() + arrived)
-        self._hand_back_by = time.monotonic() + HAND_BACK
-        if not self._stopping:
-            log.info("less is sent ahead: handlers are slow or bodies large", handed_back=len(self._unstarted))
-
-    def _hand_back(self, now: float) -> None:
-        """In one frame, once all that runs is settled; if that takes too long, one by one.
-
-        From 32 commands to a quorum queue on, the broker keeps the next ones back, and drops them with the channel:
-        behind a frame for each delivery the last acknowledgements would be lost.
-        """
-        subscription, count = self._subscription, len(self._unstarted)
-        if len(subscription.unsettled) == count:
-            subscription.give_back_all()
-        elif now >= self._hand_back_by:
-            for delivery in self._unstarted:
-                subscription.give_back(delivery, counted=False)
-        else:
-            return
-        self._copier.totals["handed_back"] += count
-        self._unstarted = []
+    def _on_cancelled(self, arrived: list[Delivery], unread: list[Delivery]) -> None:
+        (self._hand_back.all if self._stopping else self._hand_back.most)(arrived, unread)

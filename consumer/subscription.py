@@ -19,14 +19,14 @@ from consumer.intake import Intake
 from consumer.prefetch import Prefetch
 from consumer.settings import ConsumerSettings
 
-UNREAD = Message(b"")  # in the place of one that goes back, so that it needs no memory
+UNREAD = Message(b"")
 
 
 class Subscription:
     """Implements `common.channel_user.ChannelUser`. I/O thread only.
 
     `on_deliveries` gets what one turn of the loop read; `on_lost` hears that the broker takes all unsettled back;
-    `on_cancelled` that it sends no more, with the deliveries that were not handed on yet.
+    `on_cancelled` that it sends no more, with the deliveries that were not handed on yet, and those that came unread.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Subscription:
         settings: ConsumerSettings,
         on_deliveries: Callable[[list[Delivery]], None],
         on_lost: Callable[[], object],
-        on_cancelled: Callable[[list[Delivery]], None],
+        on_cancelled: Callable[[list[Delivery], list[Delivery]], None],
     ) -> None:
         self.connection = Connection("consumer", process, settings, self)
         self._acks = Acknowledger(process, lambda: self.connection.channel)
@@ -48,7 +48,7 @@ class Subscription:
         self._deliver = process.guarded(self._hand_on)
         self._intake = Intake(process, settings.mq_ch, self._arrive, self._on_shut)
         self._arrived: list[Delivery] = []
-        self._unwanted: list[Delivery] = []  # came while the intake shut
+        self._unread: list[Delivery] = []  # came while the intake shut; bodies would only fill the memory
         self._prefetch = Prefetch(settings.consumer_prefetch)
         metrics.UNSETTLED.set_function(lambda: len(self.unsettled))
 
@@ -69,7 +69,7 @@ class Subscription:
 
     def lost(self, _reason: Refusal) -> None:
         """The broker has requeued all that was not settled, and delivers it anew."""
-        self._arrived, self._unwanted = [], []
+        self._arrived, self._unread = [], []
         self._intake.lost()
         self._acks.clear()
         self._on_lost()
@@ -97,7 +97,7 @@ class Subscription:
         """Let nothing more come, for good."""
         self._ending = True
         if self._intake.shut:
-            self.cancelled = True
+            self._on_shut()
         else:
             self._shut()
 
@@ -123,14 +123,14 @@ class Subscription:
         self.cancelled = self._ending
         self._prefetch.narrowed(time.monotonic())
         self._acks.release()
-        arrived, self._arrived, self._unwanted = self._arrived + self._unwanted, [], []
-        self._on_cancelled(arrived)
+        arrived, self._arrived, unread, self._unread = self._arrived, [], self._unread, []
+        self._on_cancelled(arrived, unread)
 
     def _arrive(self, channel: Channel, method: spec.Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
         tag = method.delivery_tag or 0
         if self._intake.shutting:
             self.unsettled.delivered(tag, 0)
-            self._unwanted.append(Delivery(channel, tag, UNREAD))
+            self._unread.append(Delivery(channel, tag, UNREAD))
             return
         if not self._arrived:  # one hand-over for all that this turn of the loop reads
             self._process.call_behind(self._deliver)

@@ -54,14 +54,15 @@ class Workers:
         done = self._done
         return [done.popleft() for _ in range(len(done))]
 
-    def take_back(self) -> list[Delivery]:
-        """What no handler began with. I/O thread only."""
+    def take_back(self, keep: int = 0) -> list[Delivery]:
+        """What no handler began with, but for the `keep` that are next. I/O thread only."""
         taken = []
         try:
-            while True:
-                taken.append(self._pending.popleft())
-        except IndexError:
-            return taken
+            while len(self._pending) > keep:
+                taken.append(self._pending.pop())
+        except IndexError:  # a worker was quicker
+            pass
+        return taken[::-1]
 
     @property
     def busy(self) -> int:

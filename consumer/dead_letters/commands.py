@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from common import cli, logs
 from common.process import Process
 from common.settings import Settings
+from consumer.dead_letters.asking import Asking
 from consumer.dead_letters.looking import Looking
 from consumer.dead_letters.page import page
 from consumer.dead_letters.parked import Parked
@@ -77,14 +78,15 @@ class Commands:
         if not self._asked.yes:
             if not sys.stdin.isatty():
                 cli.fail(["purge: nobody can be asked here: give --yes, or --dry-run to see what it would delete"])
-            code, report = self._run(Walk(*self._given(selection)))
-            if code:
+            asking = Asking(*self._given(selection))
+            code, report = self._run(asking)
+            if code and not report.elsewhere:
                 return code
             if not report.done or not confirmed(report):
                 tell("nothing was deleted")
                 return EXIT_PARTLY if report.done else 0
-            # What is parked by now was not spoken of.
-            selection = Selection(self._asked.match, report.done)
+            # What came or moved to the front by now was not spoken of.
+            selection = Selection([asking.shown.has], report.done)
         return self._act(Purge(*self._given(selection)))
 
     def _act(self, walk: Walk) -> int:

@@ -20,7 +20,7 @@ class Report(NamedTuple):
     replayed_too_often: int = 0
     unpublishable: int = 0
     unconfirmed: int = 0
-    elsewhere: int = 0
+    elsewhere: int = 0  # did not come
     more: bool = False  # --max was reached before the end
     interrupted: bool = False
 
@@ -34,7 +34,7 @@ class Report(NamedTuple):
             "{} were replayed twice already and stay (--again replays them too)": self.replayed_too_often,
             "{} can not be published and stay (LOG_LEVEL=warning says why)": self.unpublishable,
             "{} were sent and not confirmed: they stay, and may be in both queues": self.unconfirmed,
-            "{} went to another program that reads the queue": self.elsewhere,
+            "{} did not come: another program reads the queue, or it changed its leader; look again": self.elsewhere,
             "interrupted: the others stay": self.interrupted,
         }
         done = f"{DONE[self.command]}{self.done:,} of {self.parked:,} parked messages of {self.queue}"
@@ -43,7 +43,8 @@ class Report(NamedTuple):
     @property
     def complete(self) -> bool:
         """Whether all that was asked for is done."""
-        return not (self.replayed_too_often or self.unpublishable or self.unconfirmed or self.interrupted)
+        left = self.replayed_too_often + self.unpublishable + self.unconfirmed + self.elsewhere
+        return not (left or self.interrupted)
 
 
 def exit_code(report: Report, refusal: Refusal | None, code: int) -> int:

@@ -14,8 +14,9 @@ from consumer.dead_letters.selection import REPLAYS
 PROGRAM = "consumer dead-letters"
 LISTED = 1000
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 not all of it: interrupted, not confirmed, replayed too often, or no such message; 2 a "
-    "wrong setting or flag; 10 to 19 the broker cannot be used or was lost, as those of `python -m common.preflight`."
+    "Exit codes: 0 done; 1 not all of it: interrupted, not confirmed, replayed too often, held by another program, or "
+    "no such message; 2 a wrong setting or flag; 10 to 19 the broker cannot be used or was lost, as those of "
+    "`python -m common.preflight`."
 )
 EXAMPLE = f"For example: {PROGRAM} replay --match error~timeout --match header.tenant=acme --match older=2h --dry-run"
 FLAGS = ("mq_url_file", "mq_url", "mq_ch", "log_level")

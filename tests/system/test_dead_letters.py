@@ -36,9 +36,14 @@ Terminal = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def terminal(broker: Broker, mq_ch: str) -> Terminal:
-    """`terminal("purge", answer="y")`: exit code and all that a terminal of WIDTH columns showed."""
+    """`terminal("purge", answer="y")`: exit code and all that a terminal of WIDTH columns showed.
 
-    def run_on_terminal(*arguments: str, answer: str = "") -> tuple[int, str]:
+    `before` is called when the question stands.
+    """
+
+    def run_on_terminal(
+        *arguments: str, answer: str = "", before: Callable[[], None] = lambda: None
+    ) -> tuple[int, str]:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, WIDTH, 0, 0))
         environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}
@@ -56,6 +61,7 @@ def terminal(broker: Broker, mq_ch: str) -> Terminal:
             while data := os.read(ours, 65536):
                 shown += data
                 if answer and b"[y/N]" in shown:
+                    before()
                     os.write(ours, f"{answer}\n".encode())
                     answer = ""
         except OSError:  # what Linux says at the end of a terminal
@@ -90,6 +96,23 @@ def test_a_purge_asks_a_person_first(terminal: Terminal, channel: BlockingChanne
     until(lambda: ready(channel, f"{mq_ch}.dead") == 4, "all are still there")
     assert terminal("purge", "--match", "error~Time", answer="y")[0] == 0
     assert ids(channel, f"{mq_ch}.dead", 2) == ["m1", "m3"]
+
+
+def test_a_purge_deletes_only_what_its_person_was_asked_about(
+    terminal: Terminal, start: Start, channel: BlockingChannel, mq_ch: str
+) -> None:
+    """Somebody replays the first ones while the question stands, and others would be the first then."""
+    park(channel, mq_ch, 4)
+
+    def replay() -> None:
+        run(start, "replay", "--max", "1")
+        until(lambda: ready(channel, f"{mq_ch}.dead") == 3, "the others are back")
+
+    code, shown = terminal("purge", "--max", "2", answer="y", before=replay)
+    assert f"Delete 2 of 4 parked messages of {mq_ch}.dead? [y/N]" in shown
+    assert f"purged 1 of 3 parked messages of {mq_ch}.dead" in shown
+    assert code == 0
+    assert ids(channel, f"{mq_ch}.dead", 2) == ["m2", "m3"]
 
 
 def test_a_purge_without_a_person_needs_yes(start: Start, channel: BlockingChannel, mq_ch: str) -> None:

@@ -25,7 +25,7 @@ def lost() -> list[str]:
 @pytest.fixture
 def subscription(process: Loop, lost: list[str]) -> Subscription:
     settings = ConsumerSettings.model_validate({"mq_url": "amqp://127.0.0.1:1", "mq_ch": "jobs"})
-    return Subscription(process, settings, lambda _: None, lambda: lost.append("lost"), lambda _: None)
+    return Subscription(process, settings, lambda _: None, lambda: lost.append("lost"), lambda *_: None)
 
 
 def test_a_delivery_of_a_channel_that_is_gone_is_settled_by_nobody(subscription: Subscription) -> None:
@@ -59,9 +59,13 @@ class Consumed:
     def __init__(self, process: Process) -> None:
         settings = ConsumerSettings.model_validate({"mq_url": "amqp://127.0.0.1:1", "mq_ch": "jobs"})
         self.handed: list[Delivery] = []
-        self.back: list[list[Delivery]] = []
-        self.subscription = Subscription(process, settings, self.handed.extend, lambda: None, self.back.append)
-        self.channel: Any = Mock()
+        self.back: list[tuple[list[Delivery], list[Delivery]]] = []
+
+        def on_cancelled(*back: list[Delivery]) -> None:
+            self.back.append(back)  # type: ignore[arg-type]
+
+        self.subscription = Subscription(process, settings, self.handed.extend, lambda: None, on_cancelled)
+        self.channel: Any = Mock()  # pika's
         self.subscription.connection.state = State.OPEN
         self.subscription.connection._channel = self.channel
         self.subscription.opened(self.channel)
@@ -101,7 +105,9 @@ def test_bodies_that_became_large_go_back_and_come_again_one_by_one(process: Loo
     channel.basic_ack.assert_not_called()
     consumed.shut()
     channel.basic_ack.assert_called_once_with(1, multiple=True)
-    assert [(each.tag, each.message.body) for each in consumed.back[0]] == [(6, b"")]
+    [(arrived, unread)] = consumed.back
+    assert arrived == []
+    assert [(each.tag, each.message.body) for each in unread] == [(6, b"")]
     before = consumed.consumers
     subscription.resume()
     assert consumed.consumers == before

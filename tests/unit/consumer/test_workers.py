@@ -113,6 +113,15 @@ def test_what_no_handler_began_with_can_be_taken_back() -> None:
     assert (workers.busy, workers.longest(time.monotonic())) == (0, 0.0)
 
 
+def test_those_that_are_next_can_be_kept() -> None:
+    """What is taken back is what came last."""
+    workers = Workers(fail_by_body, 1, [], lambda: None)
+    workers.hand_over(delivery(tag) for tag in range(5))
+    assert [each.tag for each in workers.take_back(3)] == [3, 4]
+    assert workers.take_back(3) == []
+    assert [each.tag for each in workers.take_back()] == [0, 1, 2]
+
+
 def test_before_they_start_workers_only_collect() -> None:
     """Nothing is handled before the service says so."""
     workers = Workers(fail_by_body, 2, [], lambda: None)
