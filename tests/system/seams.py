@@ -89,6 +89,13 @@ def breaking() -> Iterator[bytes]:
     raise RuntimeError("the source broke")
 
 
+def betraying() -> Iterator[bytes]:
+    """A message, then an error where a variable holds the password."""
+    url = os.environ["MQ_URL"]
+    yield b"1"
+    raise RuntimeError(f"the source broke in {len(url)} ways")
+
+
 def poisoned() -> Iterator[bytes | Message]:
     """A message among others that no broker takes."""
     yield b"first"
