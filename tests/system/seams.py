@@ -58,6 +58,13 @@ def kill(message: Message) -> None:
         os._exit(9)
 
 
+def hang(message: Message) -> None:
+    """Never end with a message that says `hang`."""
+    record(message)
+    while message.body == b"hang":
+        time.sleep(STEP)
+
+
 def slow(message: Message) -> None:
     """Work for a moment, then write down what came."""
     time.sleep(STEP)
