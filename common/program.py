@@ -1,5 +1,7 @@
 """What both programs do around their service: health, run, exit code."""
 
+import errno
+
 from common import metrics
 from common.cli import fail
 from common.health import Health
@@ -8,13 +10,15 @@ from common.settings import Settings
 
 
 def serve(process: Process, service: Service, settings: Settings) -> int:
-    """Run `service` with its health page; the exit code. Exits with 2 when the port is taken."""
+    """Run `service` with its health page; the exit code. Exits with 2 when it cannot listen."""
     health = Health(lambda: process.problems() + service.problems(), lambda: process.reasons(service))
     if settings.http_port:
         try:
             health.listen(settings.http_host, settings.http_port)
         except OSError as error:
-            where = f"{settings.http_host}:{settings.http_port}"
-            fail([f"HTTP_PORT: cannot listen on {where}: {error.strerror}; choose another such as 8081, or 0 for off"])
+            why = f"cannot listen on {settings.http_host}:{settings.http_port}: {error.strerror}"
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                fail([f"HTTP_PORT: {why}; choose another, for example 8081, or 0 for off"])
+            fail([f"HTTP_HOST: {why}; name an address of this machine, for example 0.0.0.0"])
     metrics.READY.set_function(lambda: not process.reasons(service))
     return process.run(service)

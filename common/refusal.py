@@ -71,7 +71,7 @@ BROKER_SAYS = (
     ("RESOURCE_ERROR", Kind.LIMIT, ADVICE[Kind.LIMIT]),
     ("NOT_ALLOWED", Kind.VHOST, ADVICE[Kind.VHOST]),
     ("NOT_FOUND", Kind.TOPOLOGY, "MQ_TOPOLOGY=create declares the queue"),
-    ("transient_nonexcl_queues", Kind.TOPOLOGY, "RabbitMQ 4.3 refuses transient queues: delete the old queue"),
+    ("transient_nonexcl_queues", Kind.TOPOLOGY, "this broker refuses transient queues: delete the old queue"),
     ("PRECONDITION_FAILED", Kind.TOPOLOGY, ADVICE[Kind.TOPOLOGY]),
     ("RESOURCE_LOCKED", Kind.TOPOLOGY, "another connection holds the queue for itself"),
 )

@@ -9,7 +9,7 @@ from pika import BasicProperties
 from pika.adapters.blocking_connection import BlockingChannel
 
 from tests.brokers import Broker
-from tests.processes import until
+from tests.processes import Process, until
 from tests.system.kit import SEAMS, Start, bodies, handled, take
 from tests.system.manage import add_user, policy
 
@@ -104,3 +104,41 @@ def test_a_message_that_kills_its_process_is_parked_alone_by_the_broker(
     assert body == b"kill"
     assert deaths == bodies(record).count("kill") == LIMIT + 1
     assert set(bodies(record)) == {"kill", "one", "two", "three"}
+
+
+def test_a_message_that_hangs_its_handler_is_parked_alone_by_the_broker(
+    start: Start, channel: BlockingChannel, mq_ch: str, broker: Broker, tmp_path: Path
+) -> None:
+    """Each time the process is not live any more, and is ended as Kubernetes does it; the neighbours are handled."""
+    record = tmp_path / "record"
+    hanging = {"CONSUMER_HANDLER": f"{SEAMS}:hang", "CONSUMER_HANDLER_TIMEOUT": "300ms", "SHUTDOWN_GRACE": "200ms"}
+    settings = {**hanging, "CONSUMER_IDLE_EXIT": "1s", "RECORD": record}
+    assert start("consumer", CONSUMER_IDLE_EXIT="1ms").wait() == 0
+    with policy(broker, mq_ch, {"delivery-limit": LIMIT}):
+        for text in ("hang", "one", "two", "three"):
+            channel.basic_publish("", mq_ch, text, BasicProperties(message_id=text), mandatory=True)
+        restarts = 0
+        while hung(consumer := start("consumer", **settings)):
+            consumer.terminate()
+            assert consumer.wait() == 1
+            assert consumer.event("stopped")["left"] >= 1
+            restarts += 1
+            assert restarts <= 2 * LIMIT
+    assert consumer.code() == 0
+    [(_, body)] = take(channel, f"{mq_ch}.dead", 1)
+    assert body == b"hang"
+    assert restarts == bodies(record).count("hang") == LIMIT + 1
+    assert set(bodies(record)) == {"hang", "one", "two", "three"}
+
+
+def hung(consumer: Process) -> bool:
+    """Whether its probe of liveness fails; not, when it ends by itself."""
+
+    def dead() -> bool:
+        try:
+            return not consumer.live()
+        except OSError:  # not there yet, or no more
+            return False
+
+    until(lambda: consumer.code() is not None or dead(), "it hangs, or ends")
+    return consumer.code() is None

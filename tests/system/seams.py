@@ -59,6 +59,13 @@ def kill(message: Message) -> None:
         os._exit(9)
 
 
+def hang(message: Message) -> None:
+    """Never end with a message that says `hang`."""
+    record(message)
+    while message.body == b"hang":
+        time.sleep(STEP)
+
+
 def slow(message: Message) -> None:
     """Work for a moment, then write down what came."""
     time.sleep(STEP)
@@ -95,6 +102,13 @@ def breaking() -> Iterator[bytes]:
     """Five messages, then an error."""
     yield from (b"1", b"2", b"3", b"4", b"5")
     raise RuntimeError("the source broke")
+
+
+def betraying() -> Iterator[bytes]:
+    """A message, then an error where a variable holds the password."""
+    url = os.environ["MQ_URL"]
+    yield b"1"
+    raise RuntimeError(f"the source broke in {len(url)} ways")
 
 
 def poisoned() -> Iterator[bytes | Message]:

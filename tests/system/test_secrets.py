@@ -18,16 +18,20 @@ PASSWORD = "S3cr:t@/#%x"
 def test_a_password_is_not_in_logs_pages_or_the_process_table(
     service: str, code: int, start: Start, broker: Broker, mq_ch: str
 ) -> None:
-    """While it is refused, while it is right, and when the source breaks; at the most talkative level."""
+    """While it is refused, while it is right, and when the source breaks beside it; at the most talkative level."""
     with add_user(broker, mq_ch) as address:
         url = f"amqp://{mq_ch}:{quote(PASSWORD, safe='')}@{address}"
-        process = start(service, MQ_URL=url, PRODUCER_SOURCE=f"{SEAMS}:breaking", LOG_LEVEL="debug", **QUICK)
+        process = start(service, MQ_URL=url, PRODUCER_SOURCE=f"{SEAMS}:betraying", LOG_LEVEL="debug", **QUICK)
         until(lambda: "ACCESS_REFUSED" in str(process.reasons()), "it is refused")
         seen = [get(f"{process.address}/{page}")[1] for page in ("livez", "readyz", "metrics")]
         seen.append(Path(f"/proc/{process.pid}/cmdline").read_text())
         set_user(broker, mq_ch, PASSWORD)
         until(lambda: process.event("connected"), "it connects with the right one")
-        process.terminate()
+        if code:
+            until(lambda: "Traceback" in process.stderr.read_text(), "the source breaks")
+            assert "in betraying" in process.stderr.read_text()
+        else:
+            process.terminate()
         assert process.wait() == code
         seen += [process.stdout.read_text(), process.stderr.read_text()]
     assert all("S3c" not in text and quote(PASSWORD, safe="") not in text for text in seen)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from local.ports import free_port
 from tests.processes import OURS, ROOT
 
 SECRET = "S3cr:t@/#x"
@@ -47,6 +48,7 @@ BOTH = {
     "LOG_FORMAT": ["xml"],
     "MQ_URL_FILE": ["/no/such/file"],
     "MQ_TLS_CERT_FILE": ["/no/such/file"],
+    "MQ_TLS_KEY_FILE": ["/no/such/file"],
 }
 PRODUCER = {
     "PRODUCER_RATE": ["0", "-1", "fast", "nan"],
@@ -75,6 +77,7 @@ SEAMS = {
 TOGETHER = {
     "MQ_URL_FILE": {"MQ_URL_FILE": "/etc/hostname", "MQ_URL": "amqp://127.0.0.1/"},
     "MQ_TLS_CERT_FILE": {"MQ_TLS_KEY_FILE": "/etc/hostname"},
+    "MQ_TLS_CA_FILE": {"MQ_TLS_CA_FILE": "/etc/hostname"},
     "PRODUCER_CHECKPOINT": {"PRODUCER_CHECKPOINT": "/tmp/checkpoint"},
     "MQ_URL": {"MQ_URL": ""},
 }
@@ -103,18 +106,19 @@ def run(service: str, *arguments: str, **env: str) -> tuple[int, list[str]]:
     return done.returncode, said.splitlines()
 
 
-def refused(service: str, variables: set[str], *arguments: str, **env: str) -> None:
-    """It ends with 2 and exactly one line for each of these variables, which begins with its name."""
+def refused(service: str, variables: set[str], *arguments: str, example: bool = False, **env: str) -> None:
+    """It ends with 2 and exactly one line for each of these variables: its name, what is wrong, and an `example`."""
     code, lines = run(service, *arguments, **env)
     assert code == 2, lines
     assert sorted(line.partition(":")[0] for line in lines) == sorted(variables), lines
     assert all(len(line.partition(":")[2]) > 10 for line in lines), lines
+    assert not example or all(re.search(r"for example \S", line) for line in lines), lines
 
 
 @pytest.mark.parametrize("kind", URLS)
 def test_a_wrong_url_is_refused_without_a_part_of_it(kind: str) -> None:
     """Any part of a URL may be the password."""
-    refused("producer", {"MQ_URL"}, MQ_URL=URLS[kind])
+    refused("producer", {"MQ_URL"}, example=True, MQ_URL=URLS[kind])
 
 
 @pytest.mark.parametrize("kind", ["unescaped", "bad port", "empty"])
@@ -132,7 +136,7 @@ def test_a_wrong_url_in_a_file_is_refused_as_well(kind: str, tmp_path: Path) -> 
 def test_every_wrong_value_is_named_all_at_once(service: str, own: dict[str, list[str]], number: int) -> None:
     """One line for each variable, so that nobody mends them one by one."""
     wrong = {name: values[number] for name, values in (BOTH | own).items() if number < len(values)}
-    refused(service, set(wrong), **wrong)
+    refused(service, set(wrong), example=True, **wrong)
 
 
 @pytest.mark.parametrize(("who", "name"), [(who, name) for who, names in SEAMS.items() for name in names])
@@ -148,11 +152,18 @@ def test_settings_that_contradict_each_other_are_named(variable: str) -> None:
     refused("producer", {variable}, **TOGETHER[variable])
 
 
+@pytest.mark.parametrize("path", ["/no/such/folder/file", "/", "/etc/hostname"])
+def test_a_checkpoint_that_cannot_be_kept_is_named(path: str) -> None:
+    """No folder, a folder, and a file of somebody else's."""
+    refused("producer", {"PRODUCER_CHECKPOINT"}, PRODUCER_SOURCE="lines:/etc/hostname", PRODUCER_CHECKPOINT=path)
+
+
 @pytest.mark.parametrize("service", ["producer", "consumer"])
-def test_a_port_in_use_is_named_with_the_way_out(service: str) -> None:
+def test_a_port_in_use_or_a_host_that_is_not_ours_is_named_with_the_way_out(service: str) -> None:
     """Rather than a traceback of the server."""
     with socket.create_server(("127.0.0.1", 0)) as other:
-        refused(service, {"HTTP_PORT"}, HTTP_PORT=str(other.getsockname()[1]))
+        refused(service, {"HTTP_PORT"}, example=True, HTTP_PORT=str(other.getsockname()[1]))
+    refused(service, {"HTTP_HOST"}, example=True, HTTP_HOST="nowhere.invalid", HTTP_PORT=str(free_port()))
 
 
 def test_the_http_source_names_a_port_in_use_and_a_package_that_is_not_installed(tmp_path: Path) -> None:
