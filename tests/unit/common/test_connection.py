@@ -125,7 +125,7 @@ class Ready(User):
 
     def __init__(self) -> None:
         self.made: Connection
-        self.losses: list[str] = []
+        self.away_when_lost: list[bool] = []
 
     def prepare(self, channel: Channel) -> None:
         """Nothing to declare."""
@@ -136,12 +136,12 @@ class Ready(User):
 
     def lost(self, reason: Refusal) -> None:
         """Write it down."""
-        self.losses.append(reason.text)
+        self.away_when_lost.append(self.made.away)
 
 
-def opened(process: Loop, *peers: Peer) -> Connection:
+def opened(process: Loop, *peers: Peer, user: Ready | None = None) -> Connection:
     settings = {"mq_ch": "jobs", "mq_backoff_max": "50ms", "mq_url": ",".join(peer.url for peer in peers)}
-    user = Ready()
+    user = user or Ready()
     user.made = Connection("test", process, Settings.model_validate(settings), user)
     user.made.open()
     process.turn(lambda: user.made.state is State.OPEN, "it is open")
@@ -189,13 +189,13 @@ def test_a_broker_that_is_given_up_each_time_is_not_all_that_is_tried(process: L
 
 def test_one_that_was_just_lost_is_not_away_until_a_try_has_failed(process: Loop, peer: Peer) -> None:
     """By which a producer that stops knows whether there is anybody to wait for."""
-    made = opened(process, peer)
+    user = Ready()
+    made = opened(process, peer, user=user)
     assert not made.away
     peer.visits[0].cut()
-    process.turn(lambda: made.state is State.BACKING_OFF, "it is lost")
-    assert not made.away
-    process.turn(lambda: made.state is State.OPEN, "it is back")
+    process.turn(lambda: user.away_when_lost and made.state is State.OPEN, "it is lost, and is back")
     peer.refuse()
     peer.visits[1].cut()
     process.turn(lambda: made.away, "a try failed")
+    assert user.away_when_lost == [False, False]
     made.close()
