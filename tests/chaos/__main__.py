@@ -2,6 +2,7 @@
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -31,6 +32,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """0: every promise held; 1: one did not, or something is missing here."""
     asked = _arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the broker is removed, too
     chosen = [
         each
         for each in promises(short=asked.short)
