@@ -28,6 +28,9 @@ log = structlog.get_logger()
 class PreflightSettings(Needs):
     """Wait until the broker can be used: exit 0. At the deadline, exit with the number of what was in the way.
 
+    With MQ_TOPOLOGY=create it makes the queues, as the services would. No message is taken, and none is left; asking
+    for the right to consume leaves a line in the broker's log, of the connection `preflight`.
+
     10 name does not resolve; 11 no TCP; 12 TLS; 13 no AMQP; 14 user or password; 15 virtual host; 16 permission;
     17 queues; 18 a limit of the broker; 19 something else.
     """
