@@ -8,11 +8,13 @@ import pika
 from pika import BasicProperties
 from pika.adapters.blocking_connection import BlockingChannel
 
+from consumer.prefetch import SUSPECT
 from tests.brokers import Broker
 from tests.processes import Process, until
-from tests.system.kit import SEAMS, Start, bodies, handled, take
+from tests.system.kit import QUICK, SEAMS, Start, bodies, handled, take
 from tests.system.manage import add_user, policy
 
+SOME = 20
 LIMIT = 6  # deliveries after the first; ours of 20 (see test_declaring.py) takes a while
 
 
@@ -142,3 +144,37 @@ def hung(consumer: Process) -> bool:
 
     until(lambda: consumer.code() is not None or dead(), "it hangs, or ends")
     return consumer.code() is None
+
+
+def test_failures_that_cannot_be_parked_are_no_more_after_losses(
+    start: Start, channel: BlockingChannel, mq_ch: str, broker: Broker, tmp_path: Path
+) -> None:
+    """The dead-letter queue is full, and the broker delivers them anew: one copy of each waits, and goes at last."""
+    record, dead = tmp_path / "record", f"{mq_ch}.dead"
+    assert start("consumer", CONSUMER_IDLE_EXIT="1ms").wait() == 0
+    settings = {"CONSUMER_HANDLER": f"{SEAMS}:fail", "CONSUMER_RETRY_DELAYS": "off", "RECORD": record, **QUICK}
+    for _ in range(2):
+        channel.basic_publish("", dead, b"full", mandatory=True)
+    with policy(broker, dead, {"max-length": 1, "overflow": "reject-publish"}):
+        consumer = start("consumer", **settings).wait_ready()
+        for number in range(SOME):
+            channel.basic_publish("", mq_ch, b"%d" % number, mandatory=True)
+        for losses in range(SUSPECT):  # after so many they would come one by one
+            until(lambda: len(bodies(record)) >= SOME + losses * SOME / 2, "they fail")  # noqa: B023
+            until(lambda: consumer.metric("consumer_unsettled") >= SOME / 2, "they cannot be parked")
+            if losses < SUSPECT - 1:
+                close_connection(broker, "consumer")
+                reconnects = 'mq_reconnects_total{connection="consumer"}'
+                until(lambda: consumer.metric(reconnects) == losses + 1, "it is lost")  # noqa: B023
+        assert consumer.metric("consumer_retry_unconfirmed") <= SOME
+    close_connection(broker, "consumer_retry")  # to a channel that was told of it, 3.10 says full for ever
+    until(lambda: consumer.reasons() == [] and consumer.metric("consumer_unsettled") == 0, "all are settled")
+    parked = {body for _, _, body in iter(lambda: channel.basic_get(dead, auto_ack=True), (None, None, None))}
+    assert parked == {b"full", *(b"%d" % number for number in range(SOME))}
+
+
+def close_connection(broker: Broker, name: str) -> None:
+    """The one that has this name."""
+    connections = broker.rabbitmqctl("list_connections", "pid", "client_properties").splitlines()
+    [pid] = [line.split()[0] for line in connections if f'"{name}"' in line]
+    broker.rabbitmqctl("close_connection", pid, "closed by the test")
