@@ -15,13 +15,12 @@ from common.outbox import Outbox, Publication
 from common.process import Process
 from common.refusal import Kind, Refusal
 from common.settings import Settings
-from common.stall import Stall
+from common.stall import UNCONFIRMED, Stall
 from common.topology import Topology
 from common.window import Window
 
 T = TypeVar("T")
 log = structlog.get_logger()
-UNCONFIRMED = Refusal(Kind.OTHER, "no confirm in MQ_CONFIRM_TIMEOUT: what is unconfirmed is sent again")
 
 
 class Publisher(Generic[T]):
@@ -128,10 +127,10 @@ class Publisher(Generic[T]):
     def _on_confirm(self, channel: Channel, method: Any) -> None:
         if channel is not self.connection.channel:
             return
-        now = time.monotonic()
-        self._stall.moved(now)
+        now, refused = time.monotonic(), isinstance(method, spec.Basic.Nack)
+        self._stall.moved(now, refused=refused)
         settled = self._outbox.settle(method.delivery_tag, multiple=method.multiple)
-        if isinstance(method, spec.Basic.Nack):
+        if refused:
             self.metrics.nacked.inc(len(settled))
             self._outbox.give_back(settled)
             if self._window.nacked(now):  # news

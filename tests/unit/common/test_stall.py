@@ -1,6 +1,6 @@
 """When a connection that does not confirm is given up."""
 
-from common.stall import Stall
+from common.stall import FULL, Stall
 
 
 def test_a_message_is_waited_for_until_its_time_is_over() -> None:
@@ -14,7 +14,7 @@ def test_a_message_is_waited_for_until_its_time_is_over() -> None:
 def test_a_slow_broker_is_waited_for_while_it_goes_on() -> None:
     """The oldest message may be old: those before it are still being confirmed."""
     stall = Stall(30)
-    stall.moved(150)
+    stall.moved(150, refused=False)
     assert not stall.over(179, 100, overtaken=False, alarm=False)
     assert stall.over(181, 100, overtaken=False, alarm=False)
 
@@ -22,7 +22,7 @@ def test_a_slow_broker_is_waited_for_while_it_goes_on() -> None:
 def test_a_message_that_others_pass_is_not_forgotten() -> None:
     """However many confirms come for the others."""
     stall = Stall(30)
-    stall.moved(130)
+    stall.moved(130, refused=False)
     assert not stall.over(130, 100, overtaken=True, alarm=False)
     assert stall.over(131, 100, overtaken=True, alarm=False)
 
@@ -33,3 +33,16 @@ def test_an_alarm_is_no_stall() -> None:
     assert not stall.over(200, 100, overtaken=True, alarm=True)
     assert not stall.over(229, 100, overtaken=True, alarm=False)
     assert stall.over(231, 100, overtaken=True, alarm=False)
+
+
+def test_a_channel_that_only_refuses_is_left_now_and_then() -> None:
+    """The queue may have room again, and nobody has told this channel."""
+    stall, quiet = Stall(30), {"sent_at": None, "overtaken": False, "alarm": False}
+    for seconds in range(0, 170, 10):
+        stall.moved(100 + seconds, refused=True)
+        assert not stall.over(100 + seconds, **quiet)
+    stall.moved(270, refused=False)
+    stall.moved(275, refused=True)
+    assert not stall.over(275 + FULL - 1, **quiet), "one confirm begins it anew"
+    assert stall.over(275 + FULL + 1, **quiet)
+    assert not stall.over(275 + FULL + 2, **quiet), "the next channel has its time, too"
