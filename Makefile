@@ -10,6 +10,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(notdir $(PYTHON))
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
+# `compat` is a plain line in a .pth file; the default is an import hook, which every start would pay for.
 # Two first runs at once would spoil each other's environment; the second waits.
 LOCK := $(if $(shell command -v flock),flock Makefile)
 CODE := common producer consumer local
@@ -30,7 +31,7 @@ make-venv:
 	echo 'making $(VENV) with $(PYTHON) ...'; \
 	[ -e $(READY) ] || $(PYTHON) -m venv --clear $(VENV); \
 	$(PIP) --require-hashes -r requirements-dev.lock; \
-	$(PIP) --no-deps --no-build-isolation --editable .; \
+	$(PIP) --no-deps --no-build-isolation --config-settings editable_mode=compat --editable .; \
 	touch $(READY)
 
 .PHONY: venv
