@@ -47,7 +47,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), multiple=st.booleans(), nack=st.booleans())
     def settle(self, data: st.DataObject, multiple: bool, nack: bool) -> None:
-        """A confirm takes out, a nack puts back in front."""
+        """A confirm takes out, a nack puts back in its old place."""
         tag = data.draw(st.integers(1, self.tag + 1), label="tag")
         known = tag <= self.tag
         tags = [each for each in self.flying if known and (each == tag or (multiple and each < tag))]
@@ -56,15 +56,15 @@ class OutboxMachine(RuleBasedStateMachine):
         tokens = [self.flying.pop(each) for each in tags]
         if nack:
             self.real.give_back(settled)
-            self.waiting = self.kept(tokens) + self.waiting
+            self.waiting = sorted(self.kept(tokens) + self.waiting)
 
     @rule()
     def lose_the_channel(self) -> None:
-        """All in flight goes back in front."""
+        """All in flight goes back, each in its old place."""
         drained = self.real.drain()
         assert [sent.publication.token for sent in drained] == list(self.flying.values())
         self.real.give_back(drained)
-        self.waiting = self.kept(self.flying.values()) + self.waiting
+        self.waiting = sorted(self.kept(self.flying.values()) + self.waiting)
         self.flying, self.tag = {}, 0
 
     @rule(count=st.integers(0, 8))
