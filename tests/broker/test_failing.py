@@ -76,7 +76,9 @@ def test_a_failing_message_with_an_expiration_or_a_foreign_user_id_is_parked_alo
         pika.BlockingConnection(pika.URLParameters(f"amqp://{mq_ch}:pass@{address}")) as other,
     ):
         properties = BasicProperties(expiration="60000", user_id=mq_ch)
-        other.channel().basic_publish("", mq_ch, b"theirs", properties)
+        confirming = other.channel()
+        confirming.confirm_delivery()
+        confirming.basic_publish("", mq_ch, b"theirs", properties, mandatory=True)
     channel.basic_publish("", mq_ch, b"neighbour", mandatory=True)
     until(lambda: consumer.metric('consumer_settled_total{outcome="reject"}') == 2, "both are parked")
     assert sorted(bodies(record)) == ["neighbour", "neighbour", "theirs", "theirs"]
