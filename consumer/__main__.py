@@ -4,6 +4,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+import common.startup
 from common import cli, logs, tracing
 from common.process import Process
 from common.program import serve
@@ -11,6 +12,8 @@ from common.seam import SeamError
 from consumer.handler import open_handler
 from consumer.service import ConsumerService
 from consumer.settings import ConsumerSettings
+
+common.startup.loaded()
 
 # Imported when asked for: a service that starts has no use for them.
 COMMANDS = {"dead-letters": "consumer.dead_letters", "verify": "consumer.verify"}

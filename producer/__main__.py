@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import common.startup
 from common import cli, logs, tracing
 from common.process import Process
 from common.program import serve
@@ -16,6 +17,8 @@ from producer.source import Follower, Item, open_source
 
 if TYPE_CHECKING:
     from producer.door import Door
+
+common.startup.loaded()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
