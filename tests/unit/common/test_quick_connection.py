@@ -74,34 +74,42 @@ def test_what_cannot_be_encoded_leaves_nothing_behind(process: Loop) -> None:
     assert channel.connection.sent == b""
 
 
-def test_a_delivery_reaches_its_consumer_and_nobody_waits_for_it_by_a_callback(process: Loop) -> None:
-    """What is left out, pika would have looked for in vain."""
-    channel = opened(Quick, process)
+def read(kind: type[Any], process: Loop, slices: list[bytes]) -> tuple[list[Any], ...]:
+    """What a consumer, and one who waits for confirms, hear of these bytes; and what is counted."""
+    channel = opened(kind, process)
     connection: Any = channel.connection
+    came: list[Any] = []
+    confirmed: list[Any] = []
+    channel._consumers["tag"] = lambda _, method, properties, body: came.append(
+        (method.delivery_tag, method.redelivered, properties.message_id, body)
+    )
+    connection.callbacks.add(3, spec.Basic.Ack, lambda value: confirmed.append(value.method.delivery_tag), False)
+    for each in slices:
+        connection._on_data_available(each)
+    return came, confirmed, [connection.frames_received, connection.bytes_received, connection._frame_buffer]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.binary(max_size=40), max_size=4), st.integers(1, 200))
+def test_what_comes_is_read_as_pika_reads_it(process: Loop, bodies: list[bytes], size: int) -> None:
+    """Cut at any place: deliveries, confirms, heartbeats, a frame for a channel that is not there, and a rest."""
+    frames: list[frame.Frame] = [frame.Heartbeat(), frame.Body(4, b"stray")]
+    for tag, body in enumerate(bodies, 1):
+        frames += [
+            frame.Method(3, spec.Basic.Deliver("tag", tag, tag % 2 == 0, "", "jobs")),
+            frame.Header(3, 2 * len(body), BasicProperties(message_id=f"m{tag}")),
+            *[frame.Body(3, body)] * (2 if body else 0),
+            frame.Method(3, spec.Basic.Ack(tag)),
+        ]
+    data = b"".join(each.marshal() for each in frames) + frame.Heartbeat().marshal()[:3]
+    slices = [data[at : at + size] for at in range(0, len(data), size)]
+    quick = read(Quick, process, slices)
+    assert quick == read(Plain, process, slices)
+    assert quick[0] == [(tag, tag % 2 == 0, f"m{tag}", 2 * body) for tag, body in enumerate(bodies, 1)]
+    assert quick[1] == list(range(1, len(bodies) + 1))
+
+
+def test_nobody_waits_for_a_delivery_by_a_callback(process: Loop) -> None:
+    """The look-up that is left out would find nothing."""
+    connection: Any = opened(Quick, process).connection
     assert not connection.callbacks.pending(3, spec.Basic.Deliver)
-    came: list[bytes] = []
-    channel._consumers["tag"] = lambda _channel, _method, _properties, body: came.append(body)
-    frames = [
-        frame.Method(3, spec.Basic.Deliver("tag", 1, False, "", "jobs")),
-        frame.Header(3, 5, BasicProperties()),
-        frame.Body(3, b"hel"),
-        frame.Body(3, b"lo"),
-    ]
-    for each in frames:
-        connection._process_frame(each)
-    assert came == [b"hello"]
-    assert connection.frames_received == len(frames)
-
-
-def test_everything_else_goes_pikas_way(process: Loop) -> None:
-    """A confirm is called back; a frame for a channel that is not there is ignored, as by pika."""
-    channel = opened(Quick, process)
-    connection: Any = channel.connection
-    called: list[object] = []
-    connection.callbacks.add(3, spec.Basic.Ack, called.append, one_shot=False)
-    ack = frame.Method(3, spec.Basic.Ack(1))
-    connection._process_frame(ack)
-    connection._process_frame(frame.Body(4, b"stray"))
-    connection._process_frame(frame.Heartbeat())
-    assert called == [ack]
-    assert connection.frames_received == 3
