@@ -53,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--short", action="store_true", help="a minute, to see that it works; its figures say nothing")
     parser.add_argument("--rounds", type=int, default=3, help="how often all is measured (default %(default)s)")
-    parser.add_argument("--volume", type=float, default=1.0, help="times the usual messages of a run, about a second's")
+    parser.add_argument(
+        "--volume", type=float, default=3.0, help="seconds that a run takes, about (default %(default)s)"
+    )
     parser.add_argument("--thorough", action="store_true", help="4 KiB and the growing series in every round")
     parser.add_argument(
         "--largest", type=int, default=100_000, help="the most messages of the growing series (to 10^6)"

@@ -52,7 +52,7 @@ class Bench:
         """From the start of a process to its first confirm; its queue is there and its bytecode compiled."""
         with self._queue(client) as where:
             reports = []
-            for _ in range(3):
+            for _ in range(5):
                 with Child(client.start(where)) as child:
                     reports.append(child.wait(_LONGEST))
         return of_start(reports[1:])

@@ -18,10 +18,10 @@ CONSUMERS = (1, 2, 4, 8)
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is run: `volume` scales the messages of a run, `largest` ends the series of growing counts."""
+    """How much is run: `volume` in seconds of each client's usual rate, `largest` ends the series of growing counts."""
 
     rounds: int = 3
-    volume: float = 1.0
+    volume: float = 3.0  # in one second, how a client begins would count too much
     largest: int = 100_000
     sizes: tuple[int, ...] = (256, 4096)
     latency_seconds: float = 3.0
