@@ -8,10 +8,10 @@ from pika.connection import Connection
 
 from common.topology import Queue
 
-INEQUIVALENT = re.compile(
+# Compiled when it is looked for: few runs do, and each start would pay for it.
+INEQUIVALENT = (
     r"inequivalent arg '(?P<argument>.+?)' for queue '(?P<queue>.+)' in vhost '.*': "
-    r"received (?P<wanted>.+) but current is (?P<found>.+)",
-    re.DOTALL,
+    r"received (?P<wanted>.+) but current is (?P<found>.+)"
 )
 
 
@@ -49,7 +49,7 @@ class Difference:
         self._ask(refused)
 
     def _ask(self, refused: str) -> None:
-        match = INEQUIVALENT.search(refused)
+        match = re.search(INEQUIVALENT, refused, re.DOTALL)
         arguments = self._arguments.get(match["queue"]) if match else None
         if match is None or arguments is None:
             self._done(refused)

@@ -3,8 +3,8 @@
 import re
 import socket
 import ssl
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from pika import exceptions
 from pika.adapters.utils.connection_workflow import (
@@ -51,8 +51,7 @@ ADVICE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """What happened and, where we know, what to do, in one line. Never holds a password."""
 
     kind: Kind
@@ -90,7 +89,7 @@ ERRORS = (
     (OSError, Kind.TCP, "cannot connect"),
     (exceptions.StreamLostError, Kind.HANDSHAKE, "the connection was lost"),
 )
-BROKERS_WORDS = re.compile(r"""^['"]?ConnectionClosedByBroker: \((\d+)\) (['"])(.*)\2['"]?$""", re.DOTALL)
+BROKERS_WORDS = r"""(?s)^['"]?ConnectionClosedByBroker: \((\d+)\) (['"])(.*)\2['"]?$"""
 DETAILED = (ssl.SSLCertVerificationError, ssl.SSLError, OSError)
 
 
@@ -116,7 +115,7 @@ def explain(error: BaseException | None) -> Refusal:
     if isinstance(cause, exceptions.ChannelClosedByBroker | exceptions.ConnectionClosedByBroker):
         words = f"{cause.reply_code} {cause.reply_text}"
     else:  # pika wraps the broker's words: ConnectionClosedByBroker: (403) 'ACCESS_REFUSED - ...'
-        words = BROKERS_WORDS.sub(r"\1 \3", str(cause))
+        words = re.sub(BROKERS_WORDS, r"\1 \3", str(cause))
     if said := broker_said(words):
         return said
     for types, kind, sentence in ERRORS:

@@ -1,8 +1,7 @@
 """Topology: every queue of the pair, all named from MQ_CH."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pika.channel import Channel
 
@@ -15,8 +14,7 @@ DELIVERY_LIMIT = 20
 DEAD_DELIVERY_LIMIT = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Queue:
+class Queue(NamedTuple):
     """A durable quorum queue and its arguments beside `x-queue-type`."""
 
     name: str
@@ -28,8 +26,7 @@ class Queue:
         return {"x-queue-type": "quorum", **self.arguments}
 
 
-@dataclass(frozen=True, slots=True)
-class Topology:
+class Topology(NamedTuple):
     """The queue `name`, its dead-letter queue, and one retry queue for each of `delays` (seconds)."""
 
     name: str
