@@ -15,7 +15,7 @@ from common.outbox import Outbox, Publication
 from common.process import Process
 from common.refusal import Kind, Refusal
 from common.settings import Settings
-from common.stall import UNCONFIRMED, Stall
+from common.stall import Stall
 from common.topology import Topology
 from common.window import Window
 
@@ -91,8 +91,9 @@ class Publisher(Generic[T]):
 
     def tick(self, now: float) -> None:
         """Go on after a pause or an alarm; give up a connection that confirms nothing."""
-        if self._stall.over(now, self._outbox.sent_at, overtaken=self._outbox.overtaken, alarm=self.connection.blocked):
-            self.connection.fail(UNCONFIRMED)
+        sent_at, overtaken = self._outbox.sent_at, self._outbox.overtaken
+        if reason := self._stall.reason(now, sent_at, overtaken=overtaken, alarm=self.connection.blocked):
+            self.connection.fail(reason)
         self._quota.tick(now)
         self._pump()
         self._on_progress([])

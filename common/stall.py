@@ -1,8 +1,9 @@
-"""Stall: whether a connection is still worth waiting for, by the confirms that come. Pure."""
+"""Stall: why a connection is not worth waiting for any more, by the confirms that come. Pure."""
 
 from common.refusal import Kind, Refusal
 
 UNCONFIRMED = Refusal(Kind.OTHER, "no confirm in MQ_CONFIRM_TIMEOUT: what is unconfirmed is sent again")
+REFUSED = Refusal(Kind.OTHER, "the queue has been full for 3 minutes: it is asked anew on another connection")
 # RabbitMQ 3.10 does not tell a channel that a queue is full no more when its limit was raised by a policy.
 FULL = 180.0  # seconds of refusals only, after which another channel is asked
 
@@ -21,16 +22,16 @@ class Stall:
         self._moved_at = now
         self._refused_at = (self._refused_at or now) if refused else None
 
-    def over(self, now: float, sent_at: float | None, *, overtaken: bool, alarm: bool) -> bool:
-        """Whether the oldest unconfirmed message, sent at `sent_at` (None: there is none), has waited too long.
+    def reason(self, now: float, sent_at: float | None, *, overtaken: bool, alarm: bool) -> Refusal | None:
+        """Why to give it up, if so. The oldest unconfirmed message was sent at `sent_at`; None: there is none.
 
         `overtaken`: later ones are confirmed. `alarm`: the broker reads nothing now, and the time begins anew after it.
         """
         if self._refused_at and now - self._refused_at > FULL:
             self._refused_at = None
-            return True
+            return REFUSED
         if alarm:
             self._free_at = self._moved_at = now
         if sent_at is None or now - max(sent_at, self._free_at) <= self._timeout:
-            return False
-        return overtaken or now - self._moved_at > self._timeout
+            return None
+        return UNCONFIRMED if overtaken or now - self._moved_at > self._timeout else None
