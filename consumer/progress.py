@@ -1,4 +1,4 @@
-"""Progress: one line about long work."""
+"""Progress: one line about long work, with a bar on a terminal."""
 
 import shutil
 from typing import TextIO
@@ -6,6 +6,14 @@ from typing import TextIO
 FIRST = 0.5  # seconds; what is done sooner says nothing
 ON_TERMINAL, ELSEWHERE = 0.2, 5.0  # seconds between lines
 CLEAR = "\r\x1b[K"
+WIDTH = 20  # characters of the bar
+
+
+def bar(done: float) -> str:
+    """`[#####...............]  25%` of a quarter."""
+    share = min(1.0, max(0.0, done))
+    full = int(share * WIDTH)
+    return f"[{'#' * full}{'.' * (WIDTH - full)}] {int(share * 100):3}%"
 
 
 class Progress:
@@ -17,20 +25,26 @@ class Progress:
         self._next = float("inf")
         self._begun = self._written = False
 
-    def tick(self, now: float, text: str) -> None:
-        """Say `text` if it is time."""
+    def tick(self, now: float, text: str, done: float) -> None:
+        """Say `text` if it is time; `done` is how much of the work, from 0 to 1."""
         if not self._begun:
             self._begun, self._next = True, now + (FIRST if self._terminal else ELSEWHERE)
         if now >= self._next:
             self._next, self._written = now + (ON_TERMINAL if self._terminal else ELSEWHERE), True
-            # A line that wraps could not be written anew in its place.
-            self._write(CLEAR + text[: shutil.get_terminal_size().columns - 1] if self._terminal else f"{text}\n")
+            if self._terminal:
+                self._draw(f"{bar(done)}  {text}")
+            else:
+                self._write(f"{text}\n")
 
     def end(self) -> None:
         """Leave a clean line, and say nothing more."""
         self._next = float("inf")
         if self._terminal and self._written:
             self._write(CLEAR)
+
+    def _draw(self, line: str) -> None:
+        # One that wraps could not be written anew in its place.
+        self._write(CLEAR + line[: shutil.get_terminal_size().columns - 1])
 
     def _write(self, text: str) -> None:
         self._stream.write(text)

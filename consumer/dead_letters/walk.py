@@ -77,7 +77,7 @@ class Walk:
             self._elsewhere = self._unseen
             browser.leave()
         if browser.total is not None:
-            self._progress.tick(now, self._state())
+            self._progress.tick(now, self._state(), browser.seen / max(1, browser.total))
 
     def stop(self) -> None:
         """Take nothing more; what is under way is finished."""

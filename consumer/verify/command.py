@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def show() -> None:
         if moving:
             text = report.progress(trial.ledger, settings.verify_count, trial.reasons())
-            line.tick(time.monotonic(), text)
+            line.tick(time.monotonic(), text, trial.ledger.handled / settings.verify_count)
 
     process = Process(settings.shutdown_grace)
     trial = Trial(process, settings, show)

@@ -4,7 +4,7 @@ from io import StringIO
 
 import pytest
 
-from consumer.progress import CLEAR, Progress
+from consumer.progress import CLEAR, Progress, bar
 
 
 class Terminal(StringIO):
@@ -18,9 +18,9 @@ class Terminal(StringIO):
 def written(stream: StringIO, seconds: list[float]) -> str:
     progress = Progress(stream)
     for number, second in enumerate(seconds):
-        progress.tick(second, f"{number} done")
+        progress.tick(second, f"{number} done", number / 4)
     progress.end()
-    progress.tick(1000.0, "too late")
+    progress.tick(1000.0, "too late", 1.0)
     return stream.getvalue()
 
 
@@ -32,7 +32,23 @@ def test_what_is_done_at_once_says_nothing() -> None:
 
 def test_on_a_terminal_the_line_is_written_anew_and_goes_at_the_end() -> None:
     """Not with each tick."""
-    assert written(Terminal(), [10.0, 10.5, 10.6, 10.8]) == "\r\x1b[K1 done\r\x1b[K3 done\r\x1b[K"
+    first, second = f"{bar(0.25)}  1 done", f"{bar(0.75)}  3 done"
+    assert written(Terminal(), [10.0, 10.5, 10.6, 10.8]) == f"\r\x1b[K{first}\r\x1b[K{second}\r\x1b[K"
+
+
+@pytest.mark.parametrize(
+    ("done", "drawn"),
+    [
+        (0.0, "[....................]   0%"),
+        (0.25, "[#####...............]  25%"),
+        (0.999, "[###################.]  99%"),
+        (1.0, "[####################] 100%"),
+        (1.5, "[####################] 100%"),
+    ],
+)
+def test_the_bar_is_full_when_all_is_done_and_not_before(done: float, drawn: str) -> None:
+    """Nor longer: more may come than there was at the start."""
+    assert bar(done) == drawn
 
 
 def test_elsewhere_it_is_a_line_every_few_seconds() -> None:
@@ -46,5 +62,5 @@ def test_a_line_that_would_wrap_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     progress = Progress(terminal)
     for second in (0.0, 1.0):
-        progress.tick(second, "x" * 50)
-    assert terminal.getvalue() == CLEAR + "x" * 9
+        progress.tick(second, "x" * 50, 0.5)
+    assert terminal.getvalue() == CLEAR + bar(0.5)[:9]
