@@ -41,7 +41,10 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, DeadLettersSett
 
     The namespace has `command`, `json`, and what the command takes of `id`, `match`, `max`, `dry_run`, `again`, `yes`.
     """
-    told = "Look at what is parked in MQ_CH.dead, replay it, or delete it."
+    told = (
+        "Look at what is parked in MQ_CH.dead, replay it, or delete it. A look changes no message and no order; before "
+        "RabbitMQ 4.3 the broker counts it as a delivery of each, of which the queue allows a million."
+    )
     parser = Parser(PROGRAM, description=told, epilog=EXAMPLE, formatter_class=Wide)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, does in COMMANDS.items():
