@@ -41,6 +41,22 @@ def _ended(cluster: Cluster, job: str) -> str:
     return next((each for each in ("succeeded", "failed") if status.get(each)), "")
 
 
+def _evict(cluster: Cluster, pod: str) -> None:
+    """As `kubectl drain` does of each pod on a node."""
+    [version] = [
+        each["version"]
+        for each in json.loads(cluster("get", "--raw", "/api/v1"))["resources"]
+        if each["name"] == "pods/eviction"
+    ]
+    body = {
+        "apiVersion": f"policy/{version}",
+        "kind": "Eviction",
+        "metadata": {"name": pod, "namespace": cluster.namespace},
+    }
+    path = f"/api/v1/namespaces/{cluster.namespace}/pods/{pod}/eviction"
+    cluster("create", "--raw", path, "--filename", "-", text=json.dumps(body))
+
+
 @pytest.fixture(scope="module")
 def pair(context: str, images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """The development overlay in a namespace of its own, with the broker still absent."""
@@ -143,6 +159,15 @@ def test_more_and_fewer_consumers_and_none(pair: Pair, cluster: Cluster) -> None
 def test_pods_of_both_services_are_deleted(pair: Pair, cluster: Cluster) -> None:
     cluster("delete", "pods", *(cluster.pods(name)[0]["metadata"]["name"] for name in ("producer", "consumer")))
     cluster.rolled_out(*SERVICES)
+    pair.flows()
+    assert cluster.restarts() == {}
+
+
+def test_all_pods_are_evicted_as_from_a_node_that_is_drained(pair: Pair, cluster: Cluster) -> None:
+    for name in ("consumer", "producer", "rabbitmq"):
+        for pod in cluster.pods(name):
+            _evict(cluster, pod["metadata"]["name"])
+    cluster.rolled_out(BROKER, *SERVICES)
     pair.flows()
     assert cluster.restarts() == {}
 

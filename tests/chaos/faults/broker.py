@@ -38,7 +38,7 @@ def frozen(scene: Scene) -> None:
     scene.rabbit.freeze()
     for process in (scene.pair.producer, scene.pair.consumer):
         scene.wait(process.reasons, f"the {process.service} notices", NOTICE)
-    scene.hold(20, short=0)
+    scene.hold(30, short=0)
     scene.expect(scene.pair.producer.live() and scene.pair.consumer.live(), "a service wants to be restarted")
     scene.rabbit.thaw()
 
