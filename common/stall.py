@@ -1,11 +1,14 @@
 """Stall: why a connection is not worth waiting for any more, by the confirms that come. Pure."""
 
+from common.duration import format_duration
 from common.refusal import Kind, Refusal
 
 UNCONFIRMED = Refusal(Kind.OTHER, "no confirm in MQ_CONFIRM_TIMEOUT: what is unconfirmed is sent again")
-REFUSED = Refusal(Kind.OTHER, "the queue has been full for 3 minutes: it is asked anew on another connection")
 # RabbitMQ 3.10 does not tell a channel that a queue is full no more when its limit was raised by a policy.
 FULL = 180.0  # seconds of refusals only, after which another channel is asked
+REFUSED = Refusal(
+    Kind.OTHER, f"the queue has been full for {format_duration(FULL)}: it is asked anew on another connection"
+)
 
 
 class Stall:

@@ -11,6 +11,7 @@ from common.outbox import Publication
 from common.publisher import Publisher
 from common.refusal import Kind, Refusal
 from common.settings import Settings
+from common.stall import FULL, REFUSED
 from common.topology import Topology
 from tests.unit.conftest import Loop
 from tests.unit.peer import Peer, Visit
@@ -109,4 +110,19 @@ def test_what_a_full_queue_refused_is_sent_again_in_its_order(process: Loop, pee
     process.turn(all_are_confirmed, "all confirms")
     assert peer.visits[0].published[8:] == [b"1", b"2", b"3", b"4"]
     assert sorted(confirmed) == list(range(8))
+    publisher.connection.close()
+
+
+@pytest.mark.usefixtures("own_metrics")
+def test_a_channel_that_only_refuses_is_left_and_it_is_said_why(process: Loop, peer: Peer) -> None:
+    """It may be the one that was not told of room."""
+    confirmed: list[Token] = []
+    peer.on_publish = lambda visit, tag: visit.say(spec.Basic.Ack(tag) if visit.number else spec.Basic.Nack(tag))
+    publisher = make(process, peer.url, confirmed)
+    publisher.connection.open()
+    publisher.publish(numbers(0))
+    process.turn(lambda: "rejected" in publisher.reasons(), "a refusal")
+    publisher.tick(time.monotonic() + FULL + 1)
+    assert publisher.connection.refusal is REFUSED
+    process.turn(lambda: confirmed == [0], "the confirm of another")
     publisher.connection.close()
