@@ -164,9 +164,16 @@ def test_pods_of_both_services_are_deleted(pair: Pair, cluster: Cluster) -> None
 
 
 def test_all_pods_are_evicted_as_from_a_node_that_is_drained(pair: Pair, cluster: Cluster) -> None:
-    for name in ("consumer", "producer", "rabbitmq"):
-        for pod in cluster.pods(name):
-            _evict(cluster, pod["metadata"]["name"])
+    names = ("consumer", "producer", "rabbitmq")
+    evicted = [pod["metadata"] for name in names for pod in cluster.pods(name)]
+    for each in evicted:
+        _evict(cluster, each["name"])
+
+    def all_are_new() -> bool:
+        pods = {pod["metadata"]["uid"] for name in names for pod in cluster.pods(name)}
+        return len(pods) == len(evicted) and pods.isdisjoint(each["uid"] for each in evicted)
+
+    until(all_are_new, "each pod has a successor", 90)
     cluster.rolled_out(BROKER, *SERVICES)
     pair.flows()
     assert cluster.restarts() == {}
