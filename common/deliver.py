@@ -5,18 +5,12 @@ pika decodes and keeps five fields, which is a tenth of what a delivery costs; a
 """
 
 import struct
-from functools import lru_cache
 from typing import Any
 
 from pika import spec
 
 _LATER = frozenset(("redelivered", "exchange", "routing_key"))
 _number = struct.Struct(">Q")
-
-
-@lru_cache(64)
-def _text(encoded: bytes) -> str:
-    return encoded.decode()
 
 
 class Deliver(spec.Basic.Deliver):
@@ -28,7 +22,7 @@ class Deliver(spec.Basic.Deliver):
     def decode(self, encoded: bytes, offset: int = 0) -> "Deliver":
         """Read the two tags."""
         behind = offset + 1 + encoded[offset]
-        self.consumer_tag = _text(encoded[offset + 1 : behind])
+        self.consumer_tag = encoded[offset + 1 : behind].decode()
         self.delivery_tag = _number.unpack_from(encoded, behind)[0]
         self._encoded, self._offset = encoded, offset
         return self

@@ -10,7 +10,7 @@ from common.topology import Queue
 
 # Compiled when it is looked for: few runs do, and each start would pay for it.
 INEQUIVALENT = (
-    r"inequivalent arg '(?P<argument>.+?)' for queue '(?P<queue>.+)' in vhost '.*': "
+    r"(?s)inequivalent arg '(?P<argument>.+?)' for queue '(?P<queue>.+)' in vhost '.*': "
     r"received (?P<wanted>.+) but current is (?P<found>.+)"
 )
 
@@ -49,7 +49,7 @@ class Difference:
         self._ask(refused)
 
     def _ask(self, refused: str) -> None:
-        match = re.search(INEQUIVALENT, refused, re.DOTALL)
+        match = re.search(INEQUIVALENT, refused)
         arguments = self._arguments.get(match["queue"]) if match else None
         if match is None or arguments is None:
             self._done(refused)

@@ -75,9 +75,9 @@ class QuickConnection(SelectConnection):
         self._adapter_emit_data(data)
 
     def _on_data_available(self, data_in: bytes) -> None:
+        value: Any
         self._frame_buffer += data_in
         while self._frame_buffer:
-            value: Any
             size, value = frame.decode_frame(self._frame_buffer)
             if not value:
                 return

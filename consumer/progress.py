@@ -11,7 +11,7 @@ WIDTH = 20  # characters of the bar
 
 def bar(done: float) -> str:
     """`[#####...............]  25%` of a quarter."""
-    share = min(1.0, max(0.0, done))
+    share = min(1.0, done)
     full = int(share * WIDTH)
     return f"[{'#' * full}{'.' * (WIDTH - full)}] {int(share * 100):3}%"
 
