@@ -17,9 +17,8 @@ from consumer.copies import delivery_count
 from consumer.delivery import Delivery
 from consumer.intake import Intake
 from consumer.prefetch import Prefetch
+from consumer.rest import Rest
 from consumer.settings import ConsumerSettings
-
-UNREAD = Message(b"")
 
 
 class Subscription:
@@ -49,14 +48,13 @@ class Subscription:
         self._intake = Intake(process, settings.mq_ch, self._arrive, self._on_shut)
         self._arrived: list[Delivery] = []
         self._unread: list[Delivery] = []  # came while the intake shut; bodies would only fill the memory
-        self._prefetch = Prefetch(settings.consumer_prefetch)
+        self._prefetch, self._rest = Prefetch(settings.consumer_prefetch), Rest()
         metrics.UNSETTLED.set_function(lambda: len(self.unsettled))
 
     def prepare(self, channel: Channel) -> None:
         """Declare, and let the broker send one message ahead."""
         self.topology.declare(channel, self._settings.mq_topology)
-        accepted = self._process.guarded(lambda _: self.connection.accepted(channel))
-        channel.basic_qos(prefetch_count=1, callback=accepted)
+        channel.basic_qos(prefetch_count=1, callback=self._process.guarded(lambda _: self.connection.accepted(channel)))
 
     def opened(self, channel: Channel) -> None:
         """Consume, unless that was over before."""
@@ -130,7 +128,7 @@ class Subscription:
         tag = method.delivery_tag or 0
         if self._intake.shutting:
             self.unsettled.delivered(tag, 0)
-            self._unread.append(Delivery(channel, tag, UNREAD))
+            self._unread.append(Delivery(channel, tag, Message(b"")))
             return
         if not self._arrived:  # one hand-over for all that this turn of the loop reads
             self._process.call_behind(self._deliver)
@@ -148,3 +146,4 @@ class Subscription:
         self._on_deliveries(arrived)
         if self._prefetch.too_large(self.unsettled.size):
             self._shut()
+        self._process.rest(self._rest.after(len(arrived), self._prefetch.count, time.monotonic()))

@@ -183,3 +183,10 @@ def test_what_is_called_behind_a_turn_comes_once_and_wakes_nobody(
     process.call_soon(read)
     process.turn(lambda: len(called) == 2, "both")
     assert (called, woken) == (["read", "behind"], [])
+
+
+def test_a_rest_lasts_as_long_as_it_is_to(process: Loop) -> None:
+    """And none costs nothing."""
+    began = time.monotonic()
+    process.rest(0.004)
+    assert time.monotonic() - began >= 0.004

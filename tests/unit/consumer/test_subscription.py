@@ -12,6 +12,7 @@ from common.refusal import Kind, Refusal
 from common.state import State
 from consumer.delivery import Delivery
 from consumer.prefetch import HELD, SHORT
+from consumer.rest import REST
 from consumer.settings import ConsumerSettings
 from consumer.subscription import Subscription
 from tests.unit.conftest import Loop
@@ -135,6 +136,22 @@ def test_handlers_that_became_slow_have_less_sent_ahead(consumed: Consumed, monk
     before = consumed.consumers
     consumed.subscription.resume()
     assert consumed.consumers == before + 1
+
+
+def test_the_loop_rests_once_the_workers_have_what_came(
+    process: Loop, consumed: Consumed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where they are a few of many; what came may be handled meanwhile."""
+    rests: list[tuple[float, int]] = []
+    monkeypatch.setattr(process, "rest", lambda seconds: rests.append((seconds, len(consumed.handed))))
+    consumed.come(1)
+    process.turn(lambda: consumed.handed, "it is handed on")
+    monkeypatch.setattr("consumer.rest.BUSY", 0)
+    monkeypatch.setattr("consumer.rest.SPAN", 0.0)
+    consumed.subscription._prefetch.count = 1024
+    consumed.come(2)
+    process.turn(lambda: len(consumed.handed) == 2, "it is handed on")
+    assert rests == [(0.0, 1), (REST, 2)]
 
 
 def test_a_stop_outlives_a_loss(subscription: Subscription) -> None:
