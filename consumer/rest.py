@@ -7,8 +7,11 @@ cores from the broker, which then has still fewer at a time: eight on two cores 
 
 BUSY = 2000  # deliveries a second; at fewer, each is handed on at once
 SPAN = 0.02  # seconds over which they are counted
-PART = 32  # of what may be sent ahead; with less than this part in hand, nothing waits for us meanwhile
 REST = 0.004  # seconds
+# What is little: less than this part of what may be sent ahead, so that nothing waits for us meanwhile, and fewer bytes
+# than half of what one `recv` takes (64 KiB, with TLS a record of 16 KiB), so that no more of them are there.
+PART = 32
+BYTES = 8 * 1024
 
 
 class Rest:
@@ -19,11 +22,11 @@ class Rest:
         self._count = 0
         self._busy = False
 
-    def after(self, count: int, ahead: int, now: float) -> float:
-        """Seconds to rest, after `count` deliveries came where `ahead` may be sent; 0 is none."""
-        self._count += count
+    def after(self, sizes: list[int], ahead: int, now: float) -> float:
+        """Seconds to rest, after deliveries came with bodies of these sizes where `ahead` may be sent; 0 is none."""
+        self._count += len(sizes)
         passed = now - self._since
         if passed >= SPAN:
             self._busy = self._count >= BUSY * passed
             self._since, self._count = now, 0
-        return REST if self._busy and count < ahead // PART else 0.0
+        return REST if self._busy and len(sizes) < ahead // PART and sum(sizes) < BYTES else 0.0

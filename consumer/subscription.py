@@ -140,10 +140,11 @@ class Subscription:
 
     def _hand_on(self) -> None:
         arrived, self._arrived = self._arrived, []
+        sizes = [len(each.message.body) for each in arrived]
         metrics.DELIVERED.inc(len(arrived))
         if self._prefetch.short:
-            self._prefetch.arrived([len(each.message.body) for each in arrived], time.monotonic())
+            self._prefetch.arrived(sizes, time.monotonic())
         self._on_deliveries(arrived)
         if self._prefetch.too_large(self.unsettled.size):
             self._shut()
-        self._process.rest(self._rest.after(len(arrived), self._prefetch.count, time.monotonic()))
+        self._process.rest(self._rest.after(sizes, self._prefetch.count, time.monotonic()))

@@ -7,10 +7,10 @@ from consumer.rest import BUSY, PART, REST, SPAN, Rest
 AHEAD = 1024
 
 
-def rests(rate: float, count: int, ahead: int = AHEAD, seconds: float = 1.0) -> list[float]:
-    """What is answered while `count` come at a time, `rate` a second."""
-    rest, turns = Rest(), int(rate * seconds / count)
-    return [rest.after(count, ahead, 100.0 + turn * count / rate) for turn in range(turns)]
+def rests(rate: float, count: int, ahead: int = AHEAD, size: int = 256) -> list[float]:
+    """What is answered in a second, while `count` come at a time, `rate` a second."""
+    rest, turns = Rest(), int(rate / count)
+    return [rest.after([size] * count, ahead, 100.0 + turn * count / rate) for turn in range(turns)]
 
 
 def test_many_that_come_a_few_at_a_time_are_waited_for() -> None:
@@ -30,6 +30,12 @@ def test_many_at_a_time_are_enough() -> None:
     assert set(rests(50_000, AHEAD // PART)) == {0.0}
 
 
+@pytest.mark.parametrize(("count", "size"), [(14, 4096), (25, 400), (3, 4096), (1, 100_000)])
+def test_a_few_that_are_large_are_many(count: int, size: int) -> None:
+    """One `recv` takes no more of them, and the next ones are there."""
+    assert set(rests(20_000, count, size=size)) == {0.0}
+
+
 @pytest.mark.parametrize("ahead", [1, 10, PART - 1])
 def test_a_short_prefetch_leaves_nothing_to_wait_for(ahead: int) -> None:
     """What came is all that comes before it is acknowledged."""
@@ -44,6 +50,6 @@ def test_a_rest_does_not_hold_up_what_may_be_sent_ahead() -> None:
 def test_what_comes_after_a_silence_is_handed_on_at_once() -> None:
     """The rate is of the time since, and not of the flow before it."""
     rest = Rest()
-    flow = [rest.after(5, AHEAD, 100.0 + turn / 1000) for turn in range(100)]
+    flow = [rest.after([256] * 5, AHEAD, 100.0 + turn / 1000) for turn in range(100)]
     assert flow[-1] == REST
-    assert rest.after(1, AHEAD, 105.0) == 0.0
+    assert rest.after([256], AHEAD, 105.0) == 0.0
