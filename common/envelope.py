@@ -81,9 +81,9 @@ class Received(BasicProperties):
     def published_ms(self) -> object:
         """The header PUBLISHED_MS: from its place where it is the only one, as in any message that is new."""
         encoded = self._encoded
-        if encoded[:2] == _FLAG_BYTES:
+        if encoded.startswith(_FLAG_BYTES):
             at = 3 + encoded[2]
-            if encoded[at : at + len(_TABLE)] == _TABLE:
+            if encoded.startswith(_TABLE, at):
                 return _long.unpack_from(encoded, at + len(_TABLE))[0]
         return (self.headers or {}).get(PUBLISHED_MS)
 

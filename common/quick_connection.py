@@ -3,7 +3,7 @@
 pika builds and writes three frames for each message it sends, and looks for registered callbacks at each frame that
 comes: together a third of a publisher's time and a quarter of a consumer's. Here the frames of a message are one piece,
 its first frame, which is always the same, is built once, and frames of deliveries go to their channel at once, since
-nobody registers callbacks for them. These two methods are internal to pika:
+nobody registers callbacks for them. These methods are internal to pika:
 `tests/unit/common/test_quick_connection.py` holds them against the pika that we lock. Without this module (let link.py
 take `SelectConnection`) everything works, at pika's own rate.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pika import BasicProperties, SelectConnection, frame, spec
 from pika.exceptions import StreamLostError
 
+from common.content import Content
 from common.deliver import Deliver
 
 JOINED_AT_MOST = 16 * 1024  # bytes of a body; copying a larger one would cost more than it saves
@@ -31,7 +32,7 @@ def _publish(channel_number: int, exchange: str, routing_key: str, mandatory: bo
 
 
 class QuickConnection(SelectConnection):
-    """Only its two hot paths differ, and that it can be left without an answer."""
+    """Only its hot paths differ, and that it can be left without an answer."""
 
     if TYPE_CHECKING:  # pika's own, which its stubs do not name
         _adapter_emit_data: Any
@@ -43,6 +44,11 @@ class QuickConnection(SelectConnection):
         bytes_sent: int
         frames_sent: int
         frames_received: int
+
+    def _create_channel(self, channel_number: int, on_open_callback: Any) -> Any:
+        channel: Any = super()._create_channel(channel_number, on_open_callback)  # type: ignore[misc]
+        channel._content_assembler = Content()
+        return channel
 
     def abort(self) -> None:
         """End it, if it has not ended: a peer need not answer the closing handshake, and pika would wait for ever."""

@@ -20,6 +20,7 @@ LINES = 150
 SPEAK_AMQP = {
     "common.channel_user",
     "common.connection",
+    "common.content",
     "common.deliver",
     "common.difference",
     "common.doctor.examination",

@@ -9,6 +9,7 @@ from pika import BasicProperties, ConnectionParameters, SelectConnection, frame,
 from pika.channel import Channel
 from pika.exceptions import UnsupportedAMQPFieldException
 
+from common.content import Content
 from common.envelope import Envelope
 from common.quick_connection import JOINED_AT_MOST, QuickConnection
 from tests.unit.conftest import Loop
@@ -42,7 +43,7 @@ def opened(kind: type[Any], process: Loop) -> Channel:
     """Its channel 3."""
     connection = kind(ConnectionParameters(), custom_ioloop=process.loop, internal_connection_workflow=False)
     connection._body_max_length = 131_064
-    channel = Channel(connection, 3, lambda _: None)
+    channel: Channel = connection._create_channel(3, lambda _: None)
     channel._set_state(channel.OPEN)
     channel._add_callbacks()
     connection._channels[3] = channel
@@ -107,6 +108,12 @@ def test_what_comes_is_read_as_pika_reads_it(process: Loop, bodies: list[bytes],
     assert quick == read(Plain, process, slices)
     assert quick[0] == [(tag, tag % 2 == 0, f"m{tag}", 2 * body) for tag, body in enumerate(bodies, 1)]
     assert quick[1] == list(range(1, len(bodies) + 1))
+
+
+def test_a_channel_puts_its_messages_together_our_way(process: Loop) -> None:
+    """Which reads the same, as above."""
+    channel: Any = opened(Quick, process)
+    assert type(channel._content_assembler) is Content
 
 
 def test_nobody_waits_for_a_delivery_by_a_callback(process: Loop) -> None:
