@@ -1,7 +1,7 @@
 """Content: puts a message together of its frames, quicker where it is a delivery with its body in one frame.
 
-pika looks at each frame's class three times, and joins the body's frames though there is one: a sixteenth of what a
-delivery costs. `tests/unit/common/test_content.py` holds it against the pika that we lock. (Deletable: pika's own
+pika looks at each frame's class three times, and joins the body's frames though there is one: a sixteenth of its
+work on a delivery. `tests/unit/common/test_content.py` holds it against the pika that we lock. (Deletable: pika's own
 serves too.)
 """
 

@@ -11,3 +11,6 @@ class Delivery(NamedTuple):
     channel: object
     tag: int
     message: Message
+
+
+UNREAD = Message(b"")  # what a delivery has whose body was not kept

@@ -14,7 +14,7 @@ from common.topology import Topology
 from consumer import metrics
 from consumer.acknowledger import Acknowledger
 from consumer.copies import delivery_count
-from consumer.delivery import Delivery
+from consumer.delivery import UNREAD, Delivery
 from consumer.intake import Intake
 from consumer.prefetch import Prefetch
 from consumer.rest import Rest
@@ -128,7 +128,7 @@ class Subscription:
         tag = method.delivery_tag or 0
         if self._intake.shutting:
             self.unsettled.delivered(tag, 0)
-            self._unread.append(Delivery(channel, tag, Message(b"")))
+            self._unread.append(Delivery(channel, tag, UNREAD))
             return
         if not self._arrived:  # one hand-over for all that this turn of the loop reads
             self._process.call_behind(self._deliver)

@@ -8,14 +8,13 @@ import pytest
 
 from common.message import Message
 from consumer.copier import Copier
-from consumer.delivery import Delivery
+from consumer.delivery import UNREAD, Delivery
 from consumer.hand_back import WAIT, HandBack
 from consumer.prefetch import SHORT, SUSPECT
 from consumer.subscription import Subscription
 from consumer.workers import Workers
 
 MANY = SHORT + 10
-UNREAD = Message(b"")
 
 
 def delivery(tag: int, lost: int = 0) -> Delivery:
