@@ -80,3 +80,7 @@ def test_when_it_was_published_is_read_from_its_place_or_from_among_others(
     own = received(Envelope(content_type, "name", published_ms))
     assert own.published_ms == published_ms
     assert "headers" not in vars(own), "nothing else was decoded for it"
+    other = Envelope(content_type, "name", published_ms)
+    fields_of_ours = {name: getattr(other, name) for name in vars(BasicProperties())}
+    alike = received(BasicProperties(**fields_of_ours | {"headers": {"x" * len(PUBLISHED_MS): published_ms}}))
+    assert alike.published_ms is None, "it has our fields, and another header in the header's place"
