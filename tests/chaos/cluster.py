@@ -16,6 +16,7 @@ COMMAND = """umask 077
 echo {cookie} > /var/lib/rabbitmq/.erlang.cookie
 umask 022
 printf '%b' '{config}' > /etc/rabbitmq/conf.d/30-cluster.conf
+echo '[rabbitmq_peer_discovery_k8s].' > /etc/rabbitmq/enabled_plugins
 exec docker-entrypoint.sh rabbitmq-server"""
 
 
@@ -78,9 +79,8 @@ class Cluster:
             time.sleep(0.2)
 
     def _create(self, number: int) -> Any:
-        names = [f"rabbit@node-{each}" for each in range(NODES)]
-        config = ["cluster_formation.peer_discovery_backend = classic_config"]
-        config += [f"cluster_formation.classic_config.nodes.{i} = {name}" for i, name in enumerate(names, 1)]
+        # As in deploy/k8s: node 0 forms the cluster, whoever starts first.
+        config = ["cluster_formation.peer_discovery_backend = k8s"]
         # In the official image guest may come from the node itself only, which a port of Docker's is not.
         config += ["loopback_users.guest = false", "vm_memory_high_watermark.absolute = 1GB", ""]
         command = COMMAND.format(cookie=self._name, config="\\n".join(config))

@@ -179,15 +179,16 @@ def test_the_password_of_development_is_the_one_that_its_broker_knows() -> None:
     assert [(port["name"], port["port"]) for port in service["spec"]["ports"]] == [("amqp", 5672), ("gui", 15672)]
 
 
-def test_the_nodes_of_a_cluster_are_named_as_their_pods_are() -> None:
+def test_the_nodes_of_a_cluster_find_the_first_by_their_own_names() -> None:
+    """Its discovery puts 0 in the place of the number."""
     objects = render(PRODUCTION)
     broker = _names(objects, "StatefulSet")["rabbitmq"]
-    (config,) = (each for each in of_kind(objects, "ConfigMap") if "cluster.conf" in each["data"])
-    lines = config["data"]["cluster.conf"].splitlines()
-    named = {line.partition("= ")[2] for line in lines if ".nodes." in line}
+    env = {each["name"]: each.get("value") for each in broker["spec"]["template"]["spec"]["containers"][0]["env"]}
     service = broker["spec"]["serviceName"]
-    assert named == {f"rabbit@rabbitmq-{i}.{service}" for i in range(broker["spec"]["replicas"])}
+    assert env["RABBITMQ_NODENAME"] == f"rabbit@$(POD_NAME).{service}"
     assert service in _names(objects, "Service")
+    (config,) = (each for each in of_kind(objects, "ConfigMap") if "cluster.conf" in each["data"])
+    assert f"target_cluster_size_hint = {broker['spec']['replicas']}\n" in config["data"]["cluster.conf"]
 
 
 def test_the_figures_of_the_readme_are_those_beside_the_limits() -> None:
