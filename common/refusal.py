@@ -79,7 +79,11 @@ ERRORS = (
     (ConnectionRefusedError, Kind.TCP, "connection refused: nothing listens there (yet)"),
     (ssl.SSLCertVerificationError, Kind.TLS, "the broker's certificate is not trusted"),
     (ssl.SSLError, Kind.TLS, "TLS failed: is it the broker's TLS port?"),
-    (exceptions.IncompatibleProtocolError, Kind.HANDSHAKE, "the peer does not speak AMQP 0-9-1 (is it the TLS port?)"),
+    (
+        exceptions.IncompatibleProtocolError,
+        Kind.HANDSHAKE,
+        "the peer does not speak AMQP 0-9-1 (yet; or is it the TLS port?)",
+    ),
     (exceptions.AMQPHeartbeatTimeout, Kind.TCP, "no heartbeat from the broker"),
     (exceptions.ConnectionBlockedTimeout, Kind.LIMIT, "the broker stayed in alarm for MQ_BLOCKED_TIMEOUT"),
     (exceptions.ConnectionOpenAborted, Kind.HANDSHAKE, "no AMQP answer in MQ_CONNECT_TIMEOUT"),

@@ -36,9 +36,21 @@ class Cluster:
         return [each for each in found if "deletionTimestamp" not in each["metadata"]]
 
     def rolled_out(self, *what: str) -> None:
-        """Wait for Deployments and StatefulSets, `kind/name`."""
+        """Wait for Deployments and StatefulSets, `kind/name`; fails with what their pods say."""
         for each in what:
-            self("rollout", "status", each, f"--timeout={PATIENCE:.0f}s", timeout=PATIENCE + 10)
+            try:
+                self("rollout", "status", each, f"--timeout={PATIENCE:.0f}s", timeout=PATIENCE + 10)
+            except AssertionError as error:
+                raise AssertionError(f"{error}\n{self.situation()}") from None
+
+    def situation(self) -> str:
+        """The pods, the last events, and the end of each container's log: why something did not come up."""
+        said = [self("get", "pods", "--output", "wide", check=False)]
+        said.append("\n".join(self("get", "events", "--sort-by=.lastTimestamp", check=False).splitlines()[-40:]))
+        for name in ("rabbitmq", "producer", "consumer"):
+            log = ("logs", "--selector", f"app.kubernetes.io/name={name}", "--all-containers", "--prefix", "--tail=25")
+            said.append(self(*log, check=False))
+        return "\n\n".join(said)
 
     def restarts(self) -> dict[str, int]:
         """How often the containers of our pods were restarted, by pod; only those that were."""

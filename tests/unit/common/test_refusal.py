@@ -29,7 +29,7 @@ CASES: list[tuple[BaseException, Kind, str]] = [
     (TimeoutError(), Kind.TCP, "no answer in MQ_CONNECT_TIMEOUT"),
     (certificate(), Kind.TLS, "not trusted (self-signed certificate)"),
     (ssl.SSLError(1, "WRONG_VERSION_NUMBER"), Kind.TLS, "is it the broker's TLS port?"),
-    (exceptions.IncompatibleProtocolError("x"), Kind.HANDSHAKE, "does not speak AMQP 0-9-1"),
+    (exceptions.IncompatibleProtocolError("x"), Kind.HANDSHAKE, "does not speak AMQP 0-9-1 (yet;"),
     (exceptions.ConnectionOpenAborted("x"), Kind.HANDSHAKE, "no AMQP answer"),
     (AMQPConnectorStackTimeout("x"), Kind.HANDSHAKE, "no AMQP answer"),
     (exceptions.StreamLostError("x"), Kind.HANDSHAKE, "the connection was lost"),
