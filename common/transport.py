@@ -58,7 +58,10 @@ class _Joined(io_services_utils._AsyncTransportBase):
 
 
 class _PlainStream(io_services_utils._AsyncPlaintextTransport, _Joined):
-    """Its `write`, which comes three times a message, is pika's without what is checked twice."""
+    """Its `write` is pika's without what is checked twice, and the loop is asked about the socket only when it is full.
+
+    pika asks first and sends a turn later: two calls of the system more, and each lets a handler thread in.
+    """
 
     if TYPE_CHECKING:
         _nbio: Any
@@ -69,8 +72,14 @@ class _PlainStream(io_services_utils._AsyncPlaintextTransport, _Joined):
         if self._state == self._STATE_ACTIVE:
             self._tx_buffers.append(data)
             self._tx_buffered_byte_count += len(data)
-            if len(self._tx_buffers) == 1:
-                self._nbio.set_writer(self._sock.fileno(), self._on_socket_writable)
+            if len(self._tx_buffers) == 1:  # behind all that this turn of the loop writes
+                self._nbio.call_later(0, self._flush)
+
+    def _flush(self) -> None:
+        if self._tx_buffers:
+            self._on_socket_writable()
+        if self._tx_buffers:  # the socket is full; a stream that has ended keeps none
+            self._nbio.set_writer(self._sock.fileno(), self._on_socket_writable)
 
 
 class _TlsStream(io_services_utils._AsyncSSLTransport, _Joined):

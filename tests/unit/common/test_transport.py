@@ -16,10 +16,23 @@ from common.transport import JOIN_AT_MOST, SLICE
 
 
 class Poller:
-    """The loop's side of a stream: remembers who waits to write."""
+    """The loop's side of a stream: remembers who is to be called behind this turn, and who waits to write."""
 
     def __init__(self) -> None:
+        self.later: list[Any] = []
         self.writer: Any = None
+
+    def call_later(self, delay: float, function: Any) -> None:
+        """Call it behind this turn."""
+        assert delay == 0
+        self.later.append(function)
+
+    def turn(self) -> bool:
+        """Call who is to be called, else who waits to write; whether there was somebody."""
+        called, self.later = self.later or [self.writer] * bool(self.writer), []
+        for each in called:
+            each()
+        return bool(called)
 
     def set_reader(self, *_: object) -> None:
         """Nothing is read here."""
@@ -68,8 +81,7 @@ def stream(wire: Any) -> tuple[Any, Poller]:
 def flush(poller: Poller) -> int:
     """Let the loop call until nothing waits to be written; how often that was."""
     turns = 0
-    while poller.writer:
-        poller.writer()
+    while poller.turn():
         turns += 1
     return turns
 
@@ -83,8 +95,8 @@ def test_all_bytes_go_out_once_and_in_order_however_the_socket_takes_them(
     transported, poller = stream(wire)
     for number, data in enumerate(writes):
         transported.write(data)
-        if number % 3 == 0 and poller.writer:
-            poller.writer()
+        if number % 3 == 0:
+            poller.turn()
     flush(poller)
     assert b"".join(wire.sends) == b"".join(writes)
     assert transported.get_write_buffer_size() == 0
@@ -98,6 +110,38 @@ def test_what_one_turn_wrote_is_one_send() -> None:
         transported.write(b"%d" % number)
     assert flush(poller) == 1
     assert len(wire.sends) == 1
+
+
+def test_the_loop_is_asked_about_the_socket_only_while_it_is_full() -> None:
+    """Asking is a call of the system, twice."""
+    transported, poller = stream(Wire([2, 0]))
+    transported.write(b"abcd")
+    poller.turn()
+    assert poller.writer is not None
+    poller.turn()
+    assert poller.writer is None
+    transported.write(b"efgh")
+    assert poller.writer is None
+    poller.turn()
+    assert poller.writer is None
+    assert transported.get_write_buffer_size() == 0
+
+
+def test_nothing_is_sent_and_nobody_waits_once_the_stream_is_closed() -> None:
+    """Between a write and the end of its turn, or by the send itself."""
+    wire = Wire([])
+    transported, poller = stream(wire)
+    transported.write(b"abcd")
+    transported.abort()
+    poller.turn()
+    assert wire.sends == []
+    assert poller.writer is None
+    wire = Wire([])
+    wire.send = lambda _: (_ for _ in ()).throw(OSError(104, "reset"))  # type: ignore[method-assign]
+    transported, poller = stream(wire)
+    transported.write(b"abcd")
+    poller.turn()
+    assert poller.writer is None
 
 
 def test_no_more_is_joined_than_a_socket_takes() -> None:
@@ -128,8 +172,7 @@ def test_a_slow_reader_gets_every_byte_through_a_real_socket() -> None:
             transported.write(data)
         got = bytearray()
         while len(got) < 997_000:
-            if poller.writer:
-                poller.writer()
+            poller.turn()
             got += theirs.recv(65536)
         assert bytes(got) == b"".join(sent)
         assert poller.writer is None

@@ -1,5 +1,6 @@
 """When the broker is told of what is settled."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -49,6 +50,20 @@ def test_what_comes_seldom_is_acknowledged_at_once(told: Told, acks: Acknowledge
     """Without any delay."""
     assert told.frames == [(1, True)]
     assert len(acks.unsettled) == 999
+
+
+def test_one_now_and_then_is_acknowledged_at_once_and_many_as_seldom_are_not(
+    told: Told, acks: Acknowledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fewer than a thousand a second."""
+    now = acks._told_at
+    monkeypatch.setattr("consumer.acknowledger.time", SimpleNamespace(monotonic=lambda: now))
+    now += 0.002
+    acks.settle([2], 512)
+    assert told.frames[1:] == [(2, True)]
+    now += 0.002
+    acks.settle([3, 4, 5], 512)
+    assert told.frames[2:] == []
 
 
 def test_what_comes_often_is_acknowledged_together_and_soon(process: Loop, told: Told, acks: Acknowledger) -> None:
