@@ -82,6 +82,12 @@ MORE: list[tuple[str, dict[str, str], int, bool]] = [
     ("MqPairNotReady", {f"mq_ready{{{POD}}}": "0x60", f'mq_blocked{{{POD},connection="a"}}': "1x60"}, 30, False),
     ("MqPairTargetDown", {f'up{{{POD},job="producer"}}': "0x60"}, 30, False),
     ("MqPairNoConfirms", {f"producer_unconfirmed{{{POD}}}": "0x60"}, 30, False),
+    (  # one scrape of the counter says nothing about its rate
+        "MqPairNoConfirms",
+        {f"producer_unconfirmed{{{POD}}}": "3x60", f"producer_confirmed_total{{{POD}}}": "_x20 7 _x40"},
+        24,
+        False,
+    ),
 ]
 
 
