@@ -31,10 +31,13 @@ class Bench:
             self._expect(client, where, count)
         return of_publisher(report)
 
-    def consume(self, client: Client, count: int, size: int, consumers: int = 1) -> Sample:
-        """Drains a queue of `count` confirmed messages."""
-        with self._queue(client) as where:
-            self._publish(client if client.own_messages else self._filler, where, count, size)
+    def consume(
+        self, client: Client, count: int, size: int, consumers: int = 1, publisher: Client | None = None
+    ) -> Sample:
+        """Drains a queue of `count` confirmed messages, those of `publisher` or of the filler."""
+        publisher = publisher or (client if client.own_messages else self._filler)
+        with self._queue(publisher) as where:
+            self._publish(publisher, where, count, size)
             self._expect(client, where, count)
             reports = self._consume(client, where, consumers)
             self._account(client, where, count, reports)

@@ -2,7 +2,7 @@
 
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.bench import Bench
@@ -42,7 +42,12 @@ class Plan:
                 for client in _shuffled(clients):
                     full = client.consumes if measure == "consume" else client.publishes
                     shrunk = full * self.volume / (1 if size <= 256 else 2)
-                    yield Case(measure, client.key, size, max(100, round(shrunk)))
+                    yield _sized(measure, client, size, shrunk)
+        if any(client.key == OURS for client in clients):  # all read the same messages, those of ours
+            readers = [client for client in clients if client.key == OURS or not client.own_messages]
+            yield from (
+                _sized("consume-same", client, 256, client.consumes * self.volume) for client in _shuffled(readers)
+            )
         for measure in ("latency", "start"):
             yield from (Case(measure, client.key) for client in _shuffled(clients))
 
@@ -60,16 +65,19 @@ class Plan:
             cases = list(self.round(number, clients))
             for done, case in enumerate(cases, 1):
                 _show(f"round {number} of {self.rounds}, {done} of {len(cases)}: {case.measure}, {case.client}")
-                runs.add(Run(number, case, self._twice(bench, named[case.client], case)))
+                runs.add(Run(number, case, self._twice(bench, named, case)))
         _show("")
         return runs
 
-    def _one(self, bench: Bench, client: Client, case: Case) -> Sample:
+    def _one(self, bench: Bench, named: Mapping[str, Client], case: Case) -> Sample:
+        client = named[case.client]
         match case.measure:
             case "publish" | "series-publish":
                 return bench.publish(client, case.count, case.size)
             case "consume" | "series-consume" | "series-consumers":
                 return bench.consume(client, case.count, case.size, case.consumers)
+            case "consume-same":
+                return bench.consume(client, case.count, case.size, case.consumers, named[OURS])
             case "end-to-end":
                 return bench.end_to_end(client, case.count, case.size)
             case "latency":
@@ -77,12 +85,16 @@ class Plan:
             case _:
                 return bench.start(client)
 
-    def _twice(self, bench: Bench, client: Client, case: Case) -> Sample:
+    def _twice(self, bench: Bench, named: Mapping[str, Client], case: Case) -> Sample:
         try:
-            return self._one(bench, client, case)
+            return self._one(bench, named, case)
         except MeasureError as error:
             print(f"\nonce more after: {error}", file=sys.stderr)
-            return self._one(bench, client, case)
+            return self._one(bench, named, case)
+
+
+def _sized(measure: str, client: Client, size: int, count: float) -> Case:
+    return Case(measure, client.key, size, max(100, round(count)))
 
 
 def _shuffled(clients: Sequence[Client]) -> list[Client]:

@@ -4,11 +4,13 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.client import Client
 from benchmarks.goals import GOALS, Goal
+from benchmarks.plan import FLOWS
 from benchmarks.runs import Runs, Spread
 
 _COLUMNS = {
     "publish /s": ("publish", "rate"),
     "consume /s": ("consume", "rate"),
+    "consume ours' /s": ("consume-same", "rate"),
     "end to end /s": ("end-to-end", "rate"),
     "p50 ms": ("latency", "p50_ms"),
     "p99 ms": ("latency", "p99_ms"),
@@ -29,7 +31,7 @@ def tables(runs: Runs, clients: Sequence[Client], sizes: Sequence[int]) -> str:
 
 
 def _peers(runs: Runs, clients: Sequence[Client], size: int) -> Iterator[list[str]]:
-    columns = {title: key for title, key in _COLUMNS.items() if size == 256 or key[0] not in ("latency", "start")}
+    columns = {title: key for title, key in _COLUMNS.items() if size == 256 or key[0] in FLOWS}
     yield ["client", *columns]
     for client in clients:
         yield [client.label, *(_spread(runs.spread(*key, client.key, size)) for key in columns.values())]

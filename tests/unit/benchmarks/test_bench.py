@@ -1,6 +1,7 @@
 """The harness counts exactly; its clients and its broker are stand-ins."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,14 @@ def test_a_client_that_publishes_less_is_no_measure(tmp_path: Path) -> None:
 def test_consumers_must_handle_all_together(tmp_path: Path) -> None:
     broker = FakeBroker(tmp_path, 50, 0, consumers=2)
     assert bench(broker).consume(client(broker, consume=25), 50, 256, consumers=2)["rate"] > 0
+
+
+def test_a_reader_may_be_given_the_messages_of_another(tmp_path: Path) -> None:
+    """Who declares the queue, too."""
+    broker = FakeBroker(tmp_path, 50, 0)
+    other = replace(client(broker), label="the other", own_queues=("", ".dead"))
+    assert bench(broker).consume(client(broker, publish=49, consume=50), 50, 256, publisher=other)["rate"] > 0
+    assert broker.deleted == ["bench.0", "bench.0.dead"]
 
 
 def test_a_message_lost_is_no_measure(tmp_path: Path) -> None:

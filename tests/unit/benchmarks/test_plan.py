@@ -42,6 +42,13 @@ def test_volume_and_size_scale_the_messages() -> None:
     assert counts["publish", "kombu", 4096] == 100
 
 
+def test_all_read_the_messages_of_ours_that_can() -> None:
+    dramatiq = Client("dramatiq", "", (), 300, 400, own_messages=True)
+    cases = list(SMALL.cases([*CLIENTS, dramatiq], SMALL.sizes))
+    assert {case.client for case in cases if case.measure == "consume-same"} == {"ours", "kombu"}
+    assert not any(case.measure == "consume-same" for case in SMALL.cases(CLIENTS[1:], SMALL.sizes))
+
+
 def test_ours_grows_in_messages_and_consumers() -> None:
     series = [(case.measure, case.count, case.consumers) for case in SMALL.series()]
     assert ("series-publish", 1000, 1) in series
@@ -52,8 +59,9 @@ def test_ours_grows_in_messages_and_consumers() -> None:
 def test_every_round_runs_every_case() -> None:
     bench = FakeBench()
     runs = SMALL.run(bench, CLIENTS)  # type: ignore[arg-type]
-    assert [run.round for run in runs] == [1] * 24 + [2] * 24
+    assert [run.round for run in runs] == [1] * 26 + [2] * 26
     assert ("consume", "ours", 10_000, 256, 8) in bench.asked
+    assert ("consume", "kombu", 200, 256, 1, CLIENTS[0]) in bench.asked
     assert {asked[0] for asked in bench.asked} == {"publish", "consume", "end_to_end", "latency", "start"}
 
 
@@ -65,7 +73,7 @@ def test_later_rounds_have_the_small_size_alone() -> None:
 
 
 def test_a_case_that_fails_once_is_measured_again(capsys: pytest.CaptureFixture[str]) -> None:
-    assert len(list(SMALL.run(FakeBench(failures=1), CLIENTS))) == 48  # type: ignore[arg-type]
+    assert len(list(SMALL.run(FakeBench(failures=1), CLIENTS))) == 52  # type: ignore[arg-type]
     assert "lost count" in capsys.readouterr().err
 
 
