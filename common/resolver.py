@@ -1,7 +1,8 @@
 """Resolver: pika's look-up of a host name, in a thread that does not keep the program from ending.
 
 pika waits for `getaddrinfo` in a thread of its own that Python joins at its exit, and a DNS server that does not answer
-holds that for half a minute: longer than a stopping pod may have. The class is internal to pika;
+holds that for half a minute: longer than a stopping pod may have. A plain name is looked up as bytes: for text, Python
+loads the codec of international names first, which takes milliseconds of the start. The class is internal to pika;
 `tests/unit/common/test_resolver.py` holds it against the pika that we lock. (Deletable.)
 """
 
@@ -13,11 +14,13 @@ from pika.adapters.utils import selector_ioloop_adapter
 
 class _Resolver(selector_ioloop_adapter._AddressResolver):
     if TYPE_CHECKING:  # pika's own, which its stubs do not name
+        _host: Any
         _state: Any
         _resolve: Any
 
     def start(self) -> Any:
-        """As pika's, but for the daemon."""
+        """As pika's, but for the daemon and the bytes."""
+        self._host = self._host.encode() if self._host.isascii() else self._host
         self._state = self.ACTIVE
         self._threading_timer = Timer(0, self._resolve)
         self._threading_timer.daemon = True

@@ -37,7 +37,10 @@ ReadableFile = Annotated[Path, AfterValidator(check_readable)]
 class Settings(BaseSettings):
     """A field's name is its variable's, in lower case; `description` and `examples` are what --help and errors show."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
+    # defer_build: what is never read itself, as this class, is not built at each start.
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, defer_build=True
+    )
 
     mq_url_file: ReadableFile | None = Field(
         None, description="a file that holds MQ_URL; read again at every connect", examples=["/run/secrets/mq-url"]

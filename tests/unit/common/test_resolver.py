@@ -38,6 +38,23 @@ def test_a_look_up_that_hangs_does_not_keep_the_program_from_ending(
     assert all(thread.daemon for thread in waiting)
 
 
+def test_a_plain_name_is_looked_up_without_the_codec_of_international_ones(
+    process: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which Python loads for any text."""
+    asked: list[object] = []
+
+    def answer(host: object, **_: object) -> list[object]:
+        asked.append(host)
+        return []
+
+    monkeypatch.setattr("socket.getaddrinfo", answer)
+    for number, name in enumerate(("rabbitmq-service", "häuschen"), 1):
+        SelectorIOServicesAdapter(process.loop).getaddrinfo(name, 5672, on_done=lambda _: None)
+        process.turn(lambda number=number: len(asked) == number, "the question")  # type: ignore[misc]
+    assert asked == [b"rabbitmq-service", "häuschen"]
+
+
 def test_a_second_install_changes_nothing() -> None:
     """It does not wrap itself."""
     common.resolver.install()
