@@ -26,7 +26,7 @@ def test_a_queue_deleted_under_the_consumer_is_made_again_and_consumed(
     record = tmp_path / "record"
     consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:record", RECORD=record, **QUICK).wait_ready()
     channel.queue_delete(mq_ch)
-    until(lambda: consumer.metric('mq_reconnects_total{connection="consumer"}') == 1, "it notices")
+    until(lambda: consumer.metric('mq_reconnects_total{connection="consumer"}') >= 1, "it notices")
 
     def published() -> bool:
         try:
