@@ -22,11 +22,15 @@ MOST = 200  # MiB
 def test_a_queue_deleted_under_the_consumer_is_made_again_and_consumed(
     start: Start, channel: BlockingChannel, mq_ch: str, tmp_path: Path
 ) -> None:
-    """The broker cancels the consumer without closing anything: that counts as a loss."""
-    record = tmp_path / "record"
+    """The broker cancels the consumer without closing anything: that counts as a loss.
+
+    One that is back at once may be refused at the consume once more: the broker accepts the declaration while it still
+    deletes.
+    """
+    record, reconnects = tmp_path / "record", 'mq_reconnects_total{connection="consumer"}'
     consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:record", RECORD=record, **QUICK).wait_ready()
     channel.queue_delete(mq_ch)
-    until(lambda: consumer.metric('mq_reconnects_total{connection="consumer"}') >= 1, "it notices")
+    until(lambda: consumer.metric(reconnects), "it notices")
 
     def published() -> bool:
         try:
@@ -38,6 +42,10 @@ def test_a_queue_deleted_under_the_consumer_is_made_again_and_consumed(
     until(published, "the queue is there again")
     until(lambda: bodies(record) == ["after"], "it is handled")
     consumer.wait_ready()
+    first, lost, *more = [line for line in consumer.log() if line["connection"] == "consumer"]
+    assert (first["event"], lost["event"]) == ("connected", "not connected")
+    assert lost["reason"].startswith("the broker cancelled the consumer")
+    assert consumer.metric(reconnects) == [line["event"] for line in more].count("connected")
 
 
 def test_one_worker_keeps_the_order(start: Start, mq_ch: str, tmp_path: Path) -> None:
