@@ -32,22 +32,17 @@ class Plan:
         """Round `number`, from 1."""
         whole = self.thorough or number == 1
         yield from self.cases(clients, self.sizes if whole else self.sizes[:1])
-        if whole and any(client.key == OURS for client in clients):
+        if whole and _with_ours(clients):
             yield from self.series()
 
     def cases(self, clients: Sequence[Client], sizes: Sequence[int]) -> Iterator[Case]:
         """Measure by measure, the clients of each beside one another in an order of chance."""
         for size in sizes:
             for measure in FLOWS:
-                for client in _shuffled(clients):
-                    full = client.consumes if measure == "consume" else client.publishes
-                    shrunk = full * self.volume / (1 if size <= 256 else 2)
-                    yield _sized(measure, client, size, shrunk)
-        if any(client.key == OURS for client in clients):  # all read the same messages, those of ours
+                yield from (self._flow(measure, client, size) for client in _shuffled(clients))
+        if _with_ours(clients):  # all read the same messages, those of ours
             readers = [client for client in clients if client.key == OURS or not client.own_messages]
-            yield from (
-                _sized("consume-same", client, 256, client.consumes * self.volume) for client in _shuffled(readers)
-            )
+            yield from (self._flow("consume-same", client, 256) for client in _shuffled(readers))
         for measure in ("latency", "start"):
             yield from (Case(measure, client.key) for client in _shuffled(clients))
 
@@ -68,6 +63,11 @@ class Plan:
                 runs.add(Run(number, case, self._twice(bench, named, case)))
         _show("")
         return runs
+
+    def _flow(self, measure: str, client: Client, size: int) -> Case:
+        full = client.consumes if measure.startswith("consume") else client.publishes
+        shrunk = full * self.volume / (1 if size <= 256 else 2)
+        return Case(measure, client.key, size, max(100, round(shrunk)))
 
     def _one(self, bench: Bench, named: Mapping[str, Client], case: Case) -> Sample:
         client = named[case.client]
@@ -93,8 +93,8 @@ class Plan:
             return self._one(bench, named, case)
 
 
-def _sized(measure: str, client: Client, size: int, count: float) -> Case:
-    return Case(measure, client.key, size, max(100, round(count)))
+def _with_ours(clients: Sequence[Client]) -> bool:
+    return any(client.key == OURS for client in clients)
 
 
 def _shuffled(clients: Sequence[Client]) -> list[Client]:

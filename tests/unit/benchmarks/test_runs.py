@@ -55,6 +55,16 @@ def test_the_tables_say_what_is_met_and_what_is_open() -> None:
     assert len({len(line) for line in text.split("\n\n")[1].splitlines()}) == 1
 
 
+def test_the_same_messages_are_a_column_of_the_small_size() -> None:
+    """No larger one is measured with them."""
+    same = Runs(Run(1, Case("consume-same", key), {"rate": rates[0]}) for key, rates in RATES.items())
+    small, large, *_ = tables(same, CLIENTS, [256, 4096]).split("bytes: ")[1:]
+    column = small.split("| client")[1].split(" | ").index("consume ours' /s")
+    ours = next(line for line in small.splitlines() if "this project" in line)
+    assert ours.split("|")[column + 1].strip() == "30,000"
+    assert "consume ours'" not in large
+
+
 def test_the_json_holds_every_run() -> None:
     rows = runs().as_json()
     assert len(rows) == 24

@@ -14,6 +14,17 @@ def make(**values: object) -> Settings:
     return Settings.model_validate({"mq_url": URL, "mq_ch": "jobs", **values})
 
 
+def test_settings_are_built_when_they_are_first_read() -> None:
+    """A service reads its own, and never those that both share."""
+
+    class Own(Settings):
+        pass
+
+    assert not Own.__pydantic_complete__
+    Own.model_validate({"mq_url": URL, "mq_ch": "jobs"})
+    assert Own.__pydantic_complete__
+
+
 def test_a_file_that_cannot_be_read_is_said_before_the_first_connect(tmp_path: Path) -> None:
     """With the system's own words."""
     file = tmp_path / "ca.crt"
