@@ -48,6 +48,13 @@ def test_several_brokers_keep_their_order() -> None:
     assert [url.host for url in parse_urls("amqp://b, amqp://a ,amqps://c")] == ["b", "a", "c"]
 
 
+@pytest.mark.parametrize("host", ["a.b.", 63 * "a" + ".b", "münchen.example", "fe80::1%eth0.1", "10.0.0.1", "a_b"])
+def test_what_can_be_looked_up_is_a_host(host: str) -> None:
+    """With a final dot, as long as can be, international, and as addresses."""
+    url = f"amqp://[{host}]" if ":" in host else f"amqp://{host}"
+    assert parse_urls(url)[0].host == host
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -55,6 +62,11 @@ def test_several_brokers_keep_their_order() -> None:
         ("http://h", "must start with amqp:// or amqps://"),
         ("amqp://", "no host name"),
         ("amqp://:1", "no host name"),
+        ("amqp://a..b", "1 to 63 characters"),
+        ("amqp://.a", "1 to 63 characters"),
+        ("amqp://" + 64 * "a", "1 to 63 characters"),
+        ("amqp://ü..b", "1 to 63 characters"),
+        ("amqp://a." + 60 * "ü", "1 to 63 characters"),
         ("amqp://h:0", "port 0"),
         ("amqp://h:99999", "host or port"),
         ("amqp://h:port", "host or port"),
