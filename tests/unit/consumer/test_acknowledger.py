@@ -1,6 +1,5 @@
 """When the broker is told of what is settled."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,8 +35,25 @@ def told() -> Told:
     return Told()
 
 
+class Clock:
+    """In the place of `time`: it goes only when a test says so, however long the machine pauses."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        return self.now
+
+
 @pytest.fixture
-def acks(process: Loop, told: Any) -> Acknowledger:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("consumer.acknowledger.time", clock)
+    return clock
+
+
+@pytest.fixture
+def acks(process: Loop, told: Any, clock: Clock) -> Acknowledger:
     """Which has just told the broker of the delivery 1, and has 999 more."""
     made = Acknowledger(process, lambda: told)
     for tag in range(1, 1001):
@@ -53,15 +69,13 @@ def test_what_comes_seldom_is_acknowledged_at_once(told: Told, acks: Acknowledge
 
 
 def test_one_now_and_then_is_acknowledged_at_once_and_many_as_seldom_are_not(
-    told: Told, acks: Acknowledger, monkeypatch: pytest.MonkeyPatch
+    told: Told, acks: Acknowledger, clock: Clock
 ) -> None:
     """Fewer than a thousand a second."""
-    now = acks._told_at
-    monkeypatch.setattr("consumer.acknowledger.time", SimpleNamespace(monotonic=lambda: now))
-    now += 0.002
+    clock.now += 0.002
     acks.settle([2], 512)
     assert told.frames[1:] == [(2, True)]
-    now += 0.002
+    clock.now += 0.002
     acks.settle([3, 4, 5], 512)
     assert told.frames[2:] == []
 
