@@ -52,8 +52,8 @@ CASES: dict[str, tuple[dict[str, str], int, int]] = {
     ),
     "MqPairNothingHandled": (
         {f"producer_confirmed_total{{{POD}}}": "0+100x60", f'{SETTLED}"ack"}}': "0+100x10 1000x50"},
-        25,
-        35,
+        19,
+        21,
     ),
     "MqPairHandlerSlow": (
         {f"consumer_handler_seconds_sum{{{POD}}}": "0+30x20 600+119x40", f"consumer_workers{{{POD}}}": "2x60"},
@@ -70,11 +70,13 @@ CASES: dict[str, tuple[dict[str, str], int, int]] = {
     ),
 }
 # Others that must fire, and those that must not, by the same rule: (alert, series, minute, fires).
-DEAD = f'rabbitmq_detailed_queue_messages_ready{{{OURS},queue="jobs.dead"}}'
+DEAD = f'rabbitmq_detailed_queue_messages{{{OURS},queue="jobs.dead"}}'
+READY = DEAD.replace("_messages{", "_messages_ready{")
 MORE: list[tuple[str, dict[str, str], int, bool]] = [
     ("MqPairMessagesParked", {DEAD: "7x20 8x40"}, 19, False),
     ("MqPairMessagesParked", {DEAD: "7x20 8x40"}, 25, True),
     ("MqPairMessagesParked", {DEAD: "7x20 0x40"}, 25, False),
+    ("MqPairMessagesParked", {DEAD: "7x60", READY: "7x20 0x2 7x40"}, 36, False),  # somebody looked at them
     ("MqPairMessagesParked", {DEAD.replace(".dead", ""): "7x20 8x40"}, 25, False),
     ("MqPairMessagesParked", {DEAD.replace(',part_of="mq-pair"', ""): "7x20 8x40"}, 25, False),
     ("MqPairMessagesOld", {f"consumer_oldest_message_seconds{{{POD}}}": "0+60x60"}, 19, False),
