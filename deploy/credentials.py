@@ -41,8 +41,12 @@ def contents(namespace: str, topology: Topology, tls: bool) -> dict[str, dict[st
 
 
 def facts(objects: list[Object]) -> tuple[str, Topology, bool]:
-    """Namespace, topology and whether TLS is on, as the rendered overlay has them."""
+    """Namespace, topology and whether TLS is on, as rendered; exits when the broker is not the overlay's."""
     found = {(each["kind"], re.sub(r"(?<=mq-config)-\w{10}$", "", each["metadata"]["name"])): each for each in objects}
+    if ("Service", "rabbitmq-service") not in found:
+        sys.exit(
+            "the overlay's broker is elsewhere, so its users are made there: components/external-rabbitmq/README.md"
+        )
     config = dict(found["ConfigMap", "mq-config"]["data"])
     container = found["Deployment", "consumer"]["spec"]["template"]["spec"]["containers"][0]
     config |= {each["name"]: each.get("value") for each in container.get("env", [])}
@@ -87,12 +91,17 @@ def manifest(namespace: str, data: dict[str, dict[str, str]]) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
 
 
+def known_secrets(there: tuple[str, ...], data: dict[str, dict[str, str]]) -> list[str]:
+    """Those of the names in `data` that the cluster has."""
+    found = kubectl(*there, "get", "secret", *data, "--ignore-not-found", "-o", "name")
+    return [line.removeprefix("secret/") for line in found.split()]
+
+
 def create(context: str, namespace: Object, data: dict[str, dict[str, str]]) -> None:
     """Make the Secrets on a cluster that has none of them yet; exits when it has."""
     name = namespace["metadata"]["name"]
     there = ("--context", context, "--namespace", name)
-    known = kubectl(*there, "get", "secret", *data, "--ignore-not-found", "-o", "name").split()
-    if known:
+    if known := known_secrets(there, data):
         sys.exit(f"{', '.join(known)} exist already in {name}; --rotate makes new passwords for a running cluster")
     kubectl("--context", context, "apply", "-f", "-", text=json.dumps(namespace))
     # Not `apply`: it would keep a copy of the passwords in an annotation.
@@ -100,14 +109,28 @@ def create(context: str, namespace: Object, data: dict[str, dict[str, str]]) -> 
 
 
 def rotate(context: str, namespace: Object, data: dict[str, dict[str, str]], overlay: str) -> None:
-    """Replace the Secrets while messages flow, and apply the overlay."""
-    there = ("--context", context, "--namespace", namespace["metadata"]["name"])
+    """Replace the Secrets while messages flow, and apply the overlay; exits when one was not there."""
+    name = namespace["metadata"]["name"]
+    there = ("--context", context, "--namespace", name)
+    # Before anything is changed: the broker would know passwords that nobody has.
+    if missing := sorted(data.keys() - known_secrets(there, data)):
+        sys.exit(f"{', '.join(missing)} not in {name}: only what `make secrets` made for this overlay can be made anew")
     # Replacing it would need all nodes to stop at once.
     del data["rabbitmq-cookie"]
     # The broker first: connections that are open stay open, and new pods find their password valid.
-    import_command = ("exec", "-i", "rabbitmq-0", "-c", "rabbitmq", "--", "rabbitmqctl", "import_definitions")
+    # By the Service, whatever the pod is called: the Cluster Operator has names of its own.
+    import_command = (
+        "exec",
+        "-i",
+        "service/rabbitmq-service",
+        "-c",
+        "rabbitmq",
+        "--",
+        "rabbitmqctl",
+        "import_definitions",
+    )
     kubectl(*there, *import_command, text=data["rabbitmq-definitions"]["definitions.json"])
-    kubectl(*there, "replace", "-f", "-", text=manifest(namespace["metadata"]["name"], data))
+    kubectl(*there, "replace", "-f", "-", text=manifest(name, data))
     # The rights are those for the overlay's queue: pods that still had another could not go on.
     kubectl("--context", context, "apply", "-k", overlay)
     services = ("deployment/producer", "deployment/consumer")

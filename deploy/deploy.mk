@@ -23,18 +23,21 @@ kind: images ## a kind cluster with the pair in it (CLUSTER=mq-pair)
 	kind load docker-image --name $(CLUSTER) $(OURS)
 	$(MAKE) deploy CONTEXT=kind-$(CLUSTER)
 
+# Development's tag is the same after each build: pods whose manifest is the same would go on with the image from before.
+UNCHANGED = sed -n 's/^\(deployment.*\) unchanged$$/\1/p'
+RESTART = $(if $(filter %development,$(OVERLAY)),xargs -r kubectl --context $(CONTEXT) rollout restart -n mq-pair,cat)
 deploy: CONTEXT ?= $(shell kubectl config current-context)
 deploy: ## apply OVERLAY to CONTEXT (the current one)
 	@echo "to context $(CONTEXT), from $(OVERLAY)"
-	kubectl --context $(CONTEXT) apply -k $(OVERLAY)
+	set -o pipefail; kubectl --context $(CONTEXT) apply -k $(OVERLAY) | tee /dev/stderr | $(UNCHANGED) | $(RESTART)
 	kubectl --context $(CONTEXT) rollout status --namespace mq-pair deployment/producer --timeout 5m
 	kubectl --context $(CONTEXT) rollout status --namespace mq-pair deployment/consumer --timeout 5m
 
 undeploy: CONTEXT ?= $(shell kubectl config current-context)
-undeploy: ## remove all but the namespace and the broker's claims, with the messages in them
+undeploy: ## remove all but the namespace, the Secrets, and the broker's claims with the messages in them
 	@echo "from context $(CONTEXT)"
 	kubectl --context $(CONTEXT) delete --namespace mq-pair --selector app.kubernetes.io/part-of=mq-pair \
-	  $$(kubectl kustomize $(OVERLAY) | sed -n 's/^kind: //p' | sort -u | grep -v Namespace | paste -sd,)
+	  $$(kubectl kustomize $(OVERLAY) | sed -n 's/^kind: //p' | sort -u | grep -vx -e Namespace -e Secret | paste -sd,)
 
 secrets: $(READY) ## random passwords and users for OVERLAY (production) on CONTEXT
 	@test -n "$(CONTEXT)" || { echo "make secrets CONTEXT=name: one of"; kubectl config get-contexts -o name; exit 2; }

@@ -3,6 +3,8 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
 from common.topology import Topology
 from consumer.settings import ConsumerSettings
 from deploy.credentials import contents, facts
@@ -41,3 +43,8 @@ def test_changed_facts_are_seen(tmp_path: Path) -> None:
         ],
     )
     assert facts(render(changed)) == ("mq-pair", Topology("orders", (1.0, 120.0)), True)
+
+
+def test_with_a_broker_elsewhere_it_says_who_makes_the_users(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"external-rabbitmq/README\.md"):
+        facts(render(layer(tmp_path, PRODUCTION, ("external-rabbitmq",))))

@@ -11,7 +11,7 @@ import pytest
 
 from tests.deploy.cluster import Cluster
 from tests.deploy.flow import Pair
-from tests.deploy.kustomize import PRODUCTION, Object, kubectl
+from tests.deploy.kustomize import PRODUCTION, Object, kubectl, layer
 from tests.processes import output, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -98,6 +98,15 @@ def test_new_passwords_while_messages_flow(pair: Pair, cluster: Cluster) -> None
     assert cluster.get("secret", "producer-mq")["data"] != before
     pair.flows()
     assert cluster.restarts() == {}
+
+
+def test_passwords_that_nobody_made_are_not_rotated(context: str, tmp_path: Path) -> None:
+    """And nothing is changed: neither at the broker nor in the namespace."""
+    cluster = Cluster(context, tmp_path)
+    overlay = layer(tmp_path / "another", PRODUCTION, namespace=cluster.namespace)
+    with pytest.raises(AssertionError, match=r"autoscaler-mq, .* not in mq-test-.*: only what `make secrets` made"):
+        _credentials(cluster, overlay, "--rotate")
+    assert not cluster("get", "namespace", cluster.namespace, "--ignore-not-found")
 
 
 def test_a_node_is_killed(pair: Pair, cluster: Cluster) -> None:

@@ -116,10 +116,12 @@ def test_what_a_consumer_autoscaler_sets_is_set_by_nothing_else(objects: list[Ob
 
 
 def test_the_operators_broker_is_of_the_version_that_the_configuration_is_for(objects: list[Object]) -> None:
-    """An older one does not start with a key that it does not know."""
+    """An older one does not start with a key that it does not know. Its nodes are three, as the queues' copies are."""
     (container,) = containers(workloads(render(BASE))["rabbitmq"])
     for cluster in of_kind(objects, "RabbitmqCluster"):
         assert cluster["spec"]["image"] == container["image"]
+        config = cluster["spec"]["rabbitmq"]["additionalConfig"]
+        assert f"reconciliation.target_group_size = {cluster['spec']['replicas']}\n" in config
 
 
 def test_what_is_laid_over_the_operators_pods_is_valid_and_meets_the_restricted_standard(objects: list[Object]) -> None:
