@@ -10,6 +10,7 @@ import pytest
 
 from tests.deploy.images import docker
 from tests.processes import ROOT
+from tests.readme.documents import example
 
 pytestmark = pytest.mark.docker
 
@@ -104,6 +105,24 @@ def test_opentelemetry_is_in_it_when_asked_for() -> None:
     docker(*build, "--target", "producer", "--tag", tag, ".", timeout=600)
     code = "from common.spans import is_set_up, set_up; set_up('http://127.0.0.1:1', 'producer'); print(is_set_up())"
     assert docker("run", *HARDENED, "--entrypoint=python", tag, "-c", code).strip() == "True"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("images")
+def test_one_with_a_handler_and_a_package_of_ones_own_is_made_as_extending_says(tmp_path: Path) -> None:
+    """And is no less hardened: the handler is found, and says what it lacks."""
+    document, tag = ROOT / "docs" / "extending.md", "mq-pair-consumer:test-own"
+    (tmp_path / "billing.py").write_text(example(document, "billing"))
+    (tmp_path / "Dockerfile").write_text(example(document, "image", "dockerfile"))
+    docker("build", "--quiet", "--tag", tag, str(tmp_path), timeout=600)
+    assert _inspect(tag)["Config"]["User"] == "10001:10001"
+    settings = ("--env=MQ_URL=amqp://nowhere.invalid/", "--env=MQ_CH=q")
+    done = subprocess.run(
+        ["docker", "run", *HARDENED, *settings, tag], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert "BILLING_DB: name the file of the database" in done.stderr
+    docker("run", *HARDENED, "--entrypoint=python", tag, "-c", "import psycopg, consumer")
 
 
 def test_the_dockerfile_has_nothing_that_hadolint_minds(docker: None) -> None:

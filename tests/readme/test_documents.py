@@ -31,7 +31,7 @@ OF_THE_BROKER = ("rabbitmqctl", "rabbitmq-diagnostics", "rabbitmq-queues")
 OTHERS = ("printf", "apt-get")
 KUBECTL = {"rollout": 2, "create": 3}  # how many words name a subcommand that is not one word
 SUBCOMMANDS = {"verify": 1, "dead-letters": 2}  # of the consumer, and how many words name one
-BLOCKS = {"console", "mermaid", "python"}
+BLOCKS = {"console", "dockerfile", "mermaid", "python"}
 
 
 @cache
@@ -104,7 +104,7 @@ def check_compose(words: list[str], project: dict[str, Any]) -> None:
         check_program(rest[2:])
         return
     assert subcommand in {"down", "exec", "logs", "port", "ps", "restart", "stop", "up"}
-    known = {"down": ["--volumes"], "ps": ["--all"], "up": ["--detach", "--scale"]}
+    known = {"down": ["--volumes"], "ps": ["--all"], "up": ["--build", "--detach", "--scale"]}
     assert {*flags(rest)} <= {*known.get(subcommand, [])}
 
 
