@@ -26,18 +26,22 @@ class Table(dict[str, Any]):
 
     raw: bytes
 
-    def changed(self, values: Mapping[str, Any]) -> "Table":
-        """A copy with `values` put in; all other bytes stay. A value of None takes its key away."""
+    def changed(self, values: Mapping[str, Any], renamed: Mapping[str, str] = {}) -> "Table":
+        """A copy with `values` put in and keys `renamed`; all other bytes stay. A value of None takes its key away."""
+        gone = {*values, *(renamed[key] for key in self.keys() & renamed.keys())}
         kept, unread = [], b""
         for key, piece in _pieces(self.raw):
             if key is None:
                 unread = piece
-            elif key not in values:
+            elif key in renamed:
+                data.encode_short_string(kept, renamed[key])
+                kept.append(piece[1 + piece[0] :])
+            elif key not in gone:
                 kept.append(piece)
         new = {key: value for key, value in values.items() if value is not None}
         added: list[bytes] = []
         _encode_table(added, new)
-        copy = Table({key: value for key, value in self.items() if key not in values} | new)
+        copy = Table({renamed.get(key, key): value for key, value in self.items() if key not in gone} | new)
         # What cannot be read comes last: readers stop there.
         copy.raw = b"".join([*kept, *added[1:], unread])
         return copy

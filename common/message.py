@@ -90,10 +90,11 @@ class Message:
         broker refuses a foreign `user_id`, and the queues of `CC` would get each copy, too, and confirm it for its own.
         """
         old = self.properties
-        moved = {EXPIRATION: old.expiration, USER_ID: old.user_id, CC: self.headers.get("CC")}
-        own = {**headers, "CC": None, **{key: value for key, value in moved.items() if value is not None}}
+        moved = {EXPIRATION: old.expiration, USER_ID: old.user_id}
+        own = {**headers, **{key: value for key, value in moved.items() if value is not None}}
         changes = {"expiration": None, "user_id": None, "delivery_mode": PERSISTENT}
-        return Message(self.body, properties=_replace(old, headers=table_of(old.headers).changed(own), **changes))
+        table = table_of(old.headers).changed(own, renamed={"CC": CC})
+        return Message(self.body, properties=_replace(old, headers=table, **changes))
 
     def check(self) -> None:
         """Raises ValueError for properties that the broker would close the connection over."""

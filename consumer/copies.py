@@ -9,6 +9,7 @@ DELIVERY_COUNT = "x-delivery-count"
 REPLAYS = "mq-replays"
 # Counts that the broker keeps of the original; on a copy they would be somebody else's.
 BROKERS_COUNTS = {DELIVERY_COUNT: None, "x-acquired-count": None}
+MOST = 2**31 - 1  # of a count that is ours: one from outside may be more than a header can hold
 # The broker's, of a message that it parked itself. On RabbitMQ 3.10 a copy with them never leaves its retry queue: it
 # would go to a queue that these name already, which the broker takes for a circle.
 DEATHS = dict.fromkeys(
@@ -24,8 +25,9 @@ def failed_copy(message: Message, outcome: Retry | Park, queue: str, now_ms: int
             **BROKERS_COUNTS,
             **(DEATHS if again else {}),
             **({} if PUBLISHED_MS in message.headers else {PUBLISHED_MS: _published_ms(message, now_ms)}),
-            ATTEMPT: message.attempt + again,
-            FIRST_ERROR: message.headers.get(FIRST_ERROR, outcome.error),
+            # Not what is there, read and written again: from outside it may be what can only be read.
+            **({} if FIRST_ERROR in message.headers else {FIRST_ERROR: outcome.error}),
+            ATTEMPT: min(message.attempt + again, MOST),
             LAST_ERROR: outcome.error,
             QUEUE: queue,
         }
@@ -45,7 +47,7 @@ def fresh_copy(message: Message) -> Message:
 
 def replayed_copy(message: Message) -> Message:
     """The parked message as it comes again: the attempts begin anew, the errors stay, the replays are counted."""
-    return message.copied({**BROKERS_COUNTS, **DEATHS, ATTEMPT: None, REPLAYS: replays(message) + 1})
+    return message.copied({**BROKERS_COUNTS, **DEATHS, ATTEMPT: None, REPLAYS: min(replays(message) + 1, MOST)})
 
 
 def replays(message: Message) -> int:

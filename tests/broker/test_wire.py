@@ -108,6 +108,27 @@ def test_headers_that_pika_cannot_read_harm_no_neighbour_and_park_unchanged(
         assert b"mq-last-error" in parked[body]
 
 
+def test_headers_of_our_names_from_outside_end_no_consumer_and_no_replay(
+    start: Start, channel: BlockingChannel, mq_ch: str, tmp_path: Path
+) -> None:
+    """Numbers that can be read and not written: each would be its end again at every delivery."""
+    record = tmp_path / "record"
+    consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:reject_bad", RECORD=record).wait_ready()
+    values = {
+        b"mq-attempt": b"T" + b"\xff" * 8,
+        b"mq-first-error": b"T" + b"\xff" * 8,
+        b"mq-replays": b"l\x7f" + b"\xff" * 7,
+    }
+    for name, value in values.items():
+        channel.basic_publish("", mq_ch, b"bad " + name, Raw(entry(name, value)), mandatory=True)
+    until(lambda: consumer.metric('consumer_settled_total{outcome="reject"}') == len(values), "all are parked")
+    replay = start("consumer", "dead-letters", "replay", "--again")
+    assert replay.wait() == 0, replay.stderr.read_text()
+    assert "replayed 3 of 3" in replay.stderr.read_text()
+    until(lambda: consumer.metric('consumer_settled_total{outcome="reject"}') == 2 * len(values), "parked again")
+    assert consumer.metric('mq_reconnects_total{connection="consumer"}') == 0
+
+
 def test_a_header_that_pika_cannot_read_does_not_hide_how_often_it_was_tried(
     start: Start, channel: BlockingChannel, mq_ch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

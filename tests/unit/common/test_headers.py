@@ -173,6 +173,16 @@ def test_a_change_touches_its_own_keys_only(table: dict[str, Any], values: dict[
     assert encoded(before) == raw
 
 
+def test_a_key_is_renamed_with_its_value_as_it_came() -> None:
+    """Also one that can be read and not written. Another of the new name gives way; without the old one it stays."""
+    value = b"T" + b"\xff" * 8
+    table = decoded(entry(b"CC", value) + entry(b"mq-cc", b"t\x01") + entry(b"z", b"t\x01"))
+    copy = table.changed({"z": None}, {"CC": "mq-cc"})
+    assert encoded(copy) == entry(b"mq-cc", value)
+    assert copy == {"mq-cc": 2**64 - 1}
+    assert copy.changed({}, {"CC": "mq-cc"}) == copy
+
+
 def test_bytes_that_another_encoder_would_write_differently_are_kept_through_a_change() -> None:
     """A 16-bit integer, a 32-bit float, a decimal with zeros, text that is no UTF-8, a double key."""
     odd = [
