@@ -86,8 +86,10 @@ def add_flags(parser: argparse._ActionsContainer, fields: Mapping[str, FieldInfo
 def read(settings: type[S], flags: Mapping[str, Any]) -> S:
     """The settings of `flags`, by the names of the fields, and the environment. Exits as `load` does."""
     fields = settings.model_fields
-    if PASSWORD.search(flags.get("mq_url", "")):
-        fail(["MQ_URL: a password on a command line is seen by every user of the machine; set it in the environment"])
+    for name in ("mq_url", "otel_exporter_otlp_endpoint"):
+        if PASSWORD.search(flags.get(name, "")):
+            why = "a password on a command line is seen by every user of the machine; set it in the environment"
+            fail([f"{name.upper()}: {why}"])
     try:
         loaded = settings(**flags)
     except ValidationError as error:

@@ -29,7 +29,8 @@ class Table(dict[str, Any]):
     def changed(self, values: Mapping[str, Any], renamed: Mapping[str, str] = {}) -> "Table":
         """A copy with `values` put in and keys `renamed`; all other bytes stay. A value of None takes its key away."""
         gone = {*values, *(renamed[key] for key in self.keys() & renamed.keys())}
-        kept, unread = [], b""
+        kept: list[bytes] = []
+        unread = b""
         for key, piece in _pieces(self.raw):
             if key is None:
                 unread = piece

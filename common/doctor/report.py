@@ -1,5 +1,6 @@
 """Report: checks as a person, or a program, reads them. Pure."""
 
+import re
 import textwrap
 from typing import Any
 
@@ -44,6 +45,8 @@ def in_force(settings: Needs) -> dict[str, str]:
     """What the services would go by, without the passwords."""
     values = {name: written(getattr(settings, name)) for name in Needs.model_fields}
     values["mq_url"] = ", ".join(map(str, settings.broker_urls()))
+    endpoint = values["otel_exporter_otlp_endpoint"]
+    values["otel_exporter_otlp_endpoint"] = re.sub("://[^/]*@", "://…@", endpoint)
     return {name.upper(): value for name, value in values.items()}
 
 

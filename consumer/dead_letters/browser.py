@@ -38,7 +38,7 @@ class Browser:
         self.total: int | None = None  # messages in the queue at the start
         self.seen = 0
         self.lost_by: Refusal | None = None
-        self.moved_at = time.monotonic()  # when something last came, or the broker was at work for us
+        self._came_at = time.monotonic()  # the connection, or a message
         self._guarded, self._visitor = process.guarded, visitor
         self._size = 0  # bytes of the bodies seen
         self._consumer_tags: list[str] = []  # of the open chunk
@@ -46,6 +46,11 @@ class Browser:
         self._came_back = False  # the last one seen was delivered to somebody before
         self._closed_tag = 0  # the last delivery tag of closed chunks
         self._leaving = False
+
+    @property
+    def moved_at(self) -> float:
+        """When the broker last did something for us, or was asked to commit."""
+        return max(self._came_at, self.settlement.moved_at)
 
     @property
     def ended(self) -> bool:
@@ -59,7 +64,8 @@ class Browser:
 
     @property
     def _quiet(self) -> bool:
-        return self._coming > 0 and time.monotonic() - self.moved_at > QUIET
+        asked = self._coming > 0 and not self.settlement.committing
+        return asked and time.monotonic() - self.moved_at > QUIET
 
     def prepare(self, channel: Channel) -> None:
         """Count, and select transactions."""
@@ -68,7 +74,7 @@ class Browser:
 
     def opened(self, _channel: Channel) -> None:
         """Begin; but not again."""
-        self.moved_at = time.monotonic()
+        self._came_at = time.monotonic()
         if not self.lost_by:
             self._go_on()
 
@@ -76,11 +82,10 @@ class Browser:
         """Over: the broker has put all back, and another look would begin at the head."""
         self.lost_by = reason
 
-    def tick(self, now: float) -> None:
+    def tick(self) -> None:
         """Acknowledge, and go on."""
-        if self.settlement.committing:
-            self.moved_at = now
-        elif (channel := self.connection.channel) and not self._leaving:
+        channel = self.connection.channel
+        if channel and not self._leaving and not self.settlement.committing:
             self.settlement.send(channel, self._closed_tag)
             self._go_on()
 
@@ -116,7 +121,7 @@ class Browser:
         self.seen += 1
         self._coming -= 1
         self._size += len(body)
-        tag, self._came_back, self.moved_at = method.delivery_tag or 0, bool(method.redelivered), time.monotonic()
+        tag, self._came_back, self._came_at = method.delivery_tag or 0, bool(method.redelivered), time.monotonic()
         self._visitor.visit(tag, Message(body, properties=properties))
         if not self._coming:
             *others, last = self._consumer_tags

@@ -1,6 +1,7 @@
 """Settlement: what is acknowledged or given back, in transactions."""
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ class Settlement:
         self.settled = 0  # messages whose acknowledgement was committed
         self.committing = False
         self.complete = False  # `give_back` is through
+        self.moved_at = 0.0  # when a commit was last asked for, or answered
         self._guarded = guarded
         self._tags: list[int] = []
 
@@ -47,11 +49,11 @@ class Settlement:
             channel.basic_ack(tag)
         if nack:  # otherwise the close gives them back
             channel.basic_nack(0, multiple=True, requeue=True)
-        self.committing = True
+        self.committing, self.moved_at = True, time.monotonic()
         channel.tx_commit(self._guarded(lambda _: self._on_commit(len(tags), last)))
 
     def _on_commit(self, count: int, last: bool) -> None:
-        self.committing, self.complete = False, last
+        self.committing, self.complete, self.moved_at = False, last, time.monotonic()
         self.settled += count
 
 

@@ -71,7 +71,7 @@ class Walk:
         browser = self.browser
         gave_up = self.patience.refusal(self.connections(), browser.moved_at, now)
         self.refusal = self.refusal or browser.lost_by or gave_up
-        browser.tick(now)
+        browser.tick()
         over = browser.ended or (browser.may_leave and not self.wants_more())
         if self.patience.was_open and over and self.idle():
             self._elsewhere = self._unseen

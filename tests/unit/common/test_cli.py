@@ -126,6 +126,13 @@ def test_a_password_on_the_command_line_is_refused_and_not_repeated(
     assert "Zq7Xj9Kv" not in "".join(lines)
 
 
+def test_nor_may_the_collectors_stand_there(capsys: pytest.CaptureFixture[str]) -> None:
+    """For the same reason."""
+    (line,) = refused(capsys, ProducerSettings, "--otel-exporter-otlp-endpoint", "https://me:Zq7Xj9Kv@otlp:4318")
+    assert line.startswith("OTEL_EXPORTER_OTLP_ENDPOINT: a password on a command line")
+    assert "Zq7Xj9Kv" not in line
+
+
 def test_a_url_without_a_password_may_be_a_flag() -> None:
     """It is no secret."""
     loaded = load(ProducerSettings, "program", ["--mq-url", "amqp://rabbit/v"])

@@ -63,6 +63,15 @@ def test_the_settings_in_force_hide_the_password_and_nothing_else(tmp_path: Path
         assert "Zq7Xj9Kv" not in str(values) + str(lines)
 
 
+def test_a_password_for_the_collector_is_hidden_too() -> None:
+    """Or a token: whatever stands before its host."""
+    for user in ("me:Zq7Xj9Kv", "Zq7Xj9Kv"):
+        given = {"mq_url": "amqp://h", "mq_ch": "q", "otel_exporter_otlp_endpoint": f"https://{user}@otlp:4318"}
+        settings = Needs.model_validate(given)
+        assert in_force(settings)["OTEL_EXPORTER_OTLP_ENDPOINT"] == "https://…@otlp:4318"
+        assert "Zq7Xj9Kv" not in str(settings_lines(settings))
+
+
 def test_the_object_is_json_with_all_of_it() -> None:
     """Times in seconds, null where there are none."""
     settings = Needs.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs"})

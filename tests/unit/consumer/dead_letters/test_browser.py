@@ -1,10 +1,13 @@
 """What a browser promises while there is no broker; with one it is tested in tests/broker and tests/system."""
 
+import time
 from unittest.mock import Mock
+
+import pytest
 
 from common.refusal import Kind, Refusal
 from common.state import State
-from consumer.dead_letters.browser import Browser
+from consumer.dead_letters.browser import QUIET, Browser
 from consumer.dead_letters.request import DeadLettersSettings
 from consumer.dead_letters.visitor import Visitor
 from tests.unit.conftest import Loop
@@ -15,7 +18,7 @@ def test_without_a_broker_nothing_is_known_and_nothing_has_ended(process: Loop, 
     browser = Browser(process, settings, Mock(Visitor))
     browser.connection.open()
     process.turn(lambda: browser.connection.state is State.BACKING_OFF, "a refusal")
-    browser.tick(0.0)
+    browser.tick()
     assert (browser.total, browser.seen, browser.ended) == (None, 0, False)
     browser.leave()
     assert not browser.settlement.complete
@@ -31,3 +34,24 @@ def test_a_loss_is_the_end(process: Loop, settings: DeadLettersSettings) -> None
     browser.opened(Mock())
     assert browser.lost_by == gone
     visitor.next_chunk.assert_not_called()
+
+
+def test_a_commit_may_take_long_and_an_unanswered_one_is_no_movement(
+    process: Loop, settings: DeadLettersSettings
+) -> None:
+    """Nobody else took what was asked for meanwhile; and a wait for ever would have no end."""
+    now = time.monotonic()
+    browser, channel = Browser(process, settings, Mock(Visitor)), Mock()
+    browser.settlement.add([1])
+    browser.settlement.send(channel, upto=1)
+    browser._coming = 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "monotonic", lambda: now + 2 * QUIET)
+        browser.tick()
+        assert browser.moved_at < now + QUIET
+        assert not browser.ended
+        channel.tx_commit.call_args.args[0](None)
+        assert browser.moved_at == now + 2 * QUIET
+        assert not browser.ended
+        patch.setattr(time, "monotonic", lambda: now + 4 * QUIET)
+        assert browser.ended
