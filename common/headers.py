@@ -140,12 +140,7 @@ def encode_value(pieces: list[bytes], value: Any) -> int:
     return _encode_value(pieces, value)
 
 
-def install() -> None:
-    """Put these functions in the place of pika's; twice is as good as once."""
-    data.decode_table = decode_table  # type: ignore[assignment]
-    data.decode_value = decode_value
-    data.encode_table = encode_table
-    data.encode_value = encode_value
-
-
-install()
+data.decode_table = decode_table  # type: ignore[assignment]
+data.decode_value = decode_value
+data.encode_table = encode_table
+data.encode_value = encode_value

@@ -86,10 +86,5 @@ class _TlsStream(io_services_utils._AsyncSSLTransport, _Joined):
     """Its own `_produce` and `_consume` handle TLS and call the next ones, which are `_Joined`'s."""
 
 
-def install() -> None:
-    """Let pika make these streams; twice is as good as once."""
-    io_services_utils._AsyncPlaintextTransport = _PlainStream  # type: ignore[misc]
-    io_services_utils._AsyncSSLTransport = _TlsStream  # type: ignore[misc]
-
-
-install()
+io_services_utils._AsyncPlaintextTransport = _PlainStream  # type: ignore[misc]
+io_services_utils._AsyncSSLTransport = _TlsStream  # type: ignore[misc]

@@ -215,10 +215,3 @@ def test_pika_itself_uses_these_functions(table: dict[str, Any]) -> None:
     assert properties.headers == table
     assert isinstance(properties.headers, Table)
     assert properties.message_id == "m"
-
-
-def test_a_second_install_changes_nothing() -> None:
-    """It does not wrap itself."""
-    headers.install()
-    assert (data.decode_table, data.encode_table) == (decode_table, encode_table)
-    assert headers._decode_value.__module__ == "pika.data"

@@ -179,8 +179,7 @@ def test_a_slow_reader_gets_every_byte_through_a_real_socket() -> None:
 
 
 def test_pika_makes_these_streams() -> None:
-    """They are in place as soon as the module is imported, and a second install changes nothing."""
-    transport.install()
+    """They are in place as soon as the module is imported."""
     assert io_services_utils._AsyncPlaintextTransport is transport._PlainStream
     assert io_services_utils._AsyncSSLTransport is transport._TlsStream
 
