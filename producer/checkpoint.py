@@ -5,8 +5,11 @@ from collections import deque
 from pathlib import Path
 from uuid import uuid4
 
+import structlog
+
 from common.seam import SeamError
 
+log = structlog.get_logger()
 SAVE_EVERY = 0.5  # seconds; what was confirmed since the last save is sent again after a crash
 
 
@@ -27,6 +30,7 @@ class Checkpoint:
         self._confirmed: set[int] = set()
         self._saved = self.position = position
         self._save_at = 0.0
+        self._failing = False
 
     def taken(self, position: int) -> None:
         """A message left the source, which stands at `position` behind it."""
@@ -43,10 +47,17 @@ class Checkpoint:
     refused = confirmed
 
     def tick(self, now: float) -> None:
-        """Write it down now and then. Raises OSError."""
+        """Write it down now and then; a disk that is full for a while stops no messages."""
         if now >= self._save_at:
             self._save_at = now + SAVE_EVERY
-            self.save()
+            try:
+                self.save()
+                self._failing = False
+            except OSError as error:
+                if not self._failing:
+                    again = "a crash now would send again what was confirmed since"
+                    log.warning("checkpoint not written", path=str(self._path), reason=error.strerror, so=again)
+                self._failing = True
 
     def save(self) -> None:
         """Write it down if it moved. Raises OSError."""

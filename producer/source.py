@@ -33,7 +33,7 @@ class Follower(Protocol):
         """It can never be sent."""
 
     def tick(self, now: float) -> None:
-        """Look at what depends on time. `now` is `time.monotonic()`. Raises OSError."""
+        """Look at what depends on time. `now` is `time.monotonic()`."""
 
     def close(self) -> None:
         """Nothing more is confirmed. Raises OSError."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from common.seam import SeamError
 from producer.checkpoint import Checkpoint, open_checkpoint
@@ -59,6 +60,26 @@ def test_a_position_that_did_not_move_is_not_written_again(tmp_path: Path) -> No
     path.unlink()
     checkpoint.save()
     assert not path.exists()
+
+
+def test_one_that_cannot_be_written_for_a_while_is_said_once_and_written_later(tmp_path: Path) -> None:
+    """The messages go on: they are confirmed already. At the end it is an error."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    checkpoint = opened(folder / "checkpoint")
+    checkpoint.taken(7)
+    checkpoint.confirmed(7)
+    folder.rename(tmp_path / "away")
+    with capture_logs() as logged:
+        for now in (1.0, 2.0, 3.0):
+            checkpoint.tick(now)
+        with pytest.raises(OSError, match="No such file"):
+            checkpoint.close()
+        (tmp_path / "away").rename(folder)
+        checkpoint.tick(4.0)
+    assert [line["event"] for line in logged] == ["checkpoint not written"]
+    assert logged[0]["path"] == str(folder / "checkpoint")
+    assert opened(folder / "checkpoint").position == 7
 
 
 def test_a_leftover_of_a_crash_does_not_matter(tmp_path: Path) -> None:
