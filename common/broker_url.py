@@ -45,8 +45,7 @@ def _parse_url(text: str, which: str) -> BrokerUrl:
         raise ValueError(f"{which}must start with amqp:// or amqps:// (a comma in a password is written %2C)")
     if not url.hostname:
         raise ValueError(f"{which}no host name")
-    if not _is_name(url.hostname):
-        raise ValueError(f"{which}no host name: each part between dots has 1 to 63 characters")
+    check_host(url.hostname, which)
     if port == 0:
         raise ValueError(f"{which}port 0 is none")
     if url.query or url.fragment:
@@ -64,10 +63,12 @@ def _parse_url(text: str, which: str) -> BrokerUrl:
     )
 
 
-def _is_name(host: str) -> bool:
-    """Whether it can be looked up: for others `getaddrinfo` raises UnicodeError, which is no OSError."""
+def check_host(host: str, which: str = "") -> str:
+    """`host` if it can be looked up; for others `getaddrinfo` raises what is no OSError. Raises ValueError."""
     try:  # the codec of international names takes milliseconds to load, so only for those
         *labels, last = host.split(".") if host.isascii() else host.encode("idna").decode().split(".")
     except UnicodeError:
-        return False
-    return all(0 < len(label) < 64 for label in labels) and len(last) < 64
+        labels, last = [], "x" * 64
+    if not all(0 < len(label) < 64 for label in labels) or len(last) > 63:
+        raise ValueError(f"{which}no host name: each part between dots has 1 to 63 characters")
+    return host

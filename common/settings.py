@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, PlainValidator, SecretStr, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from common.broker_url import EXAMPLE, BrokerUrl, parse_urls
+from common.broker_url import EXAMPLE, BrokerUrl, check_host, parse_urls
 from common.duration import Duration
 from common.queue_name import check_queue_name
 
@@ -87,7 +87,11 @@ class Settings(BaseSettings):
     mq_tls_key_file: ReadableFile | None = Field(
         None, description="for amqps: the key of MQ_TLS_CERT_FILE", examples=["/tls/tls.key"]
     )
-    http_host: str = Field("127.0.0.1", description="where all HTTP ports listen", examples=["0.0.0.0"])  # noqa: S104
+    http_host: Annotated[str, AfterValidator(check_host)] = Field(
+        "127.0.0.1",
+        description="where all HTTP ports listen",
+        examples=["0.0.0.0"],  # noqa: S104
+    )
     http_port: Annotated[int, Field(ge=0, le=65535)] = Field(
         8080, description="port of /livez, /readyz, /metrics; 0 is off", examples=["8081"]
     )
@@ -107,7 +111,8 @@ class Settings(BaseSettings):
     def broker_urls(self) -> tuple[BrokerUrl, ...]:
         """The brokers to try, in turn; MQ_URL_FILE is read anew. Raises OSError or ValueError, without the password."""
         if self.mq_url_file:
-            return parse_urls(self.mq_url_file.read_text())
+            text = self.mq_url_file.read_text(errors="surrogateescape")
+            return parse_urls(text)  # which refuses what was no UTF-8, and shows none of it
         assert self.mq_url  # noqa: S101 - cli.load() saw that one of the two is there
         return parse_urls(self.mq_url.get_secret_value())
 
@@ -116,7 +121,8 @@ class Settings(BaseSettings):
         context = ssl.create_default_context(cafile=self.mq_tls_ca_file)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.mq_tls_cert_file:
-            context.load_cert_chain(self.mq_tls_cert_file, self.mq_tls_key_file)
+            # Without a password OpenSSL would ask for one on the terminal, and wait.
+            context.load_cert_chain(self.mq_tls_cert_file, self.mq_tls_key_file, password="")
         return context
 
     def problems(self) -> dict[str, str]:
@@ -136,6 +142,7 @@ class Settings(BaseSettings):
                 self.tls_context()
             except OSError as error:
                 found["MQ_TLS_CA_FILE"] = (
-                    f"or MQ_TLS_CERT_FILE, MQ_TLS_KEY_FILE: not usable as PEM files: {error.strerror or error}"
+                    "or MQ_TLS_CERT_FILE, MQ_TLS_KEY_FILE: not usable as PEM files, the key without a pass phrase: "
+                    f"{error.strerror or error}"
                 )
         return found

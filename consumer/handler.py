@@ -1,5 +1,6 @@
 """Handler: what a message means. The second of the two seams to extend."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -35,9 +36,11 @@ def log_message(message: Message) -> None:
 def append_to(path: Path) -> Callable[[Message], None]:
     """A handler that appends the body and a newline in one `write`. Raises SeamError when the file cannot be opened."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # A pipe that nobody reads is an error at once, and no wait before the signals are heard.
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
     except OSError as error:
-        raise SeamError(f"{path}: {error.strerror}") from None
+        raise SeamError(f"{path}: {'nobody reads it' if error.errno == errno.ENXIO else error.strerror}") from None
+    os.set_blocking(descriptor, True)
 
     # Of all threads: between a short write and the note of it, another would write its line to the end of the part.
     lock = Lock()

@@ -22,6 +22,12 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, for example {_GUI_PORT}")
+    return int(text)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     parser.add_argument("--count", type=_positive, help="end by itself after so many messages (default: endless)")
@@ -32,7 +38,7 @@ def _arguments() -> argparse.Namespace:
         "--docker", choices=("auto", "no"), default="auto", help="no: processes, even where Docker works"
     )
     parser.add_argument(
-        "--gui-port", type=_positive, default=_GUI_PORT, help="of the management page (default: %(default)s)"
+        "--gui-port", type=_port, default=_GUI_PORT, help="of the management page (default: %(default)s)"
     )
     return parser.parse_args()
 

@@ -67,6 +67,8 @@ def lines(descriptor: int, limit: int, offset: int = 0) -> Iterator[Item]:
 def file_lines(path: Path, limit: int, offset: int) -> Callable[[], Iterable[Item]]:
     """The lines of a file from `offset` bytes on. Raises SeamError."""
     try:
+        if stat.S_ISFIFO(path.stat().st_mode):  # its `open` waits for a writer, so it is the source's own thread's
+            return lambda: lines(os.open(path, os.O_RDONLY | os.O_CLOEXEC), limit)
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             raise SeamError(f"{path}: is a folder")

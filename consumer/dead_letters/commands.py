@@ -76,7 +76,7 @@ class Commands:
     def _purge(self) -> int:
         selection = self._selection()
         if not self._asked.yes:
-            if not sys.stdin.isatty():
+            if not (sys.stdin and sys.stdin.isatty()):  # None: it is closed
                 cli.fail(["purge: nobody can be asked here: give --yes, or --dry-run to see what it would delete"])
             asking = Asking(*self._given(selection))
             code, report = self._run(asking)

@@ -1,11 +1,14 @@
 """The settings that both services share, and how they reach a program: `cli` is tested with them."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from common.settings import Settings, check_readable
+from tests.processes import output
 
 URL = "amqp://user:Zq7Xj9Kv@rabbit/"
 
@@ -56,6 +59,44 @@ def test_a_file_with_the_url_is_read_at_every_connect(tmp_path: Path) -> None:
     assert "must start with" in settings.problems()["MQ_URL_FILE"]
     file.unlink()
     assert str(file) in settings.problems()["MQ_URL_FILE"]
+
+
+def test_a_file_that_is_no_text_is_refused_and_not_shown(tmp_path: Path) -> None:
+    """Not one byte of it."""
+    file = tmp_path / "mq-url"
+    file.write_bytes(b"amqp://u:Zq7\xffXj9Kv@h/")
+    said = make(mq_url=None, mq_url_file=file).problems()["MQ_URL_FILE"]
+    assert "percent-encode" in said
+    assert not any(part in said for part in ("Zq7", "Xj9Kv", "ff", "udcff"))
+
+
+def test_a_key_with_a_pass_phrase_is_refused_and_nobody_is_asked_for_it(tmp_path: Path) -> None:
+    """OpenSSL would wait for an answer, before any signal is heard and at each connect."""
+    cert, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-passout", "pass:secret", "-subj", "/CN=me"]
+    output(["openssl", "req", "-x509", *new, "-keyout", str(key), "-out", str(cert)])
+    script = (
+        "from common.settings import Settings\n"
+        f"made = Settings(mq_url='amqp://h', mq_ch='q', mq_tls_cert_file={str(cert)!r}, mq_tls_key_file={str(key)!r})\n"
+        "print(made.problems())"
+    )
+    asked = subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, text=True
+    )
+    with asked:
+        try:
+            assert asked.wait(30) == 0
+        finally:
+            asked.kill()
+        assert asked.stdout
+        assert "without a pass phrase" in asked.stdout.read()
+
+
+@pytest.mark.parametrize("host", ["ü" * 70, "a..b", "x" * 64])
+def test_where_to_listen_is_a_name_that_can_be_looked_up(host: str) -> None:
+    """For others Python raises what is no OSError."""
+    with pytest.raises(ValidationError, match="no host name"):
+        make(http_host=host)
 
 
 def test_a_certificate_needs_its_key() -> None:

@@ -87,6 +87,18 @@ def test_a_file_that_cannot_be_opened_is_a_sentence(tmp_path: Path) -> None:
             open_handler(make(f"append:{path}"))
 
 
+def test_a_pipe_that_nobody_reads_is_a_sentence_and_no_wait(tmp_path: Path) -> None:
+    """Before it is connected, as all that is wrong with a handler."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(SeamError, match="pipe: nobody reads it"):
+        open_handler(make(f"append:{pipe}"))
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    open_handler(make(f"append:{pipe}"))(Message(b"x"))
+    assert os.read(reader, 10) == b"x\n"
+    os.close(reader)
+
+
 def test_the_log_handler_writes_one_bounded_line() -> None:
     """Of any bytes."""
     handle = open_handler(make("log"))

@@ -1,8 +1,10 @@
 """The sources that PRODUCER_SOURCE can name."""
 
+import os
 import sys
 from itertools import islice
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -77,6 +79,17 @@ def test_a_file_that_is_not_there_or_is_none_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(SeamError, match=str(path)):
             open_source(make(f"lines:{path}"))
+
+
+def test_a_pipe_is_opened_when_it_is_read(tmp_path: Path) -> None:
+    """Its `open` waits for a writer, and the main thread must hear signals."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    source = open_source(make(f"lines:{pipe}"))
+    writer = Thread(target=lambda: pipe.write_bytes(b"one\ntwo\n"), daemon=True)
+    writer.start()
+    assert [item.value for item in source()] == [b"one", b"two"]
+    writer.join(10)
 
 
 @pytest.mark.parametrize("name", ["", "Heartbeat", "line", "nowhere_at_all:x"])
