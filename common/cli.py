@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from common.settings import Settings
 
 S = TypeVar("S", bound=Settings)
 EXIT_CONFIGURATION = 2
+Wide = partial(argparse.HelpFormatter, max_help_position=30, width=110)  # as wide as our lines
 PASSWORD = re.compile(r"://\S*:\S*@")  # also one that holds what should have been encoded
 
 
@@ -24,13 +26,6 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Exit with 2."""
         super().error(PASSWORD.sub("://…@", message))
-
-
-class Wide(argparse.HelpFormatter):
-    """Help as wide as our lines."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=30, width=110)
 
 
 def flag_of(field: str) -> str:

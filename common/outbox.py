@@ -37,29 +37,19 @@ class Outbox(Generic[T]):
         self._waiting: deque[tuple[int, Publication[T]]] = deque()  # by their numbers
         self._numbers = count(1)
         self._number = 0  # of the one that was taken last
-        self._flying: Unconfirmed[Sent[T]] = Unconfirmed()
+        self.flying: Unconfirmed[Sent[T]] = Unconfirmed()
         self._bytes = 0  # of the bodies in flight
         self._waiting_bytes = 0
         self._keep: Callable[[T], bool] = lambda _: True
 
     def __len__(self) -> int:
-        return len(self._waiting) + len(self._flying)
-
-    @property
-    def in_flight(self) -> int:
-        """How many are sent and not confirmed."""
-        return len(self._flying)
+        return len(self._waiting) + len(self.flying)
 
     @property
     def sent_at(self) -> float | None:
-        """When the oldest of them was sent."""
-        oldest = self._flying.oldest
+        """When the oldest in flight was sent."""
+        oldest = self.flying.oldest
         return oldest.at if oldest else None
-
-    @property
-    def overtaken(self) -> bool:
-        """Whether the oldest of them still waits though later ones are settled."""
-        return self._flying.overtaken
 
     @property
     def full(self) -> bool:
@@ -74,7 +64,7 @@ class Outbox(Generic[T]):
 
     def next(self, limit: int) -> Publication[T] | None:
         """Take the next to send while fewer than `limit` are in flight. `sent` or nothing must follow."""
-        if self._waiting and len(self._flying) < limit and self._bytes < WINDOW_BYTES:
+        if self._waiting and len(self.flying) < limit and self._bytes < WINDOW_BYTES:
             self._number, publication = self._waiting.popleft()
             self._waiting_bytes -= len(publication.message.body)
             return publication
@@ -82,12 +72,12 @@ class Outbox(Generic[T]):
 
     def sent(self, publication: Publication[T], now: float) -> None:
         """It is on its way."""
-        self._flying.add(Sent(publication, now, self._number))
+        self.flying.add(Sent(publication, now, self._number))
         self._bytes += len(publication.message.body)
 
     def settle(self, tag: int, *, multiple: bool) -> list[Sent[T]]:
         """Take out what the broker speaks of."""
-        settled = self._flying.settle(tag, multiple=multiple)
+        settled = self.flying.settle(tag, multiple=multiple)
         for sent in settled:
             self._bytes -= len(sent.publication.message.body)
         return settled
@@ -95,7 +85,7 @@ class Outbox(Generic[T]):
     def drain(self) -> list[Sent[T]]:
         """Take out all that is in flight: the channel is gone."""
         self._bytes = 0
-        return self._flying.drain()
+        return self.flying.drain()
 
     def give_back(self, entries: list[Sent[T]]) -> None:
         """Before all that was not sent yet, each in its old place: they are sent again, if they are to be kept."""

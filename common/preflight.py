@@ -16,7 +16,7 @@ from common import cli, logs
 from common.connection import Connection
 from common.doctor import rights
 from common.doctor.inquiry import Inquiry
-from common.doctor.needs import Needs
+from common.doctor.settings import Needs
 from common.duration import Duration
 from common.process import Process
 from common.refusal import ADVICE, Kind, Refusal
@@ -88,12 +88,6 @@ class Preflight:
     def closed(self) -> bool:
         """Whether the broker answered."""
         return self._connection.state is State.CLOSED
-
-    def problems(self) -> list[str]:
-        """It has no health page."""
-        return []
-
-    reasons = problems
 
     def summary(self) -> tuple[int, dict[str, Any]]:
         """For the last log line."""

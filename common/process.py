@@ -41,14 +41,18 @@ class Service(Protocol):
     def closed(self) -> bool:
         """Whether they are closed."""
 
+    def summary(self) -> tuple[int, dict[str, Any]]:
+        """How many messages are left over, and the totals for the last log line."""
+
+
+class Watched(Service, Protocol):
+    """One with a health page."""
+
     def problems(self) -> list[str]:
         """Why the process should be started anew (http thread)."""
 
     def reasons(self) -> list[str]:
         """Why it is not ready (http thread)."""
-
-    def summary(self) -> tuple[int, dict[str, Any]]:
-        """How many messages are left over, and the totals for the last log line."""
 
 
 class Process:
@@ -112,7 +116,7 @@ class Process:
         log.info("stopped", **totals, left=left)
         return 1 if left or self._defect else 0
 
-    def reasons(self, service: Service) -> list[str]:
+    def reasons(self, service: Watched) -> list[str]:
         """Why `service` takes nothing (any thread)."""
         return service.reasons() + ["draining"] * self.stopping
 

@@ -5,11 +5,11 @@ import errno
 from common import metrics
 from common.cli import fail
 from common.health import Health
-from common.process import Process, Service
+from common.process import Process, Watched
 from common.settings import Settings
 
 
-def serve(process: Process, service: Service, settings: Settings) -> int:
+def serve(process: Process, service: Watched, settings: Settings) -> int:
     """Run `service` with its health page; the exit code. Exits with 2 when it cannot listen."""
     health = Health(lambda: process.problems() + service.problems(), lambda: process.reasons(service))
     if settings.http_port:

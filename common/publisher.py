@@ -91,7 +91,7 @@ class Publisher(Generic[T]):
 
     def tick(self, now: float) -> None:
         """Go on after a pause or an alarm; give up a connection that confirms nothing."""
-        sent_at, overtaken = self._outbox.sent_at, self._outbox.overtaken
+        sent_at, overtaken = self._outbox.sent_at, self._outbox.flying.overtaken
         if reason := self._stall.reason(now, sent_at, overtaken=overtaken, alarm=self.connection.blocked):
             self.connection.fail(reason)
         self._quota.tick(now)

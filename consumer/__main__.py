@@ -16,7 +16,7 @@ from consumer.settings import ConsumerSettings
 common.startup.loaded()
 
 # Imported when asked for: a service that starts has no use for them.
-COMMANDS = {"dead-letters": "consumer.dead_letters", "verify": "consumer.verify"}
+COMMANDS = {"dead-letters": "consumer.dead_letters.commands", "verify": "consumer.verify.command"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -7,7 +7,6 @@ import sys
 
 from local import Failure
 from local.compose import Compose, compose_works
-from local.pair import Pair
 from local.ports import free_port
 from local.processes import Processes
 from local.runner import Runner
@@ -54,7 +53,7 @@ def _settings(count: int | None, rate: int | None) -> dict[str, str]:
     return settings
 
 
-def _pair(asked: argparse.Namespace) -> Pair:
+def _pair(asked: argparse.Namespace) -> Compose | Processes:
     port = free_port(asked.gui_port)
     if port != asked.gui_port:
         print(f"port {asked.gui_port} is taken: the management page goes to {port}")

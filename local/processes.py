@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from local import SERVICES
 from local.node import Node
-from local.pair import SERVICES
 from local.ports import free_port
 
 _ROOT = Path(__file__).parent.parent

@@ -6,9 +6,10 @@ import sys
 import time
 from collections import deque
 
-from local import Failure
+from local import SERVICES, Failure
+from local.compose import Compose
 from local.counts import Counts, closing_event
-from local.pair import SERVICES, Pair
+from local.processes import Processes
 from local.scrape import metrics, readiness
 from local.view import fit, line, state, summary
 
@@ -22,7 +23,7 @@ _TAIL_LINES = 5
 class Runner:
     """Follows one running pair and prints what flows."""
 
-    def __init__(self, pair: Pair) -> None:
+    def __init__(self, pair: Compose | Processes) -> None:
         self._pair = pair
         self._lives = dict.fromkeys(SERVICES, Counts())
         self._past = Counts()

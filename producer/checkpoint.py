@@ -8,16 +8,14 @@ from uuid import uuid4
 import structlog
 
 from common.seam import SeamError
+from producer.source import Follower
 
 log = structlog.get_logger()
 SAVE_EVERY = 0.5  # seconds; what was confirmed since the last save is sent again after a crash
 
 
-class Checkpoint:
-    """Implements `producer.source.Follower`.
-
-    Positions go out in order and are confirmed in any order; `position` is how far all are.
-    """
+class Checkpoint(Follower):
+    """Positions go out in order and are confirmed in any order; `position` is how far all are."""
 
     def __init__(self, path: Path, position: int = 0, name: str | None = None) -> None:
         """Everything before `position` is confirmed already. `name` begins the ids of all messages.

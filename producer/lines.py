@@ -4,19 +4,13 @@ import os
 from collections.abc import Iterator
 
 CHUNK = 64 * 1024
-
-
-class LineTooLongError(ValueError):
-    """A line is longer than the limit; it was passed over."""
-
-
-Line = bytes | LineTooLongError
+Line = bytes | ValueError  # one that is longer than the limit was passed over
 
 
 def read_lines(descriptor: int, limit: int, offset: int = 0) -> Iterator[tuple[Line, int]]:
     """Each line and the offset behind it, counted from `offset`. A last line without its newline counts too.
 
-    Holds at most `limit` and a chunk in memory. A longer line gives a `LineTooLongError` in its place. Reads with
+    Holds at most `limit` and a chunk in memory. A longer line gives a `ValueError` in its place. Reads with
     `os.read`: a thread that waits in a buffered reader would hold its lock when the program ends. Raises OSError.
     """
     rest, skipped = b"", 0
@@ -35,4 +29,4 @@ def read_lines(descriptor: int, limit: int, offset: int = 0) -> Iterator[tuple[L
 
 def _checked(line: bytes, skipped: int, limit: int) -> Line:
     length = skipped + len(line)
-    return line if length <= limit else LineTooLongError(f"a line of {length} bytes is over MQ_MAX_BODY ({limit})")
+    return line if length <= limit else ValueError(f"a line of {length} bytes is over MQ_MAX_BODY ({limit})")

@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from threading import Event, Lock
 
 from common.message import Message
-from producer.source import Item
+from producer.source import Follower, Item
 
 LOOK = 0.1  # seconds; a bound for the wait, a request is taken at once
 
@@ -26,8 +26,8 @@ class Receipt:
         self.holders = 2  # who is not done with it: the broker, and the client
 
 
-class Pending:
-    """The source of the messages, and implements `producer.source.Follower`."""
+class Pending(Follower):
+    """The source of the messages."""
 
     def __init__(self, most: int) -> None:
         """Hold at most so many requests."""
@@ -76,9 +76,6 @@ class Pending:
         with self._lock:
             self._stopped = True
 
-    def taken(self, position: int) -> None:
-        """It is on its way to the broker."""
-
     def confirmed(self, position: int) -> None:
         """One message less to wait for."""
         receipt = self._flying.pop(position)
@@ -92,9 +89,6 @@ class Pending:
         receipt = self._flying[position]
         receipt.refused.append(receipt.messages[position - receipt.first].message_id)
         self.confirmed(position)
-
-    def tick(self, now: float) -> None:
-        """Nothing depends on time."""
 
     def close(self) -> None:
         """Let those who wait know that it is in vain."""

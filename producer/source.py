@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from common.seam import SeamError, load_callable
 from producer.lines import read_lines
@@ -20,7 +20,7 @@ class Item(NamedTuple):
     position: int | None = None
 
 
-class Follower(Protocol):
+class Follower:
     """Hears by their positions what became of a source's messages. I/O thread, which must never wait."""
 
     def taken(self, position: int) -> None:

@@ -11,11 +11,11 @@ from opentelemetry.trace import Span, SpanKind, set_span_in_context
 from common.message import Message
 from common.spans import PROPAGATOR, fail, start
 from common.trace import trace_context
-from producer.source import Item
+from producer.source import Follower, Item
 
 
-class Spans:
-    """Stands between a source and its feed, and implements `producer.source.Follower`."""
+class Spans(Follower):
+    """Stands between a source and its feed."""
 
     def __init__(self, source: Callable[[], Iterable[Item]], queue: str, name: str) -> None:
         """`name` and a message's position, or its number where there is none, make its id."""
@@ -41,9 +41,6 @@ class Spans:
         properties.headers = {**message.headers, **carrier}
         return Message(message.body, properties=properties)  # the feed encodes them anew
 
-    def taken(self, position: int) -> None:
-        """It is on its way to the broker."""
-
     def confirmed(self, position: int) -> None:
         """The broker has it."""
         self._open.pop(position).end()
@@ -53,9 +50,6 @@ class Spans:
         if span := self._open.pop(position, None):
             fail(span, "refused")
             span.end()
-
-    def tick(self, now: float) -> None:
-        """Nothing depends on time."""
 
     def close(self) -> None:
         """What is not confirmed now never will be."""

@@ -51,7 +51,6 @@ SPEAK_AMQP = {
 NO_TWIN = {
     "common.channel_user",
     "common.state",
-    "consumer.dead_letters.visitor",
     "consumer.delivery",
     "consumer.verify.command",
 }

@@ -7,8 +7,8 @@ from pika.channel import Channel
 from common.broker_url import BrokerUrl
 from common.doctor.check import Check, Verdict, refused
 from common.doctor.inquiry import Inquiry
-from common.doctor.needs import Needs
 from common.doctor.questions import Tell, questions
+from common.doctor.settings import Needs
 from common.preflight import Preflight
 from common.process import Process
 from common.refusal import Kind, Refusal

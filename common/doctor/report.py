@@ -6,7 +6,7 @@ from typing import Any
 
 from common.cli import written
 from common.doctor.check import Check, Verdict, exit_code
-from common.doctor.needs import Needs
+from common.doctor.settings import Needs
 
 # On a terminal, in its colour; elsewhere.
 MARKS = {

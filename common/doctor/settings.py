@@ -1,12 +1,13 @@
-"""The doctor's settings."""
+"""The settings of those who look at a broker for a service: the preflight, and the doctor."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from common.doctor.needs import Needs
-from common.duration import Duration
+from common.duration import RETRY_DELAYS, Delays, Duration
+from common.settings import Settings
+from common.topology import Topology
 
 
 def check_page(url: str) -> str:
@@ -17,6 +18,29 @@ def check_page(url: str) -> str:
     if parts.username is not None:
         raise ValueError("must hold no user and no password: only the page's clock is looked at")
     return url
+
+
+class Needs(Settings):
+    """The settings of one who looks at a broker for a service."""
+
+    preflight_for: Literal["consumer", "producer"] = Field(
+        "consumer",
+        description="who is to use it: the consumer, or the producer, which needs less of it",
+        examples=["producer"],
+    )
+    consumer_retry_delays: Delays = Field(
+        RETRY_DELAYS, description="as the consumer has it: each delay has a queue", examples=["5s,30s,5m"]
+    )
+
+    @property
+    def topology(self) -> Topology:
+        """The queues that the service declares."""
+        return Topology(self.mq_ch, self.consumer_retry_delays if self.preflight_for == "consumer" else ())
+
+    @property
+    def rights(self) -> tuple[str, ...]:
+        """What it must be allowed to do, beside what MQ_TOPOLOGY asks for."""
+        return ("consume", "publish") if self.preflight_for == "consumer" else ("publish",)
 
 
 class DoctorSettings(Needs):

@@ -1,5 +1,1 @@
 """`consumer dead-letters`: a person's look at what is parked, and its way back or out."""
-
-from consumer.dead_letters.commands import main
-
-__all__ = ["main"]

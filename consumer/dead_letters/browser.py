@@ -6,7 +6,7 @@ delivery of each is counted; a nack is not counted from 4.3 on, and before 4.3 l
 """
 
 import time
-from typing import Any
+from typing import Any, Protocol
 
 from pika import BasicProperties, spec
 from pika.channel import Channel
@@ -19,9 +19,21 @@ from common.settings import Settings
 from common.topology import Topology
 from consumer.dead_letters.chunks import credits_of
 from consumer.dead_letters.settlement import Settlement
-from consumer.dead_letters.visitor import Visitor
 
 QUIET = 10.0  # seconds without a delivery that was asked for: somebody else took the message
+
+
+class Visitor(Protocol):
+    """All of it is called on the I/O thread."""
+
+    def visit(self, tag: int, message: Message) -> None:
+        """The next message. What is not settled by its tag goes back."""
+
+    def wants_more(self) -> bool:
+        """Whether to go on; even if not, all are shown that must be held for the order."""
+
+    def next_chunk(self, seen: int, size: int, left: int) -> int:
+        """How many of the `left` messages it takes now, after `seen` of `size` bytes together."""
 
 
 class Browser:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from common import cli, logs
 from common.process import Process
 from common.settings import Settings
-from consumer.dead_letters.asking import Asking
+from consumer.dead_letters.fingerprint import fingerprint
 from consumer.dead_letters.looking import Looking
 from consumer.dead_letters.page import page
 from consumer.dead_letters.parked import Parked
@@ -78,7 +78,7 @@ class Commands:
         if not self._asked.yes:
             if not (sys.stdin and sys.stdin.isatty()):  # None: it is closed
                 cli.fail(["purge: nobody can be asked here: give --yes, or --dry-run to see what it would delete"])
-            asking = Asking(*self._given(selection))
+            asking = Looking(*self._given(selection), view=fingerprint)
             code, report = self._run(asking)
             if code and not report.elsewhere:
                 return code
@@ -86,7 +86,8 @@ class Commands:
                 tell("nothing was deleted")
                 return EXIT_PARTLY if report.done else 0
             # What came or moved to the front by now was not spoken of.
-            selection = Selection([asking.shown.has], report.done)
+            shown = set(asking.views)
+            selection = Selection([lambda parked: fingerprint(parked) in shown], report.done)
         return self._act(Purge(*self._given(selection)))
 
     def _act(self, walk: Walk) -> int:

@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple
 
-from common.headers import Table
 from common.message import FIRST_ERROR, LAST_ERROR, Message
 from consumer.copies import replays
 from consumer.outcome import ERROR_LENGTH
@@ -71,7 +70,7 @@ class Parked:
 
 def plain(value: Any) -> Any:
     """A header's value as JSON can hold it."""
-    if isinstance(value, dict | Table):
+    if isinstance(value, dict):
         return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, list):
         return [plain(each) for each in value]

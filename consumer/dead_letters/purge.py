@@ -9,11 +9,6 @@ class Purge(Walk):
 
     command = "purge"
 
-    @property
-    def count(self) -> int:
-        """Those whose acknowledgement the broker has."""
-        return self.browser.settlement.settled
-
     def take(self, tag: int, _parked: Parked) -> None:
         """Delete it."""
         self.browser.settlement.add([tag])

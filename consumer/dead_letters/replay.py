@@ -40,11 +40,6 @@ class Replay(Walk):
             on_refused=self._on_refused,
         )
 
-    @property
-    def count(self) -> int:
-        """Those that are confirmed, and acknowledged."""
-        return self.browser.settlement.settled
-
     def connections(self) -> list[Connection]:
         """One to look, one to publish."""
         return [self.browser.connection, self._publisher.connection]

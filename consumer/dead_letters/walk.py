@@ -33,8 +33,8 @@ class Walk:
 
     @property
     def count(self) -> int:
-        """How many messages are done with."""
-        return self.selection.taken
+        """How many messages are done with: acknowledged, where the command does that."""
+        return self.browser.settlement.settled if DONE[self.command] else self.selection.taken
 
     def connections(self) -> list[Connection]:
         """All that must be open."""
@@ -97,12 +97,6 @@ class Walk:
     def closed(self) -> bool:
         """Whether the broker answered."""
         return all(each.state is State.CLOSED for each in self.connections())
-
-    def problems(self) -> list[str]:
-        """It has no health page."""
-        return []
-
-    reasons = problems
 
     def summary(self) -> tuple[int, dict[str, Any]]:
         """For the last log line."""

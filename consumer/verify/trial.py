@@ -73,10 +73,6 @@ class Trial:
         """Whether the broker answered on both."""
         return all(connection.state is State.CLOSED for connection in self._connections)
 
-    def problems(self) -> list[str]:
-        """It has no health page."""
-        return []
-
     def reasons(self) -> list[str]:
         """Why nothing flows."""
         return [*self._receiver.connection.reasons(), *self._sender.publisher.reasons()]

@@ -9,7 +9,6 @@ from threading import Thread
 import pytest
 
 from common.seam import SeamError
-from producer.lines import LineTooLongError
 from producer.settings import ProducerSettings
 from producer.source import Item, heartbeat, open_source
 
@@ -38,7 +37,7 @@ def test_the_lines_of_a_file_come_as_bytes_with_their_positions(file: Path) -> N
     items = list(open_source(make(f"lines:{file}"))())
     assert [item.position for item in items] == [4, 5, 12, 28, 32]
     assert [item.value for item in items[:3]] == [b"one", b"", b"three\xff"]
-    assert isinstance(items[3].value, LineTooLongError)
+    assert isinstance(items[3].value, ValueError)
     assert items[4].value == b"last"
 
 

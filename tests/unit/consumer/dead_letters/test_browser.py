@@ -7,9 +7,8 @@ import pytest
 
 from common.refusal import Kind, Refusal
 from common.state import State
-from consumer.dead_letters.browser import QUIET, Browser
+from consumer.dead_letters.browser import QUIET, Browser, Visitor
 from consumer.dead_letters.request import DeadLettersSettings
-from consumer.dead_letters.visitor import Visitor
 from tests.unit.conftest import Loop
 
 
