@@ -1,12 +1,14 @@
 """docker-compose.yml: the pair runs hardened, and messages outlive it."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from local.scrape import readiness
 from tests.deploy.compose import Project
-from tests.processes import until
+from tests.processes import ROOT, until
+from tests.readme.documents import example
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
@@ -18,6 +20,10 @@ SETTINGS = {
     "CONSUMER_IDLE_EXIT": "2s",
     "LOG_FORMAT": "json",
 }
+
+
+# The consumer's words as output, and its exit code as that of the container.
+REFUSED = ("--entrypoint=sh", "consumer", "-c", "python -m consumer 2>&1; test $? = 2")
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +60,22 @@ def test_all_three_run_hardened_and_are_seen_from_this_machine_only(project: Pro
         assert {each["HostIp"] for ports in host["PortBindings"].values() for each in ports} == {"127.0.0.1"}
         assert "5672/tcp" not in host["PortBindings"]
     until(lambda: project.inspect("rabbitmq")["State"]["Health"]["Status"] == "healthy", "the broker is healthy", 60)
+
+
+def test_a_handler_of_ones_own_is_put_in_as_extending_says(project: Project, tmp_path: Path) -> None:
+    """It is found, and gets its setting."""
+    document, module = ROOT / "docs" / "extending.md", tmp_path / "billing.py"
+    module.write_text(example(document, "billing"))
+    override = tmp_path / "docker-compose.override.yml"
+    override.write_text(example(document, "compose", "yaml").replace("./billing.py", str(module)))
+    project.files = [override]
+    try:
+        assert "BILLING_DB: name the file" in project("run", "--rm", "--no-deps", "--env=BILLING_DB=", *REFUSED)
+        code = "import billing; print(billing.PATH, billing.handle.__name__)"
+        said = project("run", "--rm", "--no-deps", "--entrypoint=python", "consumer", "-c", code)
+        assert said.split() == ["/tmp/billing.db", "handle"]
+    finally:
+        project.files = []
 
 
 def test_what_the_documents_say_of_compose_does_it(project: Project) -> None:
