@@ -22,10 +22,6 @@ SETTINGS = {
 }
 
 
-# The consumer's words as output, and its exit code as that of the container.
-REFUSED = ("--entrypoint=sh", "consumer", "-c", "python -m consumer 2>&1; test $? = 2")
-
-
 @pytest.fixture(scope="module")
 def project(compose: Project) -> Project:
     compose.settings = SETTINGS
@@ -63,19 +59,21 @@ def test_all_three_run_hardened_and_are_seen_from_this_machine_only(project: Pro
 
 
 def test_a_handler_of_ones_own_is_put_in_as_extending_says(project: Project, tmp_path: Path) -> None:
-    """It is found, and gets its setting."""
-    document, module = ROOT / "docs" / "extending.md", tmp_path / "billing.py"
-    module.write_text(example(document, "billing"))
-    override = tmp_path / "docker-compose.override.yml"
-    override.write_text(example(document, "compose", "yaml").replace("./billing.py", str(module)))
+    """And gets what the producer sends: the example's handler parks what is no order."""
+    module, override = tmp_path / "shipping.py", tmp_path / "docker-compose.override.yml"
+    module.write_text(example(ROOT / "README.md", "handler"))
+    written = example(ROOT / "docs" / "extending.md", "compose", "yaml")
+    override.write_text(written.replace("./shipping.py", str(module)))
     project.files = [override]
     try:
-        assert "BILLING_DB: name the file" in project("run", "--rm", "--no-deps", "--env=BILLING_DB=", *REFUSED)
-        code = "import billing; print(billing.PATH, billing.handle.__name__)"
-        said = project("run", "--rm", "--no-deps", "--entrypoint=python", "consumer", "-c", code)
-        assert said.split() == ["/tmp/billing.db", "handle"]
+        project.settings = {**SETTINGS, "CONSUMER_RETRY_DELAYS": "off", "PRODUCER_COUNT": "2", "MQ_CH": "orders"}
+        project("up", "--detach", "producer")
+        until(lambda: project.ended("producer") is not None, "both are in the queue", 90)
+        project("up", "--detach", "consumer")
+        until(lambda: project.ended("consumer") is not None, "the consumer has seen both", 90)
+        assert '"parked": 2' in project("logs", "--no-log-prefix", "consumer")
     finally:
-        project.files = []
+        project.files, project.settings = [], SETTINGS
 
 
 def test_what_the_documents_say_of_compose_does_it(project: Project) -> None:
