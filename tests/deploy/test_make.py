@@ -1,0 +1,72 @@
+"""What `make deploy` and `make undeploy` ask of kubectl; what kubectl then does is tested on a cluster."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.kustomize import DEVELOPMENT, PRODUCTION, kubectl
+from tests.processes import ROOT
+
+# In kubectl's place: notes what it is asked, and answers an apply as the real one does.
+STUB = """#!/bin/sh
+echo "$@" >> "$ASKED"
+case "$*" in
+  kustomize*) exec {real} "$@" ;;
+  *apply*) test -z "$FAIL" || exit 1
+    echo 'service/rabbitmq-service unchanged'
+    echo 'deployment.apps/producer unchanged'
+    echo 'deployment.apps/consumer configured' ;;
+esac
+"""
+Make = Callable[..., tuple[int, list[str]]]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """`make("deploy", "OVERLAY=...", FAIL="yes")`: its exit code, and what kubectl was asked, a line each."""
+    stub, asked = tmp_path / "kubectl", tmp_path / "asked"
+    stub.write_text(STUB.format(real=kubectl()))
+    stub.chmod(0o755)
+
+    def run(*words: str, **env: str) -> tuple[int, list[str]]:
+        asked.write_text("")
+        path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+        command = ["make", "--no-print-directory", *words, "CONTEXT=test"]
+        env = {**os.environ, "PATH": path, "ASKED": str(asked), "FAIL": "", **env}
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, timeout=60, check=False)
+        return done.returncode, asked.read_text().splitlines()
+
+    return run
+
+
+def test_what_the_apply_left_as_it_was_is_restarted_since_its_image_may_be_another(make: Make) -> None:
+    """The tag of development says nothing of what was built; an overlay with digests does."""
+    code, asked = make("deploy")
+    assert code == 0
+    assert asked[:2] == [
+        f"--context test apply -k {DEVELOPMENT.relative_to(ROOT)}",
+        "--context test rollout restart -n mq-pair deployment.apps/producer",
+    ]
+    assert [line.split()[3] for line in asked[2:]] == ["status", "status"]
+    code, asked = make("deploy", f"OVERLAY={PRODUCTION}")
+    assert code == 0
+    assert not any("restart" in line for line in asked)
+
+
+def test_an_apply_that_fails_ends_it(make: Make) -> None:
+    """Though its output goes through a pipe."""
+    code, asked = make("deploy", FAIL="yes")
+    assert code
+    assert len(asked) == 1
+
+
+def test_undeploy_leaves_the_namespace_and_the_secrets(make: Make) -> None:
+    """A new password would not be the one that the broker's claim knows."""
+    code, asked = make("undeploy")
+    assert code == 0
+    kinds = asked[-1].split()[-1].split(",")
+    assert {"Deployment", "StatefulSet", "Service", "ConfigMap", "ServiceAccount"} <= {*kinds}
+    assert not {"Secret", "Namespace", "PersistentVolumeClaim"} & {*kinds}
