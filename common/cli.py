@@ -109,15 +109,22 @@ def fail(lines: list[str]) -> NoReturn:
 
 
 def say(text: str) -> None:
-    """A line on standard output, now. What its encoding lacks is replaced; a reader who left (`| head`) is no error."""
+    """A line on standard output, now. What its encoding lacks is replaced; a reader who left (`| head`) is no error.
+
+    Exits with 1 when it cannot be written for another reason, such as a full disk.
+    """
+    if sys.stdout is None:  # it is closed
+        return
     encoding = sys.stdout.encoding
     try:
         sys.stdout.write(text.encode(encoding, "replace").decode(encoding) + "\n")
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            sys.exit(f"standard output cannot be written: {error.strerror}")
 
 
 def utf8() -> bool:
     """Whether standard output takes more than ASCII."""
-    return sys.stdout.encoding.lower().replace("-", "") == "utf8"
+    return sys.stdout is not None and sys.stdout.encoding.lower().replace("-", "") == "utf8"

@@ -30,7 +30,7 @@ class Connection:
         self.name = name
         self.state = State.CLOSED
         self.blocked = False
-        self.away = True  # the last try to connect came to nothing, or there was none
+        self.away = False  # the last try to connect came to nothing
         self.refusal: Refusal | None = None  # why it is not open
         self.broker: BrokerUrl | None = None
         self._process, self._settings, self._user = process, settings, user

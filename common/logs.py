@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from contextlib import suppress
 from threading import local
 from typing import Any
 
@@ -27,6 +28,20 @@ def add_names(_logger: object, _method: str, event: dict[str, Any]) -> dict[str,
     return names(message) | event if message else event
 
 
+class Stream:
+    """Standard error, whose failures stop no messages: a full disk, a reader who left."""
+
+    def write(self, text: str) -> None:
+        """If it can be."""
+        with suppress(OSError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """If it can be."""
+        with suppress(OSError):
+            sys.stderr.flush()
+
+
 def configure(level: str, form: str) -> None:
     """Set up logging once. `form`: json, text, or auto, which is text on a terminal."""
     text = form == "text" or (form == "auto" and sys.stderr.isatty())
@@ -46,10 +61,10 @@ def configure(level: str, form: str) -> None:
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=Stream()),  # type: ignore[arg-type]
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(Stream())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],

@@ -72,7 +72,7 @@ class Message:
     def _stamped(self, message_id: str, now_ms: int) -> "Message":
         old = self.properties
         return Message(
-            self.body,
+            bytes(self.body) if isinstance(self.body, _BINARY) else self.body,
             properties=_replace(
                 old,
                 headers={**(old.headers or {}), PUBLISHED_MS: now_ms},

@@ -1,6 +1,5 @@
 """Process: the I/O loop in the main thread, its tick, the signals, one deadline, the exit code."""
 
-import os
 import signal
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pika.adapters.select_connection import IOLoop
 
 import common.resolver
 import common.transport  # noqa: F401 - one send a turn; see there
+from common.leaving import leave, leave_in
 
 TICK = 0.1  # seconds; also the longest a signal waits to be noticed
 STANDSTILL = 10.0  # seconds without a tick, after which the process is not live
@@ -110,6 +110,7 @@ class Process:
             self.loop.start()
         except Exception as error:  # noqa: BLE001 - out of pika itself
             self._defect = self._defect or error
+        leave_in(0, "")
         left, totals = service.summary()
         if self._defect:
             log.error("defect", exc_info=self._defect, left=left)
@@ -126,11 +127,10 @@ class Process:
         return [f"the I/O loop has stood still for {stood:.0f}s"] if stood > STANDSTILL else []
 
     def _on_signal(self, _number: int, _frame: object) -> None:
-        # Only a flag: pika's locks are not re-entrant, and the tick comes soon.
-        self._signals += 1
+        self._signals += 1  # only a flag: pika's locks are not re-entrant, and the tick comes soon
         if self._signals > 1:
-            os.write(2, b"second signal: leaving at once; what is not confirmed or settled stays where it was\n")
-            os._exit(1)
+            leave("second signal")
+        leave_in(self._grace + CLOSE_TIMEOUT + 1, "the I/O loop hangs, and SHUTDOWN_GRACE is over")
 
     def _tick(self, service: Service) -> None:
         self.call_later(TICK, lambda: self._tick(service))

@@ -5,8 +5,11 @@ import errno
 from common import metrics
 from common.cli import fail
 from common.health import Health
+from common.leaving import leave_in
 from common.process import Process, Watched
 from common.settings import Settings
+
+LEAVE = 7.0  # seconds after the last log line: Python waits for threads of the user's, spans may take 6
 
 
 def serve(process: Process, service: Watched, settings: Settings) -> int:
@@ -21,4 +24,6 @@ def serve(process: Process, service: Watched, settings: Settings) -> int:
                 fail([f"HTTP_PORT: {why}; choose another, for example 8081, or 0 for off"])
             fail([f"HTTP_HOST: {why}; name an address of this machine, for example 0.0.0.0"])
     metrics.READY.set_function(lambda: not process.reasons(service))
-    return process.run(service)
+    code = process.run(service)
+    leave_in(LEAVE, "a thread of the source or the handler does not end")
+    return code

@@ -1,6 +1,7 @@
 """Handler: what a message means. The second of the two seams to extend."""
 
 import errno
+import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from common.seam import SeamError, load_callable
 from consumer.settings import ConsumerSettings
 
 log = structlog.get_logger()
+LATER = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
 SHOWN = 200  # characters of a body in a log line
 
 
@@ -23,7 +25,10 @@ def open_handler(settings: ConsumerSettings) -> Callable[[Message], None]:
         return log_message
     if name.startswith("append:"):
         return append_to(Path(name.removeprefix("append:")))
-    return load_callable(name, "log, append:PATH or package.module:callable")
+    found = load_callable(name, "log, append:PATH or package.module:callable")
+    if any(test(each) for each in (found, getattr(found, "__call__", None)) for test in LATER):  # noqa: B004
+        raise SeamError(f"{name} is async, or has a yield: a call would run nothing of it. Name a plain function")
+    return found
 
 
 def log_message(message: Message) -> None:

@@ -49,7 +49,7 @@ def describe(error: BaseException) -> str:
     """Type and message in one bounded line that UTF-8 can hold."""
     try:
         said = str(error)
-    except Exception:  # noqa: BLE001 - the user's code, too
+    except BaseException:  # noqa: BLE001 - the user's code, too: SystemExit here would end the handler's thread
         said = ""
     text = f"{type(error).__name__}: {said}" if said else type(error).__name__
     text = " ".join(text.encode(errors="backslashreplace").decode().split())

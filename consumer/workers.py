@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Sequence
 from threading import Condition, Thread
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from common.message import Message
 from consumer.delivery import Delivery
 from consumer.outcome import ACK, Outcome, decide
 
+LATER = (Awaitable, Generator, AsyncGenerator)
 IDLE = 1.0  # seconds; a bound for the wait, work wakes a worker at once
 
 
@@ -93,7 +94,9 @@ class Workers:
             began[number] = start = clock()
             subject.message = delivery.message
             try:
-                handle(delivery.message)
+                returned: object = handle(delivery.message)
+                if returned is not None and isinstance(returned, LATER):
+                    raise TypeError(f"the handler returned a {type(returned).__name__}, and nothing of it has run")
                 outcome: Outcome = ACK
             except BaseException as error:  # noqa: BLE001 - SystemExit in a handler is a failed attempt as well
                 outcome = decide(error, delivery.message.attempt, self._delays)

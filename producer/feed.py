@@ -11,7 +11,7 @@ from producer.pace import Pace
 from producer.source import Item
 
 BYTES = 8 * 1024 * 1024  # bodies held; a few large messages must not fill the memory
-STALL = 0.5  # seconds; the longest a stop goes unnoticed
+STALL = 0.5  # seconds; the longest a stop goes unnoticed, and a source is waited for then
 
 
 class UnsendableError(Exception):
@@ -59,6 +59,7 @@ class Feed:
         self._in_hand = False  # an item left the source and is not in the buffer yet; written by the source thread
         self._asleep = True  # the I/O thread found too little and waits for `wake`
         self._room, self._stop = Event(), Event()
+        self._leave_at = 0.0
         self._name = name
         self._thread = Thread(target=self._run, name="source", daemon=True)
 
@@ -67,14 +68,20 @@ class Feed:
         self._thread.start()
 
     def stop(self) -> None:
-        """Take no more from the source; what is taken stays to be fetched. A source that blocks is left behind."""
+        """Take no more from the source; what is taken stays to be fetched.
+
+        A source that is asked already gets STALL to give; one that blocks longer is left behind.
+        """
+        if not self._stop.is_set():
+            self._leave_at = time.monotonic() + STALL
         self._stop.set()
         self._room.set()
 
     @property
     def ended(self) -> bool:
         """Whether all that will ever come is in the buffer."""
-        return not self._thread.is_alive() or (self._stop.is_set() and not self._in_hand)
+        left = self._stop.is_set() and not self._in_hand and time.monotonic() > self._leave_at
+        return left or not self._thread.is_alive()
 
     def __len__(self) -> int:
         return len(self._buffer)

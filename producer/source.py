@@ -3,7 +3,7 @@
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -51,7 +51,13 @@ def open_source(settings: ProducerSettings, offset: int = 0) -> Callable[[], Ite
     if name.startswith("lines:"):
         return file_lines(Path(name.removeprefix("lines:")), settings.mq_max_body, offset)
     source = load_callable(name, "heartbeat, lines, lines:PATH, http or package.module:callable")
-    return lambda: (Item(value) for value in source())
+    return lambda: _items(source())
+
+
+def _items(values: object) -> Iterator[Item]:
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        raise TypeError(f"the source returned a {type(values).__name__} and no iterable of messages, such as a list")
+    return (Item(value) for value in values)
 
 
 def heartbeat() -> Iterator[Item]:

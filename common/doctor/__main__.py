@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = cli.load(DoctorSettings, "doctor", arguments)
     # What a log would say, the report says.
     logs.configure("debug" if settings.log_level == "debug" else "error", settings.log_format)
-    pretty = sys.stdout.isatty() and cli.utf8()
+    pretty = cli.utf8() and sys.stdout.isatty()
     width = max(len(f"queue {queue.name}") for queue in settings.topology.queues)
     brokers: report.Findings = []
 

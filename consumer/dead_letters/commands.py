@@ -1,6 +1,7 @@
 """Commands: what `list`, `show`, `replay` and `purge` do, from the request to the exit code."""
 
 import json
+import re
 import shutil
 import signal
 import sys
@@ -47,7 +48,7 @@ class Commands:
     def _list(self) -> int:
         looking = Looking(*self._given(self._selection()), view=lambda parked: parked.row)
         code, report = self._run(looking)
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        width = shutil.get_terminal_size().columns if sys.stdout and sys.stdout.isatty() else None
         as_json = (json.dumps(row._asdict()) for row in looking.views)
         for line in as_json if self._asked.json else table(looking.views, width):
             cli.say(line)
@@ -56,7 +57,7 @@ class Commands:
 
     def _show(self) -> int:
         wanted = self._asked.id
-        place = int(wanted[1:]) if wanted.startswith("@") and wanted[1:].isdecimal() else None
+        place = int(wanted[1:]) if re.fullmatch(r"@\d{1,9}", wanted) else None
 
         def match(parked: Parked) -> bool:
             return parked.position == place or parked.id == wanted

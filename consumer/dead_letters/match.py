@@ -54,6 +54,6 @@ def _equal(wanted: str) -> Callable[[str], bool]:
 def _found(pattern: str) -> Callable[[str], bool]:
     try:
         compiled = re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
     return lambda value: compiled.search(value) is not None

@@ -1,13 +1,17 @@
 """Signals: what is begun is finished, what is not is left in the queue, and nobody waits for long."""
 
+import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.brokers import Broker
-from tests.processes import until
+from tests.chaos.proxy import Proxy
+from tests.processes import ROOT, until
 from tests.system.kit import SEAMS, Start, bodies
 
 AT_ONCE = 2.0  # seconds
@@ -27,6 +31,38 @@ def test_both_services_stopped_in_mid_flow_lose_nothing_and_handle_nothing_twice
     assert handled == consumer.event("stopped")["handled"] < confirmed
     assert start("consumer", CONSUMER_WORKERS=16, CONSUMER_IDLE_EXIT="1s", **settings).wait() == 0
     assert sorted(map(int, bodies(record))) == list(range(1, confirmed + 1))
+
+
+def test_a_producer_stopped_in_its_first_try_to_connect_sends_what_it_took(
+    start: Start, broker: Broker, tmp_path: Path
+) -> None:
+    """The source is read from the start on, and a handshake takes as long as the network makes it."""
+    record = tmp_path / "record"
+    with Proxy(broker.port) as proxy:
+        proxy.latency = 0.15
+        url = broker.url.replace(str(broker.port), str(proxy.port))
+        producer = start("producer", "--source", f"{SEAMS}:announced", RECORD=record, MQ_URL=url)
+        until(record.exists, "the source is read")
+        producer.terminate()
+        assert producer.wait() == 0
+    stopped = producer.event("stopped")
+    assert stopped["left"] == 0
+    assert stopped["confirmed"] > 0
+
+
+def test_a_log_that_cannot_be_written_stops_no_messages(broker: Broker, mq_ch: str, tmp_path: Path) -> None:
+    """A full disk, or a reader who left."""
+    env = {**os.environ, "MQ_URL": broker.url, "MQ_CH": mq_ch, "HTTP_PORT": "0", "PRODUCER_RATE": "1000"}
+    command = [sys.executable, "-m", "producer", "--source", f"{SEAMS}:numbers", "--count", "100"]
+    with Path("/dev/full").open("w") as full:
+        assert subprocess.run(command, env=env, cwd=ROOT, stderr=full, timeout=60, check=False).returncode == 0
+    handled = tmp_path / "handled"
+    command = [sys.executable, "-m", "consumer", "--handler", f"append:{handled}", "--idle-exit", "2s"]
+    with subprocess.Popen(command, env=env, cwd=ROOT, stderr=subprocess.PIPE) as consumer:
+        assert consumer.stderr
+        consumer.stderr.close()
+        assert consumer.wait(60) == 0
+    assert len(handled.read_text().splitlines()) == 100
 
 
 def test_a_handler_that_outlives_the_grace_leaves_its_message_in_the_queue(start: Start, tmp_path: Path) -> None:

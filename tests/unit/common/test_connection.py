@@ -188,7 +188,9 @@ def test_a_broker_that_is_given_up_each_time_is_not_all_that_is_tried(process: L
 
 
 def test_one_that_was_just_lost_is_not_away_until_a_try_has_failed(process: Loop, peer: Peer) -> None:
-    """By which a producer that stops knows whether there is anybody to wait for."""
+    """By which a producer that stops knows whether there is anybody to wait for. Nor is one whose first try goes on."""
+    settings = Settings.model_validate({"mq_ch": "jobs", "mq_url": peer.url})
+    assert not Connection("untried", process, settings, Ready()).away
     user = Ready()
     made = opened(process, peer, user=user)
     assert not made.away

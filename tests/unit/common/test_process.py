@@ -14,7 +14,7 @@ from tests.unit.conftest import Loop
 ROOT = Path(__file__).parents[3]
 PATIENCE = 20.0  # seconds
 PROGRAM = """
-import os, sys
+import os, sys, time
 from common import logs
 from common.process import Process
 
@@ -32,6 +32,8 @@ class Stub:
     def summary(self): return self.left, {{"handled": 3}}
     said = set()
     def at(self, what):
+        if self.fail == "hang in " + what:
+            time.sleep(60)
         if self.fail == what:
             raise RuntimeError("a defect in " + what)
         if what not in self.said:
@@ -133,6 +135,16 @@ def test_a_second_signal_leaves_at_once() -> None:
     assert code == 1
     assert "second signal" in err
     assert "Traceback" not in err
+
+
+def test_a_loop_that_hangs_does_not_outlive_the_grace() -> None:
+    """Whatever it hangs in: its log in a pipe that nobody reads, a file that became a pipe."""
+    program = Program(grace=0.3, fail="hang in stop")
+    program.wait_for("tick")
+    program.process.send_signal(signal.SIGTERM)
+    code, _, err = program.end()
+    assert code == 1
+    assert "the I/O loop hangs" in err
 
 
 def test_a_defect_anywhere_ends_the_process_and_is_logged() -> None:

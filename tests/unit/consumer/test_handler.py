@@ -121,6 +121,19 @@ def test_a_callable_is_taken_as_it_is() -> None:
     assert found is repr
 
 
+@pytest.mark.parametrize("kind", ["async def handle(m): ...", "def handle(m): yield", "async def handle(m): yield"])
+def test_a_function_that_a_call_does_not_run_is_a_sentence(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each message would be acknowledged, and none handled. Of an object its `__call__` counts."""
+    name = f"later_{abs(hash(kind))}"
+    (tmp_path / f"{name}.py").write_text(f"{kind}\nclass C:\n  __call__ = staticmethod(handle)\nhandler = C()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for handler in ("handle", "handler"):
+        with pytest.raises(SeamError, match="a call would run nothing of it"):
+            open_handler(make(f"{name}:{handler}"))
+
+
 @pytest.mark.parametrize("name", ["", "Log", "append", "nowhere_at_all:x"])
 def test_a_name_of_nothing_is_a_sentence(name: str) -> None:
     """With what may be written, or where was looked."""

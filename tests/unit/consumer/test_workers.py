@@ -2,7 +2,9 @@
 
 import time
 from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
 from threading import Barrier, Event, Semaphore
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -158,12 +160,38 @@ def test_the_attempt_of_the_message_decides(attempt: int, outcome: type) -> None
         assert done.outcome.delay == float(attempt)
 
 
-def test_a_worker_survives_everything() -> None:
+async def _async(_: Message) -> None: ...
+
+
+def _yields(_: Message) -> Iterator[None]:
+    yield
+
+
+async def _async_yields(_: Message) -> AsyncIterator[None]:
+    yield
+
+
+@pytest.mark.filterwarnings("ignore:coroutine")
+@pytest.mark.parametrize("later", [_async, _yields, _async_yields])
+def test_a_handler_that_only_returned_what_would_run_has_failed(later: Callable[[Message], Any]) -> None:
+    """It must not be acknowledged: nothing of it ran. Any other value is of no matter."""
+    woken = Semaphore(0)
+    workers = Workers(lambda message: later(message) if message.body == b"later" else 5, 1, [1.0], woken.release)
+    workers.start()
+    workers.hand_over([delivery(1, b"later"), delivery(2)])
+    first, second = sorted(collect(workers, woken, 2), key=lambda each: each.delivery.tag)
+    assert isinstance(first.outcome, Retry)
+    assert "nothing of it has run" in first.outcome.error
+    assert isinstance(second.outcome, Ack)
+
+
+@pytest.mark.parametrize("odd", [RuntimeError, SystemExit])
+def test_a_worker_survives_everything(odd: type[BaseException]) -> None:
     """Also an error that cannot be printed."""
 
     class OddError(Exception):
         def __str__(self) -> str:
-            raise RuntimeError("not even this")
+            raise odd("not even this")
 
     def handle(message: Message) -> None:
         if message.body == b"odd":

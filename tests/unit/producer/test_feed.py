@@ -110,6 +110,23 @@ def test_a_stop_loses_nothing_that_was_taken(before: int, size: int) -> None:
     assert bodies(reader.got) == [b"%d" % number for number in range(1, taken + 1)]
 
 
+def test_a_stop_waits_for_what_the_source_is_asked_for_already() -> None:
+    """A source that took it from somewhere else would have it no more."""
+    asked = Event()
+
+    def source() -> Iterator[str]:
+        asked.set()
+        time.sleep(0.2)
+        yield "one"
+        yield "never asked for"
+
+    reader = Reader(source)
+    assert asked.wait(PATIENCE)
+    reader.feed.stop()
+    assert not reader.feed.ended
+    assert bodies(reader.take_all()) == [b"one"]
+
+
 def test_a_source_that_blocks_is_left_behind() -> None:
     """A stop does not wait for the next line of a terminal."""
     never = Event()

@@ -67,6 +67,14 @@ def test_a_callable_gives_its_values_without_a_position() -> None:
     assert list(islice(items, 2)) == [Item(0), Item(1)]
 
 
+@pytest.mark.parametrize("returned", ["hello", b"hello", {"order": 1}, None, 5])
+def test_one_message_in_the_place_of_many_is_an_error(returned: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text would be sent letter by letter, and a dictionary's keys without its values."""
+    monkeypatch.setattr("producer.source.load_callable", lambda *_: lambda: returned)
+    with pytest.raises(TypeError, match="no iterable of messages"):
+        open_source(make("orders:pending"))()
+
+
 def test_an_offset_behind_the_end_is_a_sentence(file: Path) -> None:
     """The checkpoint is of another file."""
     with pytest.raises(SeamError, match="checkpoint"):

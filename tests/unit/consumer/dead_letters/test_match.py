@@ -44,6 +44,8 @@ WRONG = [
     "older=",
     "error~(",
     "error~*",
+    "error~a{99999999999}",
+    f"error~{'(' * 3000}{')' * 3000}",
     "Error~x",
 ]
 
