@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from threading import Thread
 
 import structlog
 from pika import BasicProperties
@@ -44,6 +45,12 @@ def announced() -> Iterator[int]:
     for number in count():
         Path(os.environ["RECORD"]).touch()
         yield number
+
+
+def leave_a_thread(message: Message) -> None:
+    """One that is no daemon, and works for an hour."""
+    record(message)
+    Thread(target=time.sleep, args=(3600,), daemon=False).start()
 
 
 def fail(message: Message) -> None:

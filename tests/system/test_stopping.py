@@ -65,6 +65,16 @@ def test_a_log_that_cannot_be_written_stops_no_messages(broker: Broker, mq_ch: s
     assert len(handled.read_text().splitlines()) == 100
 
 
+def test_a_thread_that_a_handler_left_does_not_keep_the_process(start: Start, tmp_path: Path) -> None:
+    """Python waits for such threads at its end, and an hour is longer than any grace."""
+    assert start("producer", "--count", "1").wait() == 0
+    settings = {"CONSUMER_HANDLER": f"{SEAMS}:leave_a_thread", "RECORD": tmp_path / "record"}
+    consumer = start("consumer", CONSUMER_IDLE_EXIT="1s", **settings)
+    assert consumer.wait() == 1
+    assert "does not end" in consumer.stderr.read_text()
+    assert (consumer.event("stopped")["handled"], consumer.event("stopped")["left"]) == (1, 0)
+
+
 def test_a_handler_that_outlives_the_grace_leaves_its_message_in_the_queue(start: Start, tmp_path: Path) -> None:
     """The process ends at the deadline with 1, and says how many it left; the message comes again."""
     record = tmp_path / "record"

@@ -46,6 +46,7 @@ def test_a_batch_is_a_message_a_line(kind: str) -> None:
     assert [message.body for message in messages] == [b'{"a":1}\r', b"[2]", b'"\xff"']
     assert [message.message_id for message in messages] == ["order-7-1", "order-7-2", "order-7-3"]
     assert {message.content_type for message in messages} == {"application/json"}
+    assert len(read(b"x\n\n \r\n" * LINES, kind)) == LINES
 
 
 @given(st.lists(st.binary(min_size=1, max_size=20).filter(lambda line: b"\n" not in line and line.strip()), min_size=1))
@@ -97,6 +98,7 @@ def test_a_key_may_be_long_or_absent(key: str) -> None:
         (400, b"", "application/x-ndjson", {}, "without a line"),
         (400, b"\n \n", "application/x-ndjson", {}, "without a line"),
         (413, b"x\n" * (LINES + 1), "application/x-ndjson", {}, "1000 lines"),
+        (413, b"x\n" * LINES + b"x", "application/x-ndjson", {}, "1000 lines"),
         (413, b"x" * 101, "", {}, "101 bytes is over MQ_MAX_BODY (100)"),
         (413, b"x\n" + b"y" * 102, "application/x-ndjson", {}, "102 bytes"),
         (415, b"x", "", {"HTTP_CONTENT_ENCODING": "gzip"}, "Content-Encoding"),
