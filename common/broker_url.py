@@ -67,8 +67,9 @@ def check_host(host: str, which: str = "") -> str:
     """`host` if it can be looked up; for others `getaddrinfo` raises what is no OSError. Raises ValueError."""
     try:  # the codec of international names takes milliseconds to load, so only for those
         *labels, last = host.split(".") if host.isascii() else host.encode("idna").decode().split(".")
+        fits = all(0 < len(label) < 64 for label in labels) and len(last) < 64
     except UnicodeError:
-        labels, last = [], "x" * 64
-    if not all(0 < len(label) < 64 for label in labels) or len(last) > 63:
+        fits = False
+    if not fits:
         raise ValueError(f"{which}no host name: each part between dots has 1 to 63 characters")
     return host

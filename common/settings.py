@@ -14,6 +14,8 @@ from common.queue_name import check_queue_name
 
 def check_readable(path: Path) -> Path:
     """`path` if it is a file that can be read. Raises ValueError."""
+    if path.is_fifo():  # to open it is to wait for a writer, and it is read at every connect
+        raise ValueError("is a pipe")
     try:
         with path.open("rb"):
             return path

@@ -74,6 +74,8 @@ def file_lines(path: Path, limit: int, offset: int) -> Callable[[], Iterable[Ite
     """The lines of a file from `offset` bytes on. Raises SeamError."""
     try:
         if stat.S_ISFIFO(path.stat().st_mode):  # its `open` waits for a writer, so it is the source's own thread's
+            if offset:
+                raise SeamError(f"{path}: is a pipe, and cannot go on where its checkpoint says")
             return lambda: lines(os.open(path, os.O_RDONLY | os.O_CLOEXEC), limit)
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):

@@ -46,7 +46,7 @@ def in_force(settings: Needs) -> dict[str, str]:
     values = {name: written(getattr(settings, name)) for name in Needs.model_fields}
     values["mq_url"] = ", ".join(map(str, settings.broker_urls()))
     endpoint = values["otel_exporter_otlp_endpoint"]
-    values["otel_exporter_otlp_endpoint"] = re.sub("://[^/]*@", "://…@", endpoint)
+    values["otel_exporter_otlp_endpoint"] = re.sub(r"://\S*@", "://…@", endpoint)
     return {name.upper(): value for name, value in values.items()}
 
 

@@ -8,6 +8,7 @@ class Purge(Walk):
     """Acknowledges what is taken."""
 
     command = "purge"
+    settles = True
 
     def take(self, tag: int, _parked: Parked) -> None:
         """Delete it."""

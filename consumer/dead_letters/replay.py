@@ -23,6 +23,7 @@ class Replay(Walk):
     """A kill between confirm and acknowledgement makes a duplicate, and loses nothing."""
 
     command = "replay"
+    settles = True
 
     def __init__(self, process: Process, settings: Settings, selection: Selection, progress: Progress) -> None:
         super().__init__(process, settings, selection, progress)

@@ -21,6 +21,7 @@ class Walk:
     """Implements `common.process.Service` and `Visitor`. I/O thread only. Its heirs do something with what is taken."""
 
     command = "list"
+    settles = False  # whether it acknowledges what it took
 
     def __init__(self, process: Process, settings: Settings, selection: Selection, progress: Progress) -> None:
         self.process, self.selection = process, selection
@@ -33,8 +34,8 @@ class Walk:
 
     @property
     def count(self) -> int:
-        """How many messages are done with: acknowledged, where the command does that."""
-        return self.browser.settlement.settled if DONE[self.command] else self.selection.taken
+        """How many messages are done with."""
+        return self.browser.settlement.settled if self.settles else self.selection.taken
 
     def connections(self) -> list[Connection]:
         """All that must be open."""

@@ -1,5 +1,6 @@
 """The settings that both services share, and how they reach a program: `cli` is tested with them."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,14 @@ def test_a_file_that_cannot_be_read_is_said_before_the_first_connect(tmp_path: P
         check_readable(tmp_path)
     file.write_text("x")
     assert check_readable(file) == file
+
+
+def test_a_pipe_in_a_files_place_is_refused_at_once(tmp_path: Path) -> None:
+    """Its `open` would wait for a writer, before any signal is heard."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ValueError, match="is a pipe"):
+        check_readable(pipe)
 
 
 def test_the_broker_is_needed_once() -> None:

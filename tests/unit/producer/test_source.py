@@ -97,6 +97,8 @@ def test_a_pipe_is_opened_when_it_is_read(tmp_path: Path) -> None:
     writer.start()
     assert [item.value for item in source()] == [b"one", b"two"]
     writer.join(10)
+    with pytest.raises(SeamError, match="is a pipe"):
+        open_source(make(f"lines:{pipe}"), 4)
 
 
 @pytest.mark.parametrize("name", ["", "Heartbeat", "line", "nowhere_at_all:x"])

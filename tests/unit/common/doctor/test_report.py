@@ -64,8 +64,8 @@ def test_the_settings_in_force_hide_the_password_and_nothing_else(tmp_path: Path
 
 
 def test_a_password_for_the_collector_is_hidden_too() -> None:
-    """Or a token: whatever stands before its host."""
-    for user in ("me:Zq7Xj9Kv", "Zq7Xj9Kv"):
+    """Or a token: whatever stands before its host, also what should have been encoded."""
+    for user in ("me:Zq7Xj9Kv", "Zq7Xj9Kv", "me:a/Zq7Xj9Kv", "me:a@Zq7Xj9Kv"):
         given = {"mq_url": "amqp://h", "mq_ch": "q", "otel_exporter_otlp_endpoint": f"https://{user}@otlp:4318"}
         settings = Needs.model_validate(given)
         assert in_force(settings)["OTEL_EXPORTER_OTLP_ENDPOINT"] == "https://…@otlp:4318"
