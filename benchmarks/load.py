@@ -19,20 +19,20 @@ _span = Span()
 atexit.register(_span.report)
 
 
-def messages() -> Iterator[bytes]:
-    """BENCH_COUNT bodies of BENCH_SIZE bytes, at BENCH_RATE a second (0: at once)."""
+def messages() -> Iterator[str]:
+    """BENCH_COUNT texts of BENCH_SIZE bytes, at BENCH_RATE a second (0: at once)."""
     count, size, rate = (int(os.environ[f"BENCH_{name}"]) for name in ("COUNT", "SIZE", "RATE"))
     _wait_for("mq_connected", 1)
     _span.begin()
-    yield from Task("publish", "", "", count, size, rate).bodies()
+    yield from map(bytes.decode, Task("publish", "", "", count, size, rate).bodies())
     _wait_for("producer_confirmed_total", count)
     _span.confirmed(count)
 
 
-def first() -> Iterator[bytes]:
+def first() -> Iterator[str]:
     """One message at once."""
     _span.begin()
-    yield stamped(padding(256))
+    yield stamped(padding(256)).decode()
     _wait_for("producer_confirmed_total", 1)
     _span.confirmed()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pika import BasicProperties
 
-from common.envelope import APP_ID, PERSISTENT, PUBLISHED_MS, Envelope, Received
+from common.envelope import MILLISECONDS, PERSISTENT, Envelope, Received, published_ms
 from common.headers import table_of
 
 # Our own headers. Names with "x-" belong to the broker, and x-death changed its meaning between versions.
@@ -21,7 +21,7 @@ CC = "mq-cc"
 
 FRAME = 128 * 1024 - 64  # bytes; properties travel in one frame, and over it the broker closes the connection
 _NAMES = tuple(vars(BasicProperties()))
-_BINARY, _NUMBER = (bytes, bytearray, memoryview), (int, float)  # a tuple is built once, a union at each call
+_BINARY = (bytes, bytearray, memoryview)  # a tuple is built once, a union at each call
 
 
 class Message:
@@ -40,7 +40,7 @@ class Message:
         self,
         body: bytes,
         *,
-        content_type: str = "application/octet-stream",
+        content_type: str | None = None,
         headers: Mapping[str, Any] | None = None,
         message_id: str | None = None,
         properties: BasicProperties | None = None,
@@ -55,36 +55,37 @@ class Message:
     def of(cls, value: object, message_id: str) -> "Message":
         """A message to publish, of what a source yields: persistent, dated now, named `message_id`.
 
-        `value` is bytes, str (sent as UTF-8), anything that `json` can write, or a Message, whose own name and date are
-        kept. Raises TypeError or ValueError for what JSON cannot hold.
+        `value` is bytes (of a type that nobody said), str (sent as UTF-8), anything that `json` can write, or a
+        Message, whose own name and date are kept. Raises TypeError or ValueError for what JSON cannot hold.
         """
         now_ms = int(time.time() * 1000)
         if isinstance(value, Message):
             return value._stamped(message_id, now_ms)
         if isinstance(value, _BINARY):
-            body, content_type = bytes(value), "application/octet-stream"
-        elif isinstance(value, str):
-            body, content_type = value.encode(), "text/plain; charset=utf-8"
-        else:
-            body, content_type = json.dumps(value, allow_nan=False).encode(), "application/json"
-        return cls(body, properties=Envelope(content_type, message_id, now_ms))
+            return cls(bytes(value), properties=Envelope(message_id, now_ms))
+        if isinstance(value, str):  # typed as Spring AMQP and kombu have it, which then give text
+            return cls(value.encode(), properties=Envelope(message_id, now_ms, "text/plain", "utf-8"))
+        body = json.dumps(value, allow_nan=False).encode()
+        return cls(body, properties=Envelope(message_id, now_ms, "application/json"))
 
     def _stamped(self, message_id: str, now_ms: int) -> "Message":
         old = self.properties
+        undated = old.timestamp is None
         return Message(
             bytes(self.body) if isinstance(self.body, _BINARY) else self.body,
             properties=_replace(
                 old,
-                headers={**(old.headers or {}), PUBLISHED_MS: now_ms},
+                headers={**(old.headers or {}), **({MILLISECONDS: now_ms % 1000} if undated else {})},
                 message_id=old.message_id or message_id,
-                timestamp=now_ms // 1000 if old.timestamp is None else old.timestamp,
-                app_id=old.app_id or APP_ID,
+                timestamp=now_ms // 1000 if undated else old.timestamp,
                 delivery_mode=PERSISTENT,
             ),
         )
 
-    def copied(self, headers: Mapping[str, Any]) -> "Message":
+    def copied(self, headers: Mapping[str, Any], timestamp: int | None = None) -> "Message":
         """A copy that a client may publish again: persistent, `headers` put in, everything foreign as it came.
+
+        One without a `timestamp` gets this one.
 
         What would lead it astray moves into headers of ours: `expiration` would let it expire where it is parked, the
         broker refuses a foreign `user_id`, and the queues of `CC` would get each copy, too, and confirm it for its own.
@@ -93,6 +94,7 @@ class Message:
         moved = {EXPIRATION: old.expiration, USER_ID: old.user_id}
         own = {**headers, **{key: value for key, value in moved.items() if value is not None}}
         changes = {"expiration": None, "user_id": None, "delivery_mode": PERSISTENT}
+        changes["timestamp"] = timestamp if old.timestamp is None else old.timestamp
         table = table_of(old.headers).changed(own, renamed={"CC": CC})
         return Message(self.body, properties=_replace(old, headers=table, **changes))
 
@@ -134,13 +136,13 @@ class Message:
 
     @property
     def age(self) -> float | None:
-        """Seconds since it was first published, by the two machines' clocks; None when the publisher did not say."""
+        """Seconds since its `timestamp`, by the two machines' clocks; None when it has none.
+
+        That is when it was first published, unless its source said otherwise.
+        """
         properties = self.properties
-        published_ms = properties.published_ms if isinstance(properties, Received) else self.headers.get(PUBLISHED_MS)
-        if isinstance(published_ms, _NUMBER) and abs(published_ms) < 1e15:  # NaN is not, either
-            return max(0.0, time.time() - published_ms / 1000)
-        timestamp = properties.timestamp
-        return None if timestamp is None else max(0.0, time.time() - timestamp)
+        since = properties.published_ms if isinstance(properties, Received) else published_ms(properties)
+        return None if since is None else max(0.0, time.time() - since / 1000)
 
 
 def _replace(properties: BasicProperties, **changes: Any) -> BasicProperties:

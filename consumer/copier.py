@@ -67,9 +67,7 @@ class Copier:
         to = topology.retry(outcome.delay) if isinstance(outcome, Retry) else topology.dead
         said = {"error": outcome.error, "where": outcome.where, "attempt": message.attempt}
         self._quota.warn("failed", to=to, **said, **names(message))
-        return Publication(
-            to, failed_copy(message, outcome, topology.name, int(time.time() * 1000)), (delivery, outcome)
-        )
+        return Publication(to, failed_copy(message, outcome, topology.name, int(time.time())), (delivery, outcome))
 
     def _on_copied(self, copies: list[Publication[Copy]]) -> None:
         for _, outcome in (copy.token for copy in copies):

@@ -1,6 +1,5 @@
 """The copies that a consumer publishes before it acknowledges the original. Pure."""
 
-from common.envelope import PUBLISHED_MS
 from common.message import ATTEMPT, FIRST_ERROR, LAST_ERROR, QUEUE, Message
 from consumer.outcome import Park, Retry
 from consumer.prefetch import SUSPECT
@@ -17,27 +16,21 @@ DEATHS = dict.fromkeys(
 )
 
 
-def failed_copy(message: Message, outcome: Retry | Park, queue: str, now_ms: int) -> Message:
-    """The message as it comes again or is parked: with attempt, first and last error, queue and date."""
+def failed_copy(message: Message, outcome: Retry | Park, queue: str, now: int) -> Message:
+    """As it comes again or is parked: with attempt, first and last error, queue, and a date (`now`, in seconds)."""
     again = isinstance(outcome, Retry)
     return message.copied(
         {
             **BROKERS_COUNTS,
             **(DEATHS if again else {}),
-            **({} if PUBLISHED_MS in message.headers else {PUBLISHED_MS: _published_ms(message, now_ms)}),
             # Not what is there, read and written again: from outside it may be what can only be read.
             **({} if FIRST_ERROR in message.headers else {FIRST_ERROR: outcome.error}),
             ATTEMPT: min(message.attempt + again, MOST),
             LAST_ERROR: outcome.error,
             QUEUE: queue,
-        }
+        },
+        now,
     )
-
-
-def _published_ms(message: Message, now_ms: int) -> int:
-    """A foreign publisher gives seconds or nothing; or milliseconds where AMQP has seconds, which are no date."""
-    timestamp = message.properties.timestamp
-    return now_ms if timestamp is None else min(now_ms, timestamp * 1000)
 
 
 def fresh_copy(message: Message) -> Message:

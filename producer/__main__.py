@@ -3,14 +3,13 @@
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import common.startup
 from common import cli, logs, tracing
 from common.process import Process
 from common.program import serve
 from common.seam import SeamError
-from producer.checkpoint import open_checkpoint
+from producer.checkpoint import new_name, open_checkpoint
 from producer.service import ProducerService
 from producer.settings import ProducerSettings
 from producer.source import Follower, Item, open_source
@@ -30,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SeamError as error:
         cli.fail([f"PRODUCER_CHECKPOINT: {error}"])
     process = Process(settings.shutdown_grace)
-    name = checkpoint.name if checkpoint else uuid4().hex[:16]
+    name = checkpoint.name if checkpoint else new_name()
     followers: list[Follower] = [checkpoint] if checkpoint else []
     source: Callable[[], Iterable[Item]]
     stop = None

@@ -3,7 +3,7 @@
 import os
 from collections import deque
 from pathlib import Path
-from uuid import uuid4
+from string import ascii_letters, digits
 
 import structlog
 
@@ -14,6 +14,11 @@ log = structlog.get_logger()
 SAVE_EVERY = 0.5  # seconds; what was confirmed since the last save is sent again after a crash
 
 
+def new_name() -> str:
+    """Ten characters that no other source has (59 bits): a message id is them and a number, and has to be short."""
+    return "".join((ascii_letters + digits)[byte % 62] for byte in os.urandom(10))
+
+
 class Checkpoint(Follower):
     """Positions go out in order and are confirmed in any order; `position` is how far all are."""
 
@@ -22,7 +27,7 @@ class Checkpoint(Follower):
 
         It outlives the process: a line that is sent again by the next one keeps its message id.
         """
-        self.name = name or uuid4().hex[:16]
+        self.name = name or new_name()
         self._path = path
         self._waiting: deque[int] = deque()
         self._confirmed: set[int] = set()

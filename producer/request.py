@@ -47,7 +47,7 @@ def read_request(environ: Mapping[str, Any], body: bytes, max_body: int) -> list
         named = [(key, body)]
     if longest := max((len(each) for _, each in named if len(each) > max_body), default=0):
         raise Answer(413, f"a message of {longest} bytes is over MQ_MAX_BODY ({max_body})")
-    kind = content_type or "application/octet-stream"
+    kind = content_type or None  # a type that nobody said is none, in AMQP as in HTTP
     return [Message(each, content_type=kind, headers=context, message_id=name) for name, each in named]
 
 

@@ -1,7 +1,7 @@
 """dramatiq: `confirm_delivery=True`, an actor on its default eight worker threads, acked after it returns.
 
 dramatiq declares its own durable classic queue with its own arguments, and has its own JSON envelope: the body travels
-as text in it, and the stamp in front of the body as a number.
+as text in it.
 """
 
 import signal
@@ -12,7 +12,7 @@ from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.middleware import AgeLimit, Callbacks, Pipelines, Retries, TimeLimit
 
 from benchmarks.peers.contract import Task
-from benchmarks.span import STAMP, Span
+from benchmarks.span import Span
 
 
 def main() -> None:
@@ -24,14 +24,14 @@ def main() -> None:
     handle, lock = span.handler(task.mode), threading.Lock()
 
     @dramatiq.actor(queue_name=task.queue)
-    def work(stamp: int, rest: str) -> None:
+    def work(body: str) -> None:
         with lock:
-            handle(stamp.to_bytes(STAMP, "little") + rest.encode())
+            handle(body.encode())
 
     if task.mode == "publish":
         span.begin()
         for body in task.bodies():
-            work.send(int.from_bytes(body[:STAMP], "little"), body[STAMP:].decode())
+            work.send(body.decode())
             span.confirmed()
     else:
         stopping = threading.Event()

@@ -16,7 +16,7 @@
 #include <sys/time.h>
 #include <time.h>
 
-enum { WINDOW = 1024, ACK_EVERY = 128, STAMP = 8, FLUSH_US = 50000, MOST = 1000000 };
+enum { WINDOW = 1024, ACK_EVERY = 128, STAMP = 16, FLUSH_US = 50000, MOST = 1000000 };
 
 static volatile sig_atomic_t stopping;
 static long count;
@@ -94,8 +94,9 @@ static void publish(long total, size_t size, double rate) {
     double due = began + (rate > 0 ? sent / rate : 0);
     while (monotonic() < due) take_confirms(due);
     while (sent - count >= WINDOW) take_confirms(0);
-    int64_t now = nanoseconds(CLOCK_MONOTONIC);
-    memcpy(body, &now, STAMP);
+    char stamp[STAMP + 1];
+    snprintf(stamp, sizeof stamp, "%016llx", (unsigned long long)nanoseconds(CLOCK_MONOTONIC));
+    memcpy(body, stamp, STAMP);
     if (amqp_basic_publish(connection, 1, amqp_empty_bytes, queue, 1, 0, &properties, bytes)) fail("a publish failed");
   }
   while (count < total) take_confirms(0);
@@ -116,9 +117,12 @@ static void consume(int latency) {
     int idle = reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION && reply.library_error == AMQP_STATUS_TIMEOUT;
     if (!idle) {
       check(reply, "the delivery failed");
-      int64_t now = nanoseconds(CLOCK_MONOTONIC), stamp;
-      memcpy(&stamp, envelope.message.body.bytes, STAMP);
-      if (latency && count < MOST) latencies[count] = now - stamp;
+      int64_t now = nanoseconds(CLOCK_MONOTONIC);
+      if (latency && count < MOST) {
+        char stamp[STAMP + 1] = {0};
+        memcpy(stamp, envelope.message.body.bytes, STAMP);
+        latencies[count] = now - (int64_t)strtoull(stamp, NULL, 16);
+      }
       ended = now / 1e9;
       if (!count++) began = first = ended, cpu = process_time();
       tag = envelope.delivery_tag;

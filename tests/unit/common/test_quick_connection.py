@@ -60,7 +60,7 @@ def test_the_bytes_of_a_message_are_those_that_pika_writes(
 ) -> None:
     """Of any size, with our own properties and with others; and it counts the same."""
     quick, plain = opened(Quick, process), opened(Plain, process)
-    for properties in (BasicProperties(message_id=message_id, headers={"a": 1}), Envelope("text/plain", message_id, 1)):
+    for properties in (BasicProperties(message_id=message_id, headers={"a": 1}), Envelope(message_id, 1, "text/plain")):
         for channel in (quick, plain):
             channel.basic_publish("", queue, body, properties, mandatory)
     for what in ("sent", "bytes_sent", "frames_sent"):

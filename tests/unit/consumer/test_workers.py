@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pika import BasicProperties
 
-from common.envelope import PUBLISHED_MS
 from common.message import ATTEMPT, Message
 from consumer.delivery import Delivery
 from consumer.outcome import Ack, Park, Reject, Retry
@@ -136,11 +136,9 @@ def test_the_oldest_is_the_delivery_that_is_next() -> None:
     """However long ago it was published; one without a date is new, and where none waits nothing is old."""
     workers = Workers(fail_by_body, 1, [], lambda: None)
     assert workers.oldest() == 0.0
-    now_ms = time.time() * 1000
-    ages = (60, 30)
-    workers.hand_over(
-        Delivery("channel", age, Message(b"", headers={PUBLISHED_MS: now_ms - age * 1000})) for age in ages
-    )
+    now = int(time.time())
+    dated = [Message(b"", properties=BasicProperties(timestamp=now - age)) for age in (60, 30)]
+    workers.hand_over(Delivery("channel", tag, message) for tag, message in enumerate(dated, 1))
     assert 60 <= workers.oldest() < 60 + PATIENCE
     workers.take_back()
     workers.hand_over([delivery(1)])

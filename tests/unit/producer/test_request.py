@@ -33,7 +33,7 @@ def test_any_body_is_one_message(body: bytes) -> None:
     (plain,) = read(body)
     (typed,) = read(body, 'text/plain; charset="utf-8"')
     assert plain.body == typed.body == body
-    assert (plain.content_type, typed.content_type) == ("application/octet-stream", 'text/plain; charset="utf-8"')
+    assert (plain.content_type, typed.content_type) == (None, 'text/plain; charset="utf-8"')
     assert len(plain.message_id) == 32
     assert plain.message_id != typed.message_id
     assert plain.headers == {}

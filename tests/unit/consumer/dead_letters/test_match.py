@@ -3,25 +3,28 @@
 import time
 
 import pytest
+from pika import BasicProperties
 
 from common.message import Message
 from consumer.dead_letters.match import parse_match
 from consumer.dead_letters.parked import Parked
 
-HOUR = 3_600_000
+HOUR = 3600
 PARKED = Parked(
     1,
     Message(
         b"",
-        message_id="order-1",
-        headers={
-            "mq-last-error": "TimeoutError: no answer",
-            "mq-published-ms": int(time.time() * 1000) - 2 * HOUR,
-            "tenant": "acme",
-            "number": 7,
-            "vip": True,
-            "a.b": "c=d",
-        },
+        properties=BasicProperties(
+            message_id="order-1",
+            timestamp=int(time.time()) - 2 * HOUR,
+            headers={
+                "mq-last-error": "TimeoutError: no answer",
+                "tenant": "acme",
+                "number": 7,
+                "vip": True,
+                "a.b": "c=d",
+            },
+        ),
     ),
 )
 FITTING = [
