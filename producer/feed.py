@@ -10,7 +10,7 @@ from common.message import Message
 from producer.pace import Pace
 from producer.source import Item
 
-BYTES = 8 * 1024 * 1024  # bodies held; a few large messages must not fill the memory
+BYTES = 1024 * 1024  # bodies held; a thousand of 4 KiB would be half of what a process at rest has
 STALL = 0.5  # seconds; the longest a stop goes unnoticed, and a source is waited for then
 
 
