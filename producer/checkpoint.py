@@ -53,21 +53,22 @@ class Checkpoint(Follower):
         """Write it down now and then; a disk that is full for a while stops no messages."""
         if now >= self._save_at:
             self._save_at = now + SAVE_EVERY
-            try:
-                self.save()
-                self._failing = False
-            except OSError as error:
-                if not self._failing:
-                    again = "a crash now would send again what was confirmed since"
-                    log.warning("checkpoint not written", path=str(self._path), reason=error.strerror, so=again)
-                self._failing = True
+            self._save("a crash now would send again what was confirmed since")
 
-    def save(self) -> None:
-        """Write it down if it moved. Raises OSError."""
-        if self.position != self._saved:
-            self.write()
+    def close(self) -> None:
+        """Write down where it ends."""
+        self._failing = False
+        self._save("the next start sends again what was confirmed since")
 
-    close = save
+    def _save(self, otherwise: str) -> None:
+        try:
+            if self.position != self._saved:
+                self.write()
+            self._failing = False
+        except OSError as error:
+            if not self._failing:
+                log.warning("checkpoint not written", path=str(self._path), reason=error.strerror, so=otherwise)
+            self._failing = True
 
     def write(self) -> None:
         """Write it down, so that a crash leaves the old or the new one whole. Raises OSError."""

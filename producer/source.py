@@ -36,7 +36,7 @@ class Follower:
         """Look at what depends on time. `now` is `time.monotonic()`."""
 
     def close(self) -> None:
-        """Nothing more is confirmed. Raises OSError."""
+        """Nothing more is confirmed."""
 
 
 def open_source(settings: ProducerSettings, offset: int = 0) -> Callable[[], Iterable[Item]]:

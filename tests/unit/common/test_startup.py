@@ -1,5 +1,6 @@
-"""The collector stands still while a service's modules load, and works from then on."""
+"""The collector stands still while a service's modules load, and works from then on; signals end it quietly."""
 
+import signal
 import subprocess
 import sys
 
@@ -27,3 +28,32 @@ def test_nothing_is_collected_until_all_is_loaded(service: str) -> None:
     *loading, then = done.stdout.splitlines()
     assert sorted(loading) == ["pika False", "prometheus_client False", "pydantic_settings False", "structlog False"]
     assert then == "then True True"
+
+
+INTERRUPTED = """
+import signal, sys
+
+class Interrupt:
+    def find_spec(self, name, path, target=None):
+        if name == "{module}":
+            signal.raise_signal({number})
+
+sys.meta_path.insert(0, Interrupt())
+import {service}.__main__
+"""
+
+
+@pytest.mark.parametrize("service", ["producer", "consumer"])
+@pytest.mark.parametrize("module", ["pika", "pydantic_settings", "prometheus_client"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_it_loads_ends_it_without_a_word(service: str, module: str, number: signal.Signals) -> None:
+    """By a handler: the kernel keeps a signal without one from the first process of a container."""
+    code = INTERRUPTED.format(module=module, service=service, number=int(number))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")
+
+
+def test_a_program_that_loads_a_service_has_its_own_interrupt_back() -> None:
+    """Such as this one."""
+    code = "import signal, producer.__main__; assert signal.getsignal(2) is signal.default_int_handler"
+    subprocess.run([sys.executable, "-c", code], timeout=60, check=True)
