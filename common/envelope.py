@@ -24,8 +24,8 @@ _ALWAYS = (
     | BasicProperties.FLAG_TIMESTAMP
 )
 _TYPED = _ALWAYS | BasicProperties.FLAG_CONTENT_TYPE
-_ENCODED = _TYPED | BasicProperties.FLAG_CONTENT_ENCODING
-_STRINGS = {struct.pack(">H", flags): count for count, flags in enumerate((_ALWAYS, _TYPED, _ENCODED))}
+_FLAGS = [struct.pack(">H", each) for each in (_ALWAYS, _TYPED, _TYPED | BasicProperties.FLAG_CONTENT_ENCODING)]
+_STRINGS = {flags: count for count, flags in enumerate(_FLAGS)}  # how many texts stand before the headers
 _NAME = MILLISECONDS.encode()
 _TABLE = struct.pack(f">IB{len(_NAME)}sc", 1 + len(_NAME) + 5, len(_NAME), _NAME, b"I")
 _middle = struct.Struct(">iBB")  # milliseconds, delivery mode, length of the message id
@@ -35,34 +35,33 @@ _NAMES = frozenset(vars(BasicProperties()))
 
 
 @cache
-def _head(*strings: str) -> bytes:
-    """What stands before the milliseconds; `strings` are the content type and the content encoding, or fewer."""
-    flags = (_ALWAYS, _TYPED, _ENCODED)[len(strings)]
-    encoded = [each.encode() for each in strings]
-    return struct.pack(">H", flags) + b"".join(bytes([len(each)]) + each for each in encoded) + _TABLE
+def _head(content_type: str | None, content_encoding: str | None) -> bytes:
+    """What stands before the milliseconds."""
+    texts = [text.encode() for text in (content_type, content_encoding) if text is not None]
+    return _FLAGS[len(texts)] + b"".join(bytes([len(text)]) + text for text in texts) + _TABLE
 
 
 class Envelope(BasicProperties):
     """A persistent message's properties, published `published_ms` after the epoch; never changed afterwards."""
 
     priority = correlation_id = reply_to = expiration = type = user_id = app_id = cluster_id = None
-    content_type = content_encoding = None
     delivery_mode = PERSISTENT
 
-    def __init__(self, message_id: str, published_ms: int, *strings: str) -> None:
-        """`strings` are the content type and the content encoding, or the first, or none."""
-        if strings:
-            self.content_type, self.content_encoding = strings[0], strings[1] if len(strings) > 1 else None
+    def __init__(
+        self, message_id: str, published_ms: int, content_type: str | None = None, content_encoding: str | None = None
+    ) -> None:
+        """An encoding only with a type."""
+        self.content_type, self.content_encoding = content_type, content_encoding
         self.message_id = message_id
         self.timestamp = published_ms // 1000
         self.headers = {MILLISECONDS: published_ms % 1000}
-        self._milliseconds, self._strings = published_ms % 1000, strings
+        self._milliseconds = published_ms % 1000
 
     def encode(self) -> list[bytes]:
         """The bytes of `BasicProperties.encode`, in one piece."""
         name = str(self.message_id).encode()
         middle = _middle.pack(self._milliseconds, PERSISTENT, len(name))
-        return [_head(*self._strings) + middle + name + _stamp.pack(self.timestamp)]
+        return [_head(self.content_type, self.content_encoding) + middle + name + _stamp.pack(self.timestamp)]
 
 
 class Received(BasicProperties):
@@ -87,10 +86,10 @@ class Received(BasicProperties):
     def published_ms(self) -> int | None:
         """As `published_ms` has it: from its place where our own header is the only one, as in any that is new."""
         encoded = self._encoded
-        strings = _STRINGS.get(encoded[:2])
-        if strings is not None:
+        texts = _STRINGS.get(encoded[:2])
+        if texts is not None:
             at = 2
-            for _ in range(strings):
+            for _ in range(texts):
                 at += 1 + encoded[at]
             if encoded.startswith(_TABLE, at):
                 milliseconds: int = _int.unpack_from(encoded, at + len(_TABLE))[0]

@@ -103,8 +103,8 @@ def decode_value(encoded: bytes, offset: int) -> tuple[Any, int]:
         return struct.unpack_from(">d", encoded, offset + 1)[0], offset + 9
     if kind == 0x66:  # f
         return struct.unpack_from(">f", encoded, offset + 1)[0], offset + 5
-    if kind == 0x6C:  # l: the one in each of our own messages, before pika's long row of comparisons
-        return struct.unpack_from(">q", encoded, offset + 1)[0], offset + 9
+    if kind == 0x49:  # I: the one in each of our own messages, before pika's long row of comparisons
+        return struct.unpack_from(">i", encoded, offset + 1)[0], offset + 5
     try:
         return _decode_value(encoded, offset)
     except (OverflowError, ValueError, OSError, RecursionError):

@@ -19,6 +19,7 @@ EXPIRATION = "mq-expiration"
 USER_ID = "mq-user-id"
 CC = "mq-cc"
 
+DAY = 86400.0  # seconds; no two clocks differ by more, and a timestamp in milliseconds is far ahead
 FRAME = 128 * 1024 - 64  # bytes; properties travel in one frame, and over it the broker closes the connection
 _NAMES = tuple(vars(BasicProperties()))
 _BINARY = (bytes, bytearray, memoryview)  # a tuple is built once, a union at each call
@@ -93,14 +94,14 @@ class Message:
         old = self.properties
         moved = {EXPIRATION: old.expiration, USER_ID: old.user_id}
         own = {**headers, **{key: value for key, value in moved.items() if value is not None}}
-        changes = {"expiration": None, "user_id": None, "delivery_mode": PERSISTENT}
-        changes["timestamp"] = timestamp if old.timestamp is None else old.timestamp
+        date = timestamp if old.timestamp is None else old.timestamp
+        changes = {"expiration": None, "user_id": None, "delivery_mode": PERSISTENT, "timestamp": date}
         table = table_of(old.headers).changed(own, renamed={"CC": CC})
         return Message(self.body, properties=_replace(old, headers=table, **changes))
 
     def check(self) -> None:
         """Raises ValueError for properties that the broker would close the connection over."""
-        size = sum(map(len, self.properties.encode())) if len(self.headers) > 1 else 0  # our one header is small
+        size = 0 if isinstance(self.properties, Envelope) else sum(map(len, self.properties.encode()))
         if size > FRAME:
             raise ValueError(f"properties of {size} bytes are over the {FRAME} that fit into a frame")
 
@@ -136,13 +137,11 @@ class Message:
 
     @property
     def age(self) -> float | None:
-        """Seconds since its `timestamp`, by the two machines' clocks; None when it has none.
-
-        That is when it was first published, unless its source said otherwise.
-        """
+        """Seconds since its `timestamp`, by two machines' clocks; None without one, or with one in milliseconds."""
         properties = self.properties
         since = properties.published_ms if isinstance(properties, Received) else published_ms(properties)
-        return None if since is None else max(0.0, time.time() - since / 1000)
+        age = None if since is None else time.time() - since / 1000
+        return None if age is None or age < -DAY else max(0.0, age)
 
 
 def _replace(properties: BasicProperties, **changes: Any) -> BasicProperties:

@@ -4,6 +4,9 @@ Name, TCP, TLS, AMQP handshake, user, virtual host, queues: it is the services' 
 rights that they use later, so what passes here passes there.
 """
 
+import common.startup  # before all that takes time to load
+
+# isort: split
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -22,6 +25,7 @@ from common.process import Process
 from common.refusal import ADVICE, Kind, Refusal
 from common.state import State
 
+common.startup.loaded()
 log = structlog.get_logger()
 
 

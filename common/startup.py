@@ -11,7 +11,10 @@ import signal
 
 
 def loaded() -> None:
-    """All is loaded: collect from here on, and never look at what was there before. Ctrl-C is Python's again."""
+    """All is loaded: collect from here on, and never look at what was there before.
+
+    SIGINT is whose it was; SIGTERM stays until process.py has a handler of its own.
+    """
     signal.signal(signal.SIGINT, _interrupt)
     gc.freeze()
     gc.enable()
@@ -21,6 +24,6 @@ def _leave(number: int, _frame: object) -> None:
     os._exit(128 + number)
 
 
-gc.disable()
 _interrupt = signal.signal(signal.SIGINT, _leave)
-signal.signal(signal.SIGTERM, _leave)  # until process.py has its own
+signal.signal(signal.SIGTERM, _leave)
+gc.disable()

@@ -14,13 +14,13 @@ UNSETTLED = Gauge("consumer_unsettled", "Deliveries that wait or are being handl
 WORKERS = Gauge("consumer_workers", "CONSUMER_WORKERS: how many handlers may run at once.")
 OLDEST_SECONDS = Gauge(
     "consumer_oldest_message_seconds",
-    "Age of the delivery that is next for a handler, from its first publish; 0 if none.",
+    "Age of the delivery that is next for a handler, from its timestamp; 0 if none.",
 )
 RUNNING_SECONDS = Gauge("consumer_handler_running_seconds", "How long the longest running handler has run; 0 if none.")
 TIMEOUT_SECONDS = Gauge("consumer_handler_timeout_seconds", "CONSUMER_HANDLER_TIMEOUT: /livez fails beyond it.")
 HANDLER_SECONDS = Histogram("consumer_handler_seconds", "How long the handler took.", buckets=LATENCY_BUCKETS)
 AGE_SECONDS = Histogram(
     "consumer_message_age_seconds",
-    "From a message's first publish to its handling, by two clocks.",
+    "From a message's timestamp to its handling, by two clocks.",
     buckets=(*LATENCY_BUCKETS, 1800, 3600, 21600, 86400),
 )

@@ -75,7 +75,7 @@ class Workers:
         return max((now - began for began in self._began if began), default=0.0)
 
     def oldest(self) -> float:
-        """Seconds since the first publish of the delivery that is next for a handler; 0 when none waits. Any thread."""
+        """Age in seconds of the delivery that is next for a handler; 0 when none waits. Any thread."""
         try:
             return self._pending[0].message.age or 0.0
         except IndexError:

@@ -34,11 +34,12 @@ class Spans(Follower):
         own = not trace_context(message.headers)
         span = start("send", SpanKind.PRODUCER if own else SpanKind.CLIENT, self._queue, message)
         self._open[position] = span
-        if not own:
-            return message
         properties, carrier = copy(message.properties), dict[str, str]()
-        PROPAGATOR.inject(carrier, set_span_in_context(span))
+        if own:
+            PROPAGATOR.inject(carrier, set_span_in_context(span))
         properties.headers = {**message.headers, **carrier}
+        # The feed dates it, behind PRODUCER_RATE, unless the source did.
+        properties.timestamp = value.properties.timestamp if isinstance(value, Message) else None
         return Message(message.body, properties=properties)  # the feed encodes them anew
 
     def confirmed(self, position: int) -> None:

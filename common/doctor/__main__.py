@@ -1,5 +1,8 @@
 """`python -m common.doctor`: a person's preflight."""
 
+import common.startup  # before all that takes time to load
+
+# isort: split
 import json
 import signal
 import sys
@@ -16,6 +19,7 @@ from common.doctor.settings import DoctorSettings
 from common.preflight import Preflight
 from common.process import Process
 
+common.startup.loaded()
 EXIT_INTERRUPTED = 130
 
 

@@ -15,7 +15,7 @@ class Row(NamedTuple):
 
     position: int
     id: str | None
-    age: float | None  # seconds since it was first published
+    age: float | None  # seconds since its timestamp
     attempt: int
     replays: int
     bytes: int

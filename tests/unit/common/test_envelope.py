@@ -92,3 +92,12 @@ def test_when_it_was_published_is_read_from_its_place_or_from_among_others(
     fields_of_ours = {name: getattr(other, name) for name in vars(BasicProperties())}
     alike = received(BasicProperties(**fields_of_ours | {"headers": {"x" * len(MILLISECONDS): 7}}))
     assert alike.published_ms == time_ms // 1000 * 1000, "it has our fields, and another header in the header's place"
+
+
+@pytest.mark.parametrize(
+    ("odd", "counts"), [(0, 0), (999, 999), (1000, 0), (-1, 0), (2**31, 0), ("some", 0), (None, 0), ([1], 0)]
+)
+def test_only_milliseconds_of_a_second_count(odd: object, counts: int) -> None:
+    """Whatever a foreign publisher wrote there, the timestamp is what it is."""
+    plain = BasicProperties(delivery_mode=2, message_id="m", timestamp=60, headers={MILLISECONDS: odd})
+    assert published_ms(plain) == received(plain).published_ms == 60_000 + counts

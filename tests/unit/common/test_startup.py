@@ -39,16 +39,18 @@ class Interrupt:
             signal.raise_signal({number})
 
 sys.meta_path.insert(0, Interrupt())
-import {service}.__main__
+import {program}
 """
 
 
-@pytest.mark.parametrize("service", ["producer", "consumer"])
+@pytest.mark.parametrize(
+    "program", ["producer.__main__", "consumer.__main__", "common.preflight", "common.doctor.__main__"]
+)
 @pytest.mark.parametrize("module", ["pika", "pydantic_settings", "prometheus_client"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_while_it_loads_ends_it_without_a_word(service: str, module: str, number: signal.Signals) -> None:
+def test_a_signal_while_it_loads_ends_it_without_a_word(program: str, module: str, number: signal.Signals) -> None:
     """By a handler: the kernel keeps a signal without one from the first process of a container."""
-    code = INTERRUPTED.format(module=module, service=service, number=int(number))
+    code = INTERRUPTED.format(module=module, program=program, number=int(number))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")
 

@@ -76,10 +76,8 @@ def test_one_that_cannot_be_written_for_a_while_is_said_once_and_written_later(t
         checkpoint.close()
         (tmp_path / "away").rename(folder)
         checkpoint.tick(4.0)
-    assert [(line["event"], line["so"].split(" would")[0].split(" sends")[0]) for line in logged] == [
-        ("checkpoint not written", "a crash now"),
-        ("checkpoint not written", "the next start"),
-    ]
+    assert [line["event"] for line in logged] == ["checkpoint not written"] * 2
+    assert [" ".join(line["so"].split()[:2]) for line in logged] == ["a crash", "the next"]
     assert logged[0]["path"] == str(folder / "checkpoint")
     assert opened(folder / "checkpoint").position == 7
 

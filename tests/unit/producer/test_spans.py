@@ -70,6 +70,20 @@ def test_a_malformed_context_is_replaced_and_all_other_properties_stay(ended: En
     assert given.headers["traceparent"] == "made up"
 
 
+@pytest.mark.parametrize(("value", "date"), [(b"x", None), (Message(b"x", properties=BasicProperties(timestamp=7)), 7)])
+@pytest.mark.parametrize("headers", [{}, CONTEXT])
+def test_only_its_source_dates_a_message_before_the_feed_does(
+    ended: Ended, value: object, date: int | None, headers: dict[str, str]
+) -> None:
+    """Or the wait for PRODUCER_RATE would count in its age."""
+    if headers:
+        value = Message(b"x", properties=BasicProperties(timestamp=date, headers=dict(headers)))
+    _, [item] = begin(value)
+    assert isinstance(item.value, Message)
+    assert item.value.properties.timestamp == date
+    assert ended() == ()
+
+
 def test_what_is_refused_or_never_confirmed_is_an_error(ended: Ended) -> None:
     """An error in a message's place has no span, and keeps its place."""
     too_long = ValueError("a line of 9 bytes")

@@ -68,7 +68,7 @@ def test_the_whole_of_what_came_has_all_its_properties() -> None:
 
 def test_a_name_that_is_no_text_is_shown_and_found() -> None:
     """The broker takes any bytes for one, and nobody else's message must be hidden by it."""
-    odd = came(BasicProperties(message_id=b"\xff1", headers={"mq-ms": -1e300}))  # type: ignore[arg-type]
+    odd = came(BasicProperties(message_id=b"\xff1", headers={}))  # type: ignore[arg-type]
     assert odd.row.id == odd.whole["properties"]["message_id"] == "\\xff1"
     assert odd.row.age is None
     assert json.loads(json.dumps(odd.whole, allow_nan=False)) == odd.whole
