@@ -13,6 +13,11 @@ class Unsettled:
     def __len__(self) -> int:
         return len(self._sizes)
 
+    @property
+    def untold(self) -> int:
+        """How many are settled and the broker does not know."""
+        return len(self._untold)
+
     def clear(self) -> None:
         """A new channel: its tags begin at 1."""
         self._sizes.clear()

@@ -64,9 +64,9 @@ class ConsumerService:
         self._subscription.cancel()
 
     def done(self) -> bool:
-        """Whether all is settled, or cannot be."""
+        """Whether all is settled and told, or cannot be."""
         subscription = self._subscription
-        settled = subscription.cancelled and not subscription.unsettled
+        settled = subscription.cancelled and not subscription.unsettled and subscription.told()
         return self._stopping and (subscription.connection.state is not State.OPEN or settled)
 
     def close(self) -> None:

@@ -38,7 +38,7 @@ class Subscription:
     ) -> None:
         self.connection = Connection("consumer", process, settings, self)
         self._acks = Acknowledger(process, lambda: self.connection.channel)
-        self.unsettled, self.give_back_all = self._acks.unsettled, self._acks.give_back_all
+        self.unsettled, self.give_back_all, self.told = self._acks.unsettled, self._acks.give_back_all, self._acks.told
         self.topology = Topology(settings.mq_ch)
         self.cancelled = self._ending = False  # for good, and on the way there
         self.active_at = time.monotonic()  # when something last came or was settled, or the connection was not open

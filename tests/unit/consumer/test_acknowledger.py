@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from consumer.acknowledger import AT_ONCE, Acknowledger
+from consumer.acknowledger import AT_ONCE, LINGER, Acknowledger
 from tests.unit.conftest import Loop
 
 
@@ -128,3 +128,17 @@ def test_what_goes_back_goes_behind_what_is_settled(told: Told, acks: Acknowledg
     assert told.frames[1:] == [(2, True)]
     assert told.requeued[2:] == [("nack all", 0)]
     assert len(acks.unsettled) == acks.unsettled.size == 0
+
+
+def test_the_broker_has_time_for_the_last_before_the_channel_closes(
+    told: Told, acks: Acknowledger, clock: Clock
+) -> None:
+    """It is told of what is left, and that it was told counts from then."""
+    acks.settle([2, 3], 512)
+    assert not acks.told()
+    assert told.frames[1:] == [(3, True)]
+    clock.now += LINGER * 0.9
+    assert not acks.told()
+    clock.now += LINGER * 0.2
+    assert acks.told()
+    assert told.frames[2:] == []
