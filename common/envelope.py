@@ -25,7 +25,7 @@ _ALWAYS = (
 )
 _TYPED = _ALWAYS | BasicProperties.FLAG_CONTENT_TYPE
 _FLAGS = [struct.pack(">H", each) for each in (_ALWAYS, _TYPED, _TYPED | BasicProperties.FLAG_CONTENT_ENCODING)]
-_STRINGS = {flags: count for count, flags in enumerate(_FLAGS)}  # how many texts stand before the headers
+_TEXTS = {flags: count for count, flags in enumerate(_FLAGS)}  # how many texts stand before the headers
 _NAME = MILLISECONDS.encode()
 _TABLE = struct.pack(f">IB{len(_NAME)}sc", 1 + len(_NAME) + 5, len(_NAME), _NAME, b"I")
 _middle = struct.Struct(">iBB")  # milliseconds, delivery mode, length of the message id
@@ -54,8 +54,8 @@ class Envelope(BasicProperties):
         self.content_type, self.content_encoding = content_type, content_encoding
         self.message_id = message_id
         self.timestamp = published_ms // 1000
-        self.headers = {MILLISECONDS: published_ms % 1000}
         self._milliseconds = published_ms % 1000
+        self.headers = {MILLISECONDS: self._milliseconds}
 
     def encode(self) -> list[bytes]:
         """The bytes of `BasicProperties.encode`, in one piece."""
@@ -86,7 +86,7 @@ class Received(BasicProperties):
     def published_ms(self) -> int | None:
         """As `published_ms` has it: from its place where our own header is the only one, as in any that is new."""
         encoded = self._encoded
-        texts = _STRINGS.get(encoded[:2])
+        texts = _TEXTS.get(encoded[:2])
         if texts is not None:
             at = 2
             for _ in range(texts):

@@ -8,6 +8,7 @@ import pytest
 from common.message import Message
 from common.refusal import Kind, Refusal
 from common.state import State
+from consumer.acknowledger import LINGER
 from consumer.delivery import Delivery
 from consumer.outcome import Park
 from consumer.service import ConsumerService
@@ -57,6 +58,17 @@ def test_a_loss_takes_work_and_copies_away(service: ConsumerService) -> None:
     service._subscription.lost(Refusal(Kind.TCP, "gone"))
     assert service._workers.take_back() == []
     assert len(service._copier.publisher) == 0
+
+
+def test_its_end_is_not_before_the_broker_had_time_for_the_last_acknowledgement(service: ConsumerService) -> None:
+    """Whatever else is settled, or the broker would deliver again what was handled."""
+    subscription, acks = service._subscription, service._subscription._acks
+    service._stopping = subscription.cancelled = True
+    subscription.connection.state = State.OPEN
+    acks._told_at = time.monotonic()
+    assert not service.done()
+    acks._told_at -= LINGER
+    assert service.done()
 
 
 def test_a_handler_that_runs_at_the_end_is_left_over_though_its_channel_is_gone(process: Loop) -> None:
