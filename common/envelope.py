@@ -9,7 +9,7 @@ Erlang holds a longer binary outside of a process's heap and counts its referenc
 """
 
 import struct
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from pika import BasicProperties, spec
@@ -67,44 +67,45 @@ class Envelope(BasicProperties):
 class Received(BasicProperties):
     """What came, decoded when the first of its fields is asked for: an empty handler asks for none."""
 
-    def __init__(self) -> None:
-        """Without fields: `decode` follows."""
+    __init__ = object.__init__  # without fields: `decode` follows
 
     def decode(self, encoded: bytes, offset: int = 0) -> "Received":
         """Keep the bytes for later."""
-        self._encoded = encoded[offset:]
+        self.encoded = encoded[offset:]
         return self
 
     def __getattr__(self, name: str) -> Any:
         if name not in _NAMES:
             raise AttributeError(name)
         # Any thread may come here, and several at a time: each writes the same.
-        super().decode(self._encoded)
+        super().decode(self.encoded)
         return self.__dict__[name]
-
-    @property
-    def published_ms(self) -> int | None:
-        """As `published_ms` has it: from its place where our own header is the only one, as in any that is new."""
-        encoded = self._encoded
-        texts = _TEXTS.get(encoded[:2])
-        if texts is not None:
-            at = 2
-            for _ in range(texts):
-                at += 1 + encoded[at]
-            if encoded.startswith(_TABLE, at):
-                milliseconds: int = _int.unpack_from(encoded, at + len(_TABLE))[0]
-                return _whole(_stamp.unpack_from(encoded, len(encoded) - _stamp.size)[0], milliseconds)
-        return published_ms(self)
 
 
 def published_ms(properties: BasicProperties) -> int | None:
     """Milliseconds after the epoch by its `timestamp`, and by our header if it has that; None without a timestamp."""
-    timestamp = properties.timestamp
-    return None if timestamp is None else _whole(timestamp, (properties.headers or {}).get(MILLISECONDS))
+    if isinstance(properties, Received):
+        encoded = properties.encoded
+        at = encoded.find(_TABLE) + len(_TABLE)
+        if _is_ours(encoded[:at]):  # then both stand at their places, and nothing needs to be decoded
+            part: int = _int.unpack_from(encoded, at)[0]
+            if 0 <= part < 1000:
+                seconds: int = _stamp.unpack_from(encoded, len(encoded) - 8)[0]
+                return seconds * 1000 + part
+    timestamp: int | None = properties.timestamp
+    if timestamp is None:
+        return None
+    said = (properties.headers or {}).get(MILLISECONDS)
+    return timestamp * 1000 + (said if isinstance(said, int) and 0 <= said < 1000 else 0)
 
 
-def _whole(timestamp: int, milliseconds: object) -> int:
-    return timestamp * 1000 + (milliseconds if isinstance(milliseconds, int) and 0 <= milliseconds < 1000 else 0)
+@lru_cache(64)
+def _is_ours(head: bytes) -> bool:
+    """Whether it is what `_head` makes of any texts."""
+    at = 2
+    for _ in range(_TEXTS.get(head[:at], 0)):
+        at += 1 + sum(head[at : at + 1])
+    return head[:2] in _TEXTS and head[at:] == _TABLE
 
 
 spec.props[BasicProperties.INDEX] = Received

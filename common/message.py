@@ -1,13 +1,14 @@
 """Message: what a source gives, what a handler gets, and what travels between them."""
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from pika import BasicProperties
 
-from common.envelope import MILLISECONDS, PERSISTENT, Envelope, Received, published_ms
+from common.envelope import MILLISECONDS, PERSISTENT, Envelope, published_ms
 from common.headers import table_of
 
 # Our own headers. Names with "x-" belong to the broker, and x-death changed its meaning between versions.
@@ -138,10 +139,9 @@ class Message:
     @property
     def age(self) -> float | None:
         """Seconds since its `timestamp`, by two machines' clocks; None without one, or with one in milliseconds."""
-        properties = self.properties
-        since = properties.published_ms if isinstance(properties, Received) else published_ms(properties)
-        age = None if since is None else time.time() - since / 1000
-        return None if age is None or age < -DAY else max(0.0, age)
+        since = published_ms(self.properties)
+        age = -math.inf if since is None else time.time() - since / 1000
+        return age if age >= 0.0 else 0.0 if age >= -DAY else None
 
 
 def _replace(properties: BasicProperties, **changes: Any) -> BasicProperties:
