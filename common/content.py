@@ -1,8 +1,8 @@
 """Content: puts a message together of its frames, quicker where it is a delivery with its body in one frame.
 
-pika looks at each frame's class three times, and joins the body's frames though there is one: a sixteenth of its
-work on a delivery. `tests/unit/common/test_content.py` holds it against the pika that we lock. (Deletable: pika's own
-serves too.)
+pika asks for each frame's class three times, goes through two methods for each, and joins the body's frames though
+there is one: a tenth of its work on a delivery. `tests/unit/common/test_content.py` holds it against the pika that we
+lock. (Deletable: pika's own serves too.)
 """
 
 from typing import TYPE_CHECKING, Any
@@ -14,26 +14,38 @@ from common.deliver import Deliver
 
 
 class Content(ContentFrameAssembler):
-    """Of one channel."""
+    """Of one channel, in which it takes the places of the assembler and of the method that hands frames to that."""
 
     if TYPE_CHECKING:  # pika's own, which its stubs do not name
         _method_frame: Any
         _header_frame: Any
         _seen_so_far: int
 
-    def process(self, frame_value: Any) -> Any:
-        """The method frame, the header frame and the body when all have come, else None."""
+    def __init__(self, channel: Any) -> None:
+        """`channel` is pika's."""
+        super().__init__()
+        self._deliver, self._otherwise = channel._on_deliver, channel._handle_content_frame
+        channel._content_assembler, channel._handle_content_frame = self, self.handle
+
+    def handle(self, frame_value: Any) -> None:
+        """Hand on what this frame makes whole."""
         kind = type(frame_value)
         if kind is frame.Body:
-            header = self._header_frame
-            if header and not self._seen_so_far and len(frame_value.fragment) == header.body_size:
-                method, self._method_frame, self._header_frame = self._method_frame, None, None
-                return method, header, frame_value.fragment
+            header, method = self._header_frame, self._method_frame
+            if (
+                header
+                and not self._seen_so_far
+                and len(frame_value.fragment) == header.body_size
+                and type(method.method) is Deliver
+            ):
+                self._method_frame = self._header_frame = None
+                self._deliver(method, header, frame_value.fragment)
+                return
         elif kind is frame.Header:
             if frame_value.body_size:
                 self._header_frame = frame_value
-                return None
+                return
         elif type(frame_value.method) is Deliver:
             self._method_frame = frame_value
-            return None
-        return super().process(frame_value)
+            return
+        self._otherwise(frame_value)

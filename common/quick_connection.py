@@ -47,7 +47,7 @@ class QuickConnection(SelectConnection):
 
     def _create_channel(self, channel_number: int, on_open_callback: Any) -> Any:
         channel: Any = super()._create_channel(channel_number, on_open_callback)  # type: ignore[misc]
-        channel._content_assembler = Content()
+        Content(channel)
         return channel
 
     def abort(self) -> None:
