@@ -20,6 +20,8 @@ SLICE = 4096  # pika's own; its frame buffer copies what is left of a slice afte
 class _Joined(io_services_utils._AsyncTransportBase):
     """What both streams share: `_produce` is called when the socket can take bytes, `_consume` when it has some."""
 
+    RECORDS = False  # whether one `recv` gives a record at most, and an error says that no more is there
+
     if TYPE_CHECKING:  # pika's own, which its stubs do not name
         _tx_buffers: Any
         _tx_buffered_byte_count: int
@@ -31,13 +33,16 @@ class _Joined(io_services_utils._AsyncTransportBase):
         _sigint_safe_recv: Any
 
     def _consume(self) -> None:
-        received = self._sigint_safe_recv(self._sock, RECEIVE)
-        if not received:
-            raise self.RxEndOfFile
-        for start in range(0, len(received), SLICE):
-            if self._state != self._STATE_ACTIVE:  # what came before has closed it
-                return
-            self._protocol.data_received(received[start : start + SLICE])
+        left = RECEIVE
+        while left > 0:
+            received = self._sigint_safe_recv(self._sock, left)
+            if not received:
+                raise self.RxEndOfFile
+            left -= len(received) if self.RECORDS else RECEIVE
+            for start in range(0, len(received), SLICE):
+                if self._state != self._STATE_ACTIVE:  # what came before has closed it
+                    return
+                self._protocol.data_received(received[start : start + SLICE])
 
     def _produce(self) -> None:
         buffers = self._tx_buffers
@@ -84,6 +89,8 @@ class _PlainStream(io_services_utils._AsyncPlaintextTransport, _Joined):
 
 class _TlsStream(io_services_utils._AsyncSSLTransport, _Joined):
     """Its own `_produce` and `_consume` handle TLS and call the next ones, which are `_Joined`'s."""
+
+    RECORDS = True
 
 
 io_services_utils._AsyncPlaintextTransport = _PlainStream  # type: ignore[misc]

@@ -36,10 +36,9 @@ class Subscription:
         on_lost: Callable[[], object],
         on_cancelled: Callable[[list[Delivery], list[Delivery]], None],
     ) -> None:
-        self.connection = Connection("consumer", process, settings, self)
+        self.connection, self.topology = Connection("consumer", process, settings, self), Topology(settings.mq_ch)
         self._acks = Acknowledger(process, lambda: self.connection.channel)
         self.unsettled, self.give_back_all, self.told = self._acks.unsettled, self._acks.give_back_all, self._acks.told
-        self.topology = Topology(settings.mq_ch)
         self.cancelled = self._ending = False  # for good, and on the way there
         self.active_at = time.monotonic()  # when something last came or was settled, or the connection was not open
         self._process, self._settings = process, settings
@@ -125,14 +124,13 @@ class Subscription:
         self._on_cancelled(arrived, unread)
 
     def _arrive(self, channel: Channel, method: spec.Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
-        tag = method.delivery_tag or 0
+        tag, message = method.delivery_tag or 0, Message(body, properties=properties)
         if self._intake.shutting:
             self.unsettled.delivered(tag, 0)
             self._unread.append(Delivery(channel, tag, UNREAD))
             return
         if not self._arrived:  # one hand-over for all that this turn of the loop reads
             self._process.call_behind(self._deliver)
-        message = Message(body, properties=properties)
         self.unsettled.delivered(tag, len(body))
         self._arrived.append(Delivery(channel, tag, message))
         if self._prefetch.count == 1:
@@ -140,6 +138,8 @@ class Subscription:
 
     def _hand_on(self) -> None:
         arrived, self._arrived = self._arrived, []
+        if not arrived:  # it was lost or shut meanwhile
+            return
         sizes = [len(each.message.body) for each in arrived]
         metrics.DELIVERED.inc(len(arrived))
         if self._prefetch.short:
@@ -147,4 +147,4 @@ class Subscription:
         self._on_deliveries(arrived)
         if self._prefetch.too_large(self.unsettled.size):
             self._shut()
-        self._process.rest(self._rest.after(sizes, self._prefetch.count, time.monotonic()))
+        self._process.rest(self._rest.after(sizes, arrived[-1].message.age, self._prefetch.count, time.monotonic()))

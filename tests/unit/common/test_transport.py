@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pika.adapters.utils import io_services_utils
 
 from common import transport
-from common.transport import JOIN_AT_MOST, SLICE
+from common.transport import JOIN_AT_MOST, RECEIVE, SLICE
 
 
 class Poller:
@@ -246,6 +246,40 @@ def test_one_turn_reads_all_that_came_in_order_and_in_small_pieces() -> None:
         theirs.close()
         transported._on_socket_readable()
         assert reader.ended
+
+
+class Records:
+    """In the place of a TLS socket: each `recv` gives one record, or says that there is none yet."""
+
+    def __init__(self, records: list[bytes]) -> None:
+        self.records = deque(records)
+
+    def fileno(self) -> int:
+        """Of no file."""
+        return 0
+
+    def recv(self, size: int) -> bytes:
+        """At most `size` bytes of the next record."""
+        if not self.records:
+            raise ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "no more")
+        record = self.records.popleft()
+        if len(record) > size:
+            self.records.appendleft(record[size:])
+        return record[:size]
+
+
+def test_one_turn_reads_all_tls_records_that_came_up_to_as_much_as_of_a_plain_stream() -> None:
+    """A rest between two of them would be one while more is there."""
+    reader, records = Reader(), [bytes([number]) * 10_000 for number in range(9)]
+    made: Any = transport._TlsStream
+    wire = Records(records)
+    transported = reader.transport = made(wire, reader, Poller())
+    transported._on_socket_readable()
+    assert b"".join(reader.pieces) == b"".join(records)[:RECEIVE]
+    transported._on_socket_readable()
+    assert b"".join(reader.pieces) == b"".join(records)
+    transported._on_socket_readable()  # none is there: neither an end nor an error
+    assert not reader.ended
 
 
 def test_nothing_is_read_into_a_stream_that_was_closed_by_what_came_before() -> None:

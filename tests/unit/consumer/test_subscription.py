@@ -77,9 +77,9 @@ class Consumed:
         """That there ever were."""
         return int(self.channel.basic_consume.call_count)
 
-    def come(self, tag: int, body: bytes = b"small") -> None:
+    def come(self, tag: int, body: bytes = b"small", timestamp: int | None = None) -> None:
         """The next delivery."""
-        self._arrive(self.channel, spec.Basic.Deliver("c", tag), BasicProperties(), body)
+        self._arrive(self.channel, spec.Basic.Deliver("c", tag), BasicProperties(timestamp=timestamp), body)
 
     def shut(self) -> None:
         """The answers to what it asks before it consumes no more."""
@@ -141,7 +141,7 @@ def test_handlers_that_became_slow_have_less_sent_ahead(consumed: Consumed, monk
 def test_the_loop_rests_once_the_workers_have_what_came(
     process: Loop, consumed: Consumed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where they are a few of many; what came may be handled meanwhile."""
+    """Where they are a few of many; what came may be handled meanwhile. Longer where they are late."""
     rests: list[tuple[float, int]] = []
     monkeypatch.setattr(process, "rest", lambda seconds: rests.append((seconds, len(consumed.handed))))
     consumed.come(1)
@@ -151,7 +151,11 @@ def test_the_loop_rests_once_the_workers_have_what_came(
     consumed.subscription._prefetch.count = 1024
     consumed.come(2)
     process.turn(lambda: len(consumed.handed) == 2, "it is handed on")
-    assert rests == [(0.0, 1), (REST, 2)]
+    consumed.come(3, timestamp=1)
+    process.turn(lambda: len(consumed.handed) == 3, "it is handed on")
+    assert [handed for _, handed in rests] == [1, 2, 3]
+    first, soon, late = (seconds for seconds, _ in rests)
+    assert first == 0.0 < soon <= REST < late
 
 
 def test_a_stop_outlives_a_loss(subscription: Subscription) -> None:
