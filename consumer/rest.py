@@ -12,7 +12,7 @@ ENOUGH = 128  # deliveries at a time, whose wake-ups are a small part of their c
 PART = 8  # of what may be sent ahead, and no more, so that nothing waits for us meanwhile
 BYTES = 32 * 1024  # of bodies; half of what is received at a time, so that with fewer no more is there
 REST = 0.002  # seconds at most
-LATE = 2.0  # seconds of age, which a timestamp without milliseconds alone never gives
+LATE = 2.0  # seconds of age; a timestamp without milliseconds adds up to one, and so do clocks that differ
 LATE_REST = 0.032  # seconds at most where those that come are late: there is a backlog, and latency is not what counts
 
 
