@@ -34,7 +34,7 @@ class _Joined(io_services_utils._AsyncTransportBase):
 
     def _consume(self) -> None:
         left = RECEIVE
-        while left > 0:
+        while left > 0 and self._state == self._STATE_ACTIVE:
             received = self._sigint_safe_recv(self._sock, left)
             if not received:
                 raise self.RxEndOfFile

@@ -290,6 +290,13 @@ def test_nothing_is_read_into_a_stream_that_was_closed_by_what_came_before() -> 
         theirs.sendall(bytes(SLICE * 5))
         transported._on_socket_readable()
         assert len(reader.pieces) == 2
+    made: Any = transport._TlsStream
+    records = Records([b"the last", b"too late"])
+    reader = Reader(closes_at=1)
+    reader.transport = made(records, reader, Poller())
+    reader.transport._on_socket_readable()
+    assert reader.pieces == [b"the last"]
+    assert len(records.records) == 1, "also not the next record"
 
 
 class TlsWire(Wire):
