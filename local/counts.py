@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from typing import Any, Self
 
 _SAMPLES = {
@@ -58,13 +59,25 @@ class Counts:
 
 def closing_event(lines: Iterable[str]) -> dict[str, Any]:
     """Return the last JSON log line whose event is `stopped`, or {}."""
-    found: dict[str, Any] = {}
+    return (_events(lines, "stopped") or [{}])[-1]
+
+
+def connected_seconds(lines: Iterable[str]) -> float:
+    """Return the seconds from the first `connected` to the last `stopped` of a service's JSON log; 0 without both."""
+    logged = list(lines)
+    first, last = _events(logged, "connected")[:1], _events(logged, "stopped")[-1:]
+    times = [datetime.fromisoformat(event["timestamp"]) for event in first + last]
+    return (times[1] - times[0]).total_seconds() if len(times) > 1 else 0.0
+
+
+def _events(lines: Iterable[str], name: str) -> list[dict[str, Any]]:
+    found = []
     for line in lines:
-        if '"stopped"' in line:
+        if f'"{name}"' in line:
             try:
                 record = json.loads(line[line.index("{") :])
             except ValueError:
                 continue
-            if record.get("event") == "stopped":
-                found = record
+            if record.get("event") == name:
+                found.append(record)
     return found

@@ -8,7 +8,7 @@ from collections import deque
 
 from local import SERVICES, Failure
 from local.compose import Compose
-from local.counts import Counts, closing_event
+from local.counts import Counts, closing_event, connected_seconds
 from local.processes import Processes
 from local.scrape import metrics, readiness
 from local.view import fit, line, state, summary
@@ -56,7 +56,9 @@ class Runner:
         exact = all(closed) and not self._anew
         self._clear()
         if self._counts != Counts() or exact:
-            print(summary(self._counts, self._flowed - self._began, exact, self._pair.keeps), flush=True)
+            # A short flow may be over before the first look.
+            seconds = max(self._flowed - self._began, connected_seconds(self._pair.log("producer")))
+            print(summary(self._counts, seconds, exact, self._pair.keeps), flush=True)
         left = exact and (self._counts.left or self._counts.unconfirmed)
         return not left and not any(self._codes.values())
 

@@ -87,6 +87,9 @@ def test_with_a_count_it_ends_by_itself_though_the_usual_ports_are_taken(folder:
     assert LOST.search(said), said
     assert re.search(r"^confirmed +50$", said, re.MULTILINE)
     assert re.search(r"^handled +50$", said, re.MULTILINE)
+    duration = re.search(r"^duration +([\d.]+) s ", said, re.MULTILINE)
+    assert duration
+    assert float(duration[1]) >= 0.5, "50 at 100 a second, whatever was seen of it"
     assert re.search(r"port 15672 is taken: the management page goes to \d+", said)
     assert run.left() == []
 

@@ -3,7 +3,7 @@
 import pytest
 
 from local.__main__ import _settings
-from local.counts import Counts, closing_event
+from local.counts import Counts, closing_event, connected_seconds
 from local.scrape import parse_metrics
 from local.view import fit, line, state, summary
 
@@ -28,6 +28,18 @@ def test_the_closing_line_has_the_last_word() -> None:
     assert closing_event(lines) == {"event": "stopped", "handled": 1}
     assert Counts(handled=7, parked=1).stopped(closing_event(lines)) == Counts(handled=1, parked=1)
     assert closing_event(["nothing"]) == {}
+
+
+def test_a_flow_that_was_over_before_the_first_look_lasted_as_long_as_its_producer_was_connected() -> None:
+    """From the first connect to the end, by its log; of a log that is cut nothing is said."""
+    lines = [
+        '{"event": "connected", "timestamp": "2026-11-28T04:28:27.000000Z"}',
+        '{"event": "connected", "timestamp": "2026-11-28T04:28:28.000000Z"}',
+        '{"event": "stopped", "timestamp": "2026-11-28T04:28:29.500000Z"}',
+    ]
+    assert connected_seconds(lines) == 2.5
+    assert connected_seconds(lines[1:]) == 1.5
+    assert connected_seconds(lines[:2]) == connected_seconds(lines[2:]) == connected_seconds([]) == 0.0
 
 
 def test_the_line_names_rates_and_reasons() -> None:
