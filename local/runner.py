@@ -52,19 +52,20 @@ class Runner:
         self._stop("producer")
         self._drain(time.monotonic() + _DRAIN_SECONDS)
         self._stop("consumer")
-        closed = [self._close(service) for service in SERVICES]
+        logs = {service: self._pair.log(service) for service in SERVICES}
+        closed = [self._close(service, logs[service]) for service in SERVICES]
         exact = all(closed) and not self._anew
         self._clear()
         if self._counts != Counts() or exact:
             # A short flow may be over before the first look.
-            seconds = max(self._flowed - self._began, connected_seconds(self._pair.log("producer")))
+            seconds = max(self._flowed - self._began, connected_seconds(logs["producer"]))
             print(summary(self._counts, seconds, exact, self._pair.keeps), flush=True)
         left = exact and (self._counts.left or self._counts.unconfirmed)
         return not left and not any(self._codes.values())
 
-    def _close(self, service: str) -> bool:
+    def _close(self, service: str, log: list[str]) -> bool:
         """Take the service's own totals from its closing line; False when it has not left one."""
-        event = closing_event(self._pair.log(service))
+        event = closing_event(log)
         self._lives[service] = self._lives[service].stopped(event)
         return bool(event)
 
@@ -116,9 +117,10 @@ class Runner:
                 return
             self._codes[service] = code
             self._states[service] = "finished" if code == 0 else f"exit code {code}"
-            self._close(service)
+            log = self._pair.log(service)
+            self._close(service, log)
             if code:
-                last = "\n".join(self._pair.log(service)[-_TAIL_LINES:])
+                last = "\n".join(log[-_TAIL_LINES:])
                 raise Failure(f"the {service} ended with exit code {code}:\n{last}") from None
 
     def _show(self, now: float) -> None:

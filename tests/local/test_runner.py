@@ -1,9 +1,12 @@
 """What the runner shows and reads: pure."""
 
+from typing import Any
+
 import pytest
 
 from local.__main__ import _settings
 from local.counts import Counts, closing_event, connected_seconds
+from local.runner import Runner
 from local.scrape import parse_metrics
 from local.view import fit, line, state, summary
 
@@ -40,6 +43,37 @@ def test_a_flow_that_was_over_before_the_first_look_lasted_as_long_as_its_produc
     assert connected_seconds(lines) == 2.5
     assert connected_seconds(lines[1:]) == 1.5
     assert connected_seconds(lines[:2]) == connected_seconds(lines[2:]) == connected_seconds([]) == 0.0
+
+
+class Over:
+    """In the place of a pair whose services are through before the first look at them."""
+
+    keeps = False
+
+    def address(self, service: str) -> str:
+        """No page any more."""
+        raise OSError(f"no {service}")
+
+    def exit_code(self, _service: str) -> int:
+        """All went well."""
+        return 0
+
+    def log(self, service: str) -> list[str]:
+        """What each has left."""
+        count = {"producer": "confirmed", "consumer": "handled"}[service]
+        return [
+            '{"event": "connected", "timestamp": "2026-11-28T04:28:27.000000Z"}',
+            f'{{"event": "stopped", "timestamp": "2026-11-28T04:28:29.500000Z", "{count}": 50}}',
+        ]
+
+
+def test_a_flow_that_nobody_saw_is_summed_up_with_the_time_it_took(capsys: pytest.CaptureFixture[str]) -> None:
+    """And not with the moment of the look."""
+    pair: Any = Over()
+    runner = Runner(pair)
+    runner.watch()
+    assert runner.finish()
+    assert "duration           2.5 s  20 a second" in capsys.readouterr().out
 
 
 def test_the_line_names_rates_and_reasons() -> None:
