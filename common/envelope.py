@@ -84,19 +84,18 @@ class Received(BasicProperties):
 
 def published_ms(properties: BasicProperties) -> int | None:
     """Milliseconds after the epoch by its `timestamp`, and by our header if it has that; None without a timestamp."""
-    if isinstance(properties, Received):
-        encoded = properties.encoded
-        at = encoded.find(_TABLE) + len(_TABLE)
-        if _is_ours(encoded[:at]):  # then both stand at their places, and nothing needs to be decoded
-            part: int = _int.unpack_from(encoded, at)[0]
-            if 0 <= part < 1000:
-                seconds: int = _stamp.unpack_from(encoded, len(encoded) - 8)[0]
-                return seconds * 1000 + part
-    timestamp: int | None = properties.timestamp
+    timestamp: int | None
+    milliseconds: Any
+    encoded = properties.encoded if isinstance(properties, Received) else b""
+    at = encoded.find(_TABLE) + len(_TABLE)
+    if _is_ours(encoded[:at]):  # then both stand at their places, and nothing needs to be decoded
+        milliseconds = _int.unpack_from(encoded, at)[0]
+        timestamp = _stamp.unpack_from(encoded, len(encoded) - _stamp.size)[0]
+    else:
+        timestamp, milliseconds = properties.timestamp, (properties.headers or {}).get(MILLISECONDS)
     if timestamp is None:
         return None
-    said = (properties.headers or {}).get(MILLISECONDS)
-    return timestamp * 1000 + (said if isinstance(said, int) and 0 <= said < 1000 else 0)
+    return timestamp * 1000 + (milliseconds if isinstance(milliseconds, int) and 0 <= milliseconds < 1000 else 0)
 
 
 @lru_cache(64)

@@ -124,7 +124,7 @@ class Subscription:
         self._on_cancelled(arrived, unread)
 
     def _arrive(self, channel: Channel, method: spec.Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
-        tag, message = method.delivery_tag or 0, Message(body, properties=properties)
+        tag = method.delivery_tag or 0
         if self._intake.shutting:
             self.unsettled.delivered(tag, 0)
             self._unread.append(Delivery(channel, tag, UNREAD))
@@ -132,7 +132,7 @@ class Subscription:
         if not self._arrived:  # one hand-over for all that this turn of the loop reads
             self._process.call_behind(self._deliver)
         self.unsettled.delivered(tag, len(body))
-        self._arrived.append(Delivery(channel, tag, message))
+        self._arrived.append(Delivery(channel, tag, message := Message(body, properties=properties)))
         if self._prefetch.count == 1:
             self._intake.widen(self._prefetch.delivered(delivery_count(message), len(body)))
 
