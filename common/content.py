@@ -5,47 +5,48 @@ there is one: a tenth of its work on a delivery. `tests/unit/common/test_content
 lock. (Deletable: pika's own serves too.)
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pika import frame
 from pika.channel import ContentFrameAssembler
+from pika.frame import Body, Header, Method
 
 from common.deliver import Deliver
 
 
 class Content(ContentFrameAssembler):
-    """Of one channel, in which it takes the places of the assembler and of the method that hands frames to that."""
+    """Of one channel, in which it takes the place of pika's."""
 
     if TYPE_CHECKING:  # pika's own, which its stubs do not name
         _method_frame: Any
         _header_frame: Any
         _seen_so_far: int
 
-    def __init__(self, channel: Any) -> None:
-        """`channel` is pika's."""
+    def __init__(self, deliver: Callable[[Any, Any, bytes], None]) -> None:
+        """`deliver` gets the method, the header and the body of each such delivery."""
         super().__init__()
-        self._deliver, self._otherwise = channel._on_deliver, channel._handle_content_frame
-        channel._content_assembler, channel._handle_content_frame = self, self.handle
+        self._deliver = deliver
 
-    def handle(self, frame_value: Any) -> None:
-        """Hand on what this frame makes whole."""
-        kind = type(frame_value)
-        if kind is frame.Body:
+    def take(self, value: Any) -> bool:
+        """Whether this frame is one of such a delivery; any other is to go pika's way."""
+        kind = type(value)
+        if kind is Method:
+            if type(value.method) is Deliver:
+                self._method_frame = value
+                return True
+        elif kind is Header:
+            if value.body_size:
+                self._header_frame = value
+                return True
+        elif kind is Body:
             header, method = self._header_frame, self._method_frame
             if (
                 header
                 and not self._seen_so_far
-                and len(frame_value.fragment) == header.body_size
+                and len(value.fragment) == header.body_size
                 and type(method.method) is Deliver
             ):
                 self._method_frame = self._header_frame = None
-                self._deliver(method, header, frame_value.fragment)
-                return
-        elif kind is frame.Header:
-            if frame_value.body_size:
-                self._header_frame = frame_value
-                return
-        elif type(frame_value.method) is Deliver:
-            self._method_frame = frame_value
-            return
-        self._otherwise(frame_value)
+                self._deliver(method, header, value.fragment)
+                return True
+        return False

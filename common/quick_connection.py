@@ -16,7 +16,6 @@ from pika import BasicProperties, SelectConnection, frame, spec
 from pika.exceptions import StreamLostError
 
 from common.content import Content
-from common.deliver import Deliver
 
 JOINED_AT_MOST = 16 * 1024  # bytes of a body; copying a larger one would cost more than it saves
 
@@ -47,7 +46,7 @@ class QuickConnection(SelectConnection):
 
     def _create_channel(self, channel_number: int, on_open_callback: Any) -> Any:
         channel: Any = super()._create_channel(channel_number, on_open_callback)  # type: ignore[misc]
-        Content(channel)
+        channel._content_assembler = Content(channel._on_deliver)
         return channel
 
     def abort(self) -> None:
@@ -82,18 +81,18 @@ class QuickConnection(SelectConnection):
 
     def _on_data_available(self, data_in: bytes) -> None:
         value: Any
-        self._frame_buffer += data_in
-        while self._frame_buffer:
-            size, value = frame.decode_frame(self._frame_buffer)
+        buffer = self._frame_buffer + data_in
+        channels, decode, came, taken = self._channels, frame.decode_frame, len(buffer), 0
+        while buffer:
+            size, value = decode(buffer)
             if not value:
-                return
-            self._frame_buffer = self._frame_buffer[size:]
-            self.bytes_received += size
-            kind = type(value)
-            if kind is frame.Body or kind is frame.Header or (kind is frame.Method and type(value.method) is Deliver):
-                channel = self._channels.get(value.channel_number)
-                if channel:
-                    self.frames_received += 1
-                    channel._handle_content_frame(value)
-                    continue
-            self._process_frame(value)
+                break
+            buffer = buffer[size:]
+            channel = channels and channels.get(value.channel_number)  # before any, a header without one may come
+            if channel and channel._content_assembler.take(value):
+                taken += 1
+            else:
+                self._process_frame(value)
+        self._frame_buffer = buffer
+        self.bytes_received += came - len(buffer)
+        self.frames_received += taken  # the others count themselves

@@ -23,9 +23,15 @@ METHODS = {"delivery": deliver, "return": lambda _: spec.Basic.Return(312), "get
 class Hearing(Channel):
     """pika's channel, of which only what handles frames is there; it writes down what they brought."""
 
-    def __init__(self) -> None:
-        self._content_assembler: Any = ContentFrameAssembler()
+    def __init__(self, *, ours: bool) -> None:
+        self.ours = ours
+        self._content_assembler: Any = Content(self._on_deliver) if ours else ContentFrameAssembler()
         self.heard: list[tuple[Any, ...]] = []
+
+    def hear(self, value: Any) -> None:
+        """As a connection hands it on: to what is quicker first."""
+        if not (self.ours and self._content_assembler.take(value)):
+            self._handle_content_frame(value)
 
     def _on_deliver(self, *parts: Any) -> None:
         self.heard.append(("delivery", *parts))
@@ -43,10 +49,7 @@ class Hearing(Channel):
 @pytest.fixture(params=[False, True], ids=["pika", "ours"])
 def channel(request: pytest.FixtureRequest) -> Any:
     """As it is, and with a Content in it."""
-    made = Hearing()
-    if request.param:
-        Content(made)
-    return made
+    return Hearing(ours=request.param)
 
 
 def frames(method: Any, parts: list[bytes]) -> list[Any]:
@@ -58,33 +61,42 @@ def frames(method: Any, parts: list[bytes]) -> list[Any]:
 @given(st.lists(st.tuples(st.sampled_from(list(METHODS)), st.lists(st.binary(min_size=1, max_size=9), max_size=3))))
 def test_messages_are_what_pika_makes_of_their_frames(messages: list[tuple[str, list[bytes]]]) -> None:
     """One after another, each as soon as it is whole: without a body, with one in one frame, and in several."""
-    ours: Any = Hearing()
-    pikas: Any = Hearing()
-    content = Content(ours)
+    ours, pikas = Hearing(ours=True), Hearing(ours=False)
     for tag, (kind, parts) in enumerate(messages, 1):
         for each in frames(METHODS[kind](tag), parts):
-            ours._handle_content_frame(each)
-            pikas._handle_content_frame(each)
+            ours.hear(each)
+            pikas.hear(each)
             assert ours.heard == pikas.heard
     assert len(ours.heard) == len(messages)
     plain = vars(pikas._content_assembler)
-    assert {name: getattr(content, name) for name in plain} == plain
+    assert {name: getattr(ours._content_assembler, name) for name in plain} == plain
 
 
 @pytest.mark.parametrize("parts", [[b"abcd"], [b"a", b"abc"]])
 def test_a_body_that_is_too_long_is_refused(channel: Any, parts: list[bytes]) -> None:
     """Also where the last frame alone has the length of all."""
-    channel._handle_content_frame(frame.Method(1, deliver(1)))
-    channel._handle_content_frame(frame.Header(1, 3, BasicProperties()))
+    channel.hear(frame.Method(1, deliver(1)))
+    channel.hear(frame.Header(1, 3, BasicProperties()))
     *most, last = parts
     for part in most:
-        channel._handle_content_frame(frame.Body(1, part))
+        channel.hear(frame.Body(1, part))
     with pytest.raises(BodyTooLongError):
-        channel._handle_content_frame(frame.Body(1, last))
+        channel.hear(frame.Body(1, last))
 
 
 def test_a_frame_that_brings_no_message_is_unexpected(channel: Any) -> None:
     """And the channel hears of it."""
     wrong = frame.Method(1, spec.Basic.Ack(1))
-    channel._handle_content_frame(wrong)
+    channel.hear(wrong)
     assert channel.heard == [("unexpected", wrong)]
+
+
+def test_only_frames_of_deliveries_with_a_body_in_one_are_taken() -> None:
+    """The others are pika's, whatever they follow."""
+    content = Content(lambda *_: None)
+    taken = {
+        kind: [content.take(each) for each in frames(METHODS[kind](1), parts)]
+        for kind, parts in (("delivery", [b"a"]), ("get", [b"a", b"b"]))
+    }
+    assert taken == {"delivery": [True, True, True], "get": [False, True, False, False]}
+    assert not content.take(frame.Heartbeat())

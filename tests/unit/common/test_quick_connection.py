@@ -110,6 +110,15 @@ def test_what_comes_is_read_as_pika_reads_it(process: Loop, bodies: list[bytes],
     assert quick[1] == list(range(1, len(bodies) + 1))
 
 
+def test_a_broker_of_another_protocol_is_heard_as_pika_hears_it(process: Loop) -> None:
+    """It sends the header of its own, which is no frame, and closes."""
+    for kind in (Quick, Plain):
+        connection = kind(ConnectionParameters(), custom_ioloop=process.loop, internal_connection_workflow=False)
+        connection._on_data_available(b"AMQP\x00\x01\x00\x00")
+        assert connection._frame_buffer == b""
+        assert connection.bytes_received == 8
+
+
 def test_a_channel_puts_its_messages_together_our_way(process: Loop) -> None:
     """Which reads the same, as above."""
     channel: Any = opened(Quick, process)
