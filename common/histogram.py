@@ -28,9 +28,15 @@ class Histogram(Collector):
 
     def observe(self, values: Sequence[float]) -> None:
         """Count these."""
+        if not values:
+            return
         counts, bounds = self._counts, self._bounds
-        for value in values:
-            counts[bisect_left(bounds, value)] += 1
+        lowest, highest = bisect_left(bounds, min(values)), bisect_left(bounds, max(values))
+        if lowest == highest:  # what is observed at one time is seldom far apart
+            counts[lowest] += len(values)
+        else:
+            for value in values:
+                counts[bisect_left(bounds, value, lowest, highest)] += 1
         self._sum += sum(values)
 
     def collect(self) -> Iterable[HistogramMetricFamily]:

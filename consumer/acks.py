@@ -1,5 +1,7 @@
 """Acks: which delivery tags are settled, told to the broker in as few frames as are true. Pure."""
 
+from collections.abc import Sequence
+
 
 class Unsettled:
     """The delivery tags of one channel that are not settled, and those of which the broker is still to be told."""
@@ -24,11 +26,11 @@ class Unsettled:
         self._untold.clear()
         self.size = self._last = 0
 
-    def delivered(self, tag: int, size: int) -> None:
-        """A delivery came, with a body of `size` bytes. Tags count up on a channel."""
-        self._sizes[tag] = size
-        self.size += size
-        self._last = tag
+    def delivered(self, tags: Sequence[int], sizes: Sequence[int]) -> None:
+        """Deliveries came, with bodies of these sizes in bytes. Tags count up on a channel."""
+        self._sizes.update(zip(tags, sizes, strict=True))
+        self.size += sum(sizes)
+        self._last = max(tags, default=self._last)
 
     def rejected(self, tag: int) -> None:
         """The broker was told otherwise of this one."""

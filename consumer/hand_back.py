@@ -27,14 +27,13 @@ class HandBack:
     def __len__(self) -> int:
         return len(self._deliveries)
 
-    def all(self, arrived: list[Delivery], unread: list[Delivery]) -> None:
-        """For a stop. `arrived` are those that workers do not have yet; the bodies of `unread` are gone."""
-        self._deliveries += self._copier.refresh(self._workers.take_back() + arrived) + unread
+    def all(self, unread: list[Delivery]) -> None:
+        """For a stop. The bodies of `unread` are gone."""
+        self._deliveries += self._copier.refresh(self._workers.take_back()) + unread
         self._by = time.monotonic() + WAIT
 
-    def most(self, arrived: list[Delivery], unread: list[Delivery]) -> None:
+    def most(self, unread: list[Delivery]) -> None:
         """All but the next SHORT, and those that would have to go as copies: a full queue takes none."""
-        self._workers.hand_over(arrived)
         taken = self._workers.take_back(SHORT)
         self._workers.hand_over(each for each in taken if worn(each.message))
         self._deliveries += [each for each in taken if not worn(each.message)] + unread

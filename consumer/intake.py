@@ -13,10 +13,10 @@ class Intake:
     def __init__(
         self, process: Process, queue: str, on_message: Callable[..., None], on_shut: Callable[[], None]
     ) -> None:
-        """`on_shut` hears that nothing comes any more."""
+        """`on_message`, once a delivery, must not raise; `on_shut` hears that nothing comes any more."""
         self.shutting = False  # what comes now is to go back
         self._guarded, self._queue = process.guarded, queue
-        self._on_message, self._on_shut = process.guarded(on_message), on_shut
+        self._on_message, self._on_shut = on_message, on_shut
         self._channel: Channel | None = None
         self._consumer_tags: list[str] = []
 

@@ -97,7 +97,7 @@ class ConsumerService:
         failures: list[tuple[Delivery, Retry | Park]] = []
         ages: list[float] = []
         done = self._workers.outcomes()
-        metrics.HANDLER_SECONDS.observe([each.seconds for each in done])
+        metrics.HANDLER_SECONDS.observe([seconds for _, _, seconds in done])
         channel = self._subscription.connection.channel
         for delivery, outcome, _ in done:
             if delivery.channel is not channel:
@@ -120,5 +120,5 @@ class ConsumerService:
         self._copier.lost()
         self._hand_back.lost()
 
-    def _on_cancelled(self, arrived: list[Delivery], unread: list[Delivery]) -> None:
-        (self._hand_back.all if self._stopping else self._hand_back.most)(arrived, unread)
+    def _on_cancelled(self, unread: list[Delivery]) -> None:
+        (self._hand_back.all if self._stopping else self._hand_back.most)(unread)

@@ -3,18 +3,17 @@
 import time
 from collections.abc import Callable
 
-from pika import BasicProperties, spec
 from pika.channel import Channel
 
 from common.connection import Connection
-from common.message import Message
 from common.process import Process
 from common.refusal import Refusal
 from common.topology import Topology
 from consumer import metrics
 from consumer.acknowledger import Acknowledger
+from consumer.arrivals import Arrivals
 from consumer.copies import delivery_count
-from consumer.delivery import UNREAD, Delivery
+from consumer.delivery import Delivery
 from consumer.intake import Intake
 from consumer.prefetch import Prefetch
 from consumer.rest import Rest
@@ -25,7 +24,7 @@ class Subscription:
     """Implements `common.channel_user.ChannelUser`. I/O thread only.
 
     `on_deliveries` gets what one turn of the loop read; `on_lost` hears that the broker takes all unsettled back;
-    `on_cancelled` that it sends no more, with the deliveries that were not handed on yet, and those that came unread.
+    `on_cancelled` that it sends no more, with the deliveries that came meanwhile, unread.
     """
 
     def __init__(
@@ -34,7 +33,7 @@ class Subscription:
         settings: ConsumerSettings,
         on_deliveries: Callable[[list[Delivery]], None],
         on_lost: Callable[[], object],
-        on_cancelled: Callable[[list[Delivery], list[Delivery]], None],
+        on_cancelled: Callable[[list[Delivery]], None],
     ) -> None:
         self.connection, self.topology = Connection("consumer", process, settings, self), Topology(settings.mq_ch)
         self._acks = Acknowledger(process, lambda: self.connection.channel)
@@ -43,10 +42,9 @@ class Subscription:
         self.active_at = time.monotonic()  # when something last came or was settled, or the connection was not open
         self._process, self._settings = process, settings
         self._on_deliveries, self._on_lost, self._on_cancelled = on_deliveries, on_lost, on_cancelled
-        self._deliver = process.guarded(self._hand_on)
-        self._intake = Intake(process, settings.mq_ch, self._arrive, self._on_shut)
-        self._arrived: list[Delivery] = []
-        self._unread: list[Delivery] = []  # came while the intake shut; bodies would only fill the memory
+        self._arrivals = Arrivals(process, self.unsettled, process.guarded(self._hand_on))
+        self._intake = Intake(process, settings.mq_ch, self._arrivals.add, self._on_shut)
+        self._unread: list[Delivery] = []  # came while the intake shut
         self._prefetch, self._rest = Prefetch(settings.consumer_prefetch), Rest()
         metrics.UNSETTLED.set_function(lambda: len(self.unsettled))
 
@@ -66,7 +64,8 @@ class Subscription:
 
     def lost(self, _reason: Refusal) -> None:
         """The broker has requeued all that was not settled, and delivers it anew."""
-        self._arrived, self._unread = [], []
+        self._unread = []
+        self._arrivals.clear()
         self._intake.lost()
         self._acks.clear()
         self._on_lost()
@@ -112,6 +111,7 @@ class Subscription:
 
     def _shut(self) -> None:
         """Acknowledgements wait until nothing comes: each would make the broker send one more."""
+        self._hand_on()
         self._intake.close()
         if self._intake.shutting:
             self._acks.hold()
@@ -120,31 +120,21 @@ class Subscription:
         self.cancelled = self._ending
         self._prefetch.narrowed(time.monotonic())
         self._acks.release()
-        arrived, self._arrived, unread, self._unread = self._arrived, [], self._unread, []
-        self._on_cancelled(arrived, unread)
-
-    def _arrive(self, channel: Channel, method: spec.Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
-        tag = method.delivery_tag or 0
-        if self._intake.shutting:
-            self.unsettled.delivered(tag, 0)
-            self._unread.append(Delivery(channel, tag, UNREAD))
-            return
-        if not self._arrived:  # one hand-over for all that this turn of the loop reads
-            self._process.call_behind(self._deliver)
-        self.unsettled.delivered(tag, len(body))
-        self._arrived.append(Delivery(channel, tag, message := Message(body, properties=properties)))
-        if self._prefetch.count == 1:
-            self._intake.widen(self._prefetch.delivered(delivery_count(message), len(body)))
+        unread, self._unread = self._unread + self._arrivals.take_unread(), []
+        self._on_cancelled(unread)
 
     def _hand_on(self) -> None:
-        arrived, self._arrived = self._arrived, []
-        if not arrived:  # it was lost or shut meanwhile
+        if self._intake.shutting:
+            self._unread += self._arrivals.take_unread()
+        deliveries, sizes = self._arrivals.take()
+        if not deliveries:  # or they were lost or shut meanwhile
             return
-        sizes = [len(each.message.body) for each in arrived]
-        metrics.DELIVERED.inc(len(arrived))
+        metrics.DELIVERED.inc(len(deliveries))
+        if self._prefetch.count == 1:
+            self._intake.widen(self._prefetch.delivered(delivery_count(deliveries[0].message), sizes[0]))
         if self._prefetch.short:
             self._prefetch.arrived(sizes, time.monotonic())
-        self._on_deliveries(arrived)
+        self._on_deliveries(deliveries)
         if self._prefetch.too_large(self.unsettled.size):
             self._shut()
-        self._process.rest(self._rest.after(sizes, arrived[-1].message.age, self._prefetch.count, time.monotonic()))
+        self._process.rest(self._rest.after(sizes, deliveries[-1].message.age, self._prefetch.count, time.monotonic()))

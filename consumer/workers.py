@@ -4,7 +4,6 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Sequence
 from threading import Condition, Thread
-from typing import NamedTuple
 
 from common.logs import subject
 from common.message import Message
@@ -14,13 +13,8 @@ from consumer.outcome import ACK, Outcome, decide
 LATER = (Awaitable, Generator, AsyncGenerator)
 IDLE = 1.0  # seconds; a bound for the wait, work wakes a worker at once
 
-
-class Done(NamedTuple):
-    """A handled delivery, what follows from it, and how long the handler took in seconds."""
-
-    delivery: Delivery
-    outcome: Outcome
-    seconds: float
+Done = tuple[Delivery, Outcome, float]
+"""A handled delivery, what follows from it, and how long the handler took in seconds."""
 
 
 class Workers:
@@ -100,7 +94,7 @@ class Workers:
                 outcome: Outcome = ACK
             except BaseException as error:  # noqa: BLE001 - SystemExit in a handler is a failed attempt as well
                 outcome = decide(error, delivery.message.attempt, self._delays)
-            done.append(Done(delivery, outcome, clock() - start))
+            done.append((delivery, outcome, clock() - start))
             began[number] = 0.0
             if not self._woken:
                 self._woken = True

@@ -42,6 +42,7 @@ SPEAK_AMQP = {
     "common.topology",
     "common.transport",
     "consumer.acknowledger",
+    "consumer.arrivals",
     "consumer.dead_letters.browser",
     "consumer.dead_letters.settlement",
     "consumer.intake",

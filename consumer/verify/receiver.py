@@ -59,7 +59,7 @@ class Receiver:
             self._seen.append((int(number), now))
 
     def _settle(self) -> None:
-        deliveries = [done.delivery for done in self._workers.outcomes()]
+        deliveries = [delivery for delivery, *_ in self._workers.outcomes()]
         self._subscription.acknowledge([each.tag for each in deliveries if self._subscription.current(each)])
         while self._seen:
             self._ledger.handle(*self._seen.popleft())

@@ -57,7 +57,7 @@ def acks(process: Loop, told: Any, clock: Clock) -> Acknowledger:
     """Which has just told the broker of the delivery 1, and has 999 more."""
     made = Acknowledger(process, lambda: told)
     for tag in range(1, 1001):
-        made.unsettled.delivered(tag, 1)
+        made.unsettled.delivered([tag], [1])
     made.settle([1], 512)
     return made
 

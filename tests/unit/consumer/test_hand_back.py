@@ -47,9 +47,9 @@ def test_a_stop_hands_all_back_in_one_frame_once_nothing_runs(
     hand_back: HandBack, workers: Workers, subscription: Mock
 ) -> None:
     """And waits for what does."""
-    workers.hand_over([delivery(2), delivery(3)])
+    workers.hand_over([delivery(2), delivery(3), delivery(4)])
     subscription.unsettled = [1, 2, 3, 4, 5]
-    hand_back.all([delivery(4)], [Delivery("channel", 5, UNREAD)])
+    hand_back.all([Delivery("channel", 5, UNREAD)])
     hand_back.tick(time.monotonic())
     assert subscription.method_calls == []
     subscription.unsettled = [2, 3, 4, 5]
@@ -67,7 +67,7 @@ def test_a_handler_that_runs_on_is_not_waited_for_long(
     waits = delivery(2)
     workers.hand_over([waits])
     subscription.unsettled = [1, 2]
-    hand_back.all([], [])
+    hand_back.all([])
     hand_back.tick(time.monotonic() + WAIT)
     assert subscription.method_calls == [call.give_back(waits, counted=False)]
 
@@ -78,22 +78,23 @@ def test_less_sent_ahead_leaves_the_next_ones_and_all_that_would_go_as_copies(
     """In their order; what is unread is never for a handler, however few the others are."""
     ahead = [delivery(tag, SUSPECT if tag == MANY else 0) for tag in range(1, MANY + 3)]
     subscription.unsettled = [0, *tags(ahead)]
-    workers.hand_over(ahead[:-1])
-    hand_back.most(ahead[-1:], [Delivery("channel", 100, UNREAD)])
+    workers.hand_over(ahead)
+    hand_back.most([Delivery("channel", 100, UNREAD)])
     hand_back.tick(time.monotonic())
     back = [given.args[0].tag for given in subscription.give_back.call_args_list]
     assert back == [*range(SHORT + 1, MANY), MANY + 1, MANY + 2, 100]
     assert tags(workers.take_back()) == [*range(1, SHORT + 1), MANY]
-    hand_back.most([delivery(101)], [Delivery("channel", 102, UNREAD)])
+    workers.hand_over([delivery(101)])
+    hand_back.most([Delivery("channel", 102, UNREAD)])
     assert tags(workers.take_back()) == [101]
 
 
 @pytest.mark.parametrize("begin", [HandBack.all, HandBack.most])
 def test_a_loss_hands_all_back_by_itself(
-    hand_back: HandBack, subscription: Mock, begin: Callable[[HandBack, list[Delivery], list[Delivery]], None]
+    hand_back: HandBack, subscription: Mock, begin: Callable[[HandBack, list[Delivery]], None]
 ) -> None:
     """The tags are another channel's then."""
-    begin(hand_back, [], [Delivery("channel", 1, UNREAD)])
+    begin(hand_back, [Delivery("channel", 1, UNREAD)])
     hand_back.lost()
     hand_back.tick(time.monotonic() + WAIT)
     assert subscription.method_calls == []

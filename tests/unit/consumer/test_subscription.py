@@ -32,7 +32,7 @@ def subscription(process: Loop, lost: list[str]) -> Subscription:
 def test_a_delivery_of_a_channel_that_is_gone_is_settled_by_nobody(subscription: Subscription) -> None:
     """Its tag would name another message on a new channel."""
     old = Delivery(object(), 1, Message(b"x"))
-    subscription.unsettled.delivered(1, 1)
+    subscription.unsettled.delivered([1], [1])
     assert not subscription.current(old)
     subscription.give_back(old, counted=True)
     subscription.acknowledge([1])
@@ -41,7 +41,7 @@ def test_a_delivery_of_a_channel_that_is_gone_is_settled_by_nobody(subscription:
 
 def test_a_loss_takes_all_that_is_unsettled_back(subscription: Subscription, lost: list[str]) -> None:
     """And the workers hear of it."""
-    subscription.unsettled.delivered(1, 1)
+    subscription.unsettled.delivered([1], [1])
     subscription.lost(Refusal(Kind.TCP, "gone"))
     assert len(subscription.unsettled) == 0
     assert lost == ["lost"]
@@ -60,12 +60,8 @@ class Consumed:
     def __init__(self, process: Process) -> None:
         settings = ConsumerSettings.model_validate({"mq_url": "amqp://127.0.0.1:1", "mq_ch": "jobs"})
         self.handed: list[Delivery] = []
-        self.back: list[tuple[list[Delivery], list[Delivery]]] = []
-
-        def on_cancelled(*back: list[Delivery]) -> None:
-            self.back.append(back)  # type: ignore[arg-type]
-
-        self.subscription = Subscription(process, settings, self.handed.extend, lambda: None, on_cancelled)
+        self.back: list[list[Delivery]] = []
+        self.subscription = Subscription(process, settings, self.handed.extend, lambda: None, self.back.append)
         self.channel: Any = Mock()  # pika's
         self.subscription.connection.state = State.OPEN
         self.subscription.connection._channel = self.channel
@@ -106,8 +102,7 @@ def test_bodies_that_became_large_go_back_and_come_again_one_by_one(process: Loo
     channel.basic_ack.assert_not_called()
     consumed.shut()
     channel.basic_ack.assert_called_once_with(1, multiple=True)
-    [(arrived, unread)] = consumed.back
-    assert arrived == []
+    [unread] = consumed.back
     assert [(each.tag, each.message.body) for each in unread] == [(6, b"")]
     before = consumed.consumers
     subscription.resume()
@@ -123,11 +118,14 @@ def test_bodies_that_became_large_go_back_and_come_again_one_by_one(process: Loo
     assert consumed.consumers == before + 1
 
 
-def test_handlers_that_became_slow_have_less_sent_ahead(consumed: Consumed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_handlers_that_became_slow_have_less_sent_ahead(
+    process: Loop, consumed: Consumed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What they did not begin with may go to other consumers; nothing ended."""
     monkeypatch.setattr("consumer.prefetch.LONG", -1.0)
     for tag in range(1, 2 * SHORT):
         consumed.come(tag)
+    process.turn(lambda: consumed.handed, "they are handed on")
     consumed.subscription._prefetch.count = 1024  # all
     consumed.subscription.acknowledge([1])
     consumed.shut()
@@ -156,6 +154,37 @@ def test_the_loop_rests_once_the_workers_have_what_came(
     assert [handed for _, handed in rests] == [1, 2, 3]
     first, soon, late = (seconds for seconds, _ in rests)
     assert first == 0.0 < soon <= REST < late
+
+
+def test_what_comes_before_a_stop_is_for_the_workers_and_what_comes_after_it_goes_back(
+    process: Loop, consumed: Consumed
+) -> None:
+    """In the same turn of the loop, even behind its last hand-over: nothing is forgotten, and nothing is both."""
+    subscription = consumed.subscription
+    consumed.come(1)
+    subscription.cancel()
+    assert [each.tag for each in consumed.handed] == [1]
+    consumed.come(2)
+    turned: list[bool] = []
+    process.call_behind(lambda: turned.append(True))
+    process.turn(lambda: turned, "the turn is over")
+    consumed.come(3)
+    consumed.shut()
+    assert [each.tag for each in consumed.handed] == [1]
+    assert [[(each.tag, each.message.body) for each in back] for back in consumed.back] == [[(2, b""), (3, b"")]]
+    assert len(subscription.unsettled) == 3
+    assert subscription.unsettled.size == len(b"small")
+
+
+def test_what_was_lost_before_its_hand_over_is_nobodys(process: Loop, consumed: Consumed) -> None:
+    """It comes anew; its tag may be another message's then."""
+    consumed.come(1)
+    consumed.subscription.lost(Refusal(Kind.TCP, "gone"))
+    turned: list[bool] = []
+    process.call_behind(lambda: turned.append(True))
+    process.turn(lambda: turned, "the turn is over")
+    assert consumed.handed == []
+    assert len(consumed.subscription.unsettled) == 0
 
 
 def test_a_stop_outlives_a_loss(subscription: Subscription) -> None:

@@ -1,0 +1,82 @@
+"""What came, taken in one go."""
+
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from pika import BasicProperties, spec
+
+from consumer.acks import Unsettled
+from consumer.arrivals import Arrivals
+
+
+class Turn:
+    """In the place of a process: keeps what is to be called behind the turn."""
+
+    def __init__(self) -> None:
+        self.behind: list[Callable[[], None]] = []
+
+    def call_behind(self, function: Callable[[], None]) -> None:
+        """Later."""
+        self.behind.append(function)
+
+
+@pytest.fixture
+def turn() -> Any:
+    return Turn()
+
+
+@pytest.fixture
+def unsettled() -> Unsettled:
+    return Unsettled()
+
+
+@pytest.fixture
+def hand_on() -> Mock:
+    return Mock()
+
+
+@pytest.fixture
+def arrivals(turn: Any, unsettled: Unsettled, hand_on: Mock) -> Arrivals:
+    """Three of them."""
+    made = Arrivals(turn, unsettled, hand_on)
+    for tag in (1, 2, 3):
+        made.add(Mock(), spec.Basic.Deliver("c", tag), BasicProperties(message_id=f"m{tag}"), b"x" * tag)
+    return made
+
+
+def test_one_hand_over_is_for_all_of_a_turn(arrivals: Arrivals, turn: Any, hand_on: Mock) -> None:
+    """And the next one for what comes behind it."""
+    assert turn.behind == [hand_on]
+    arrivals.take()
+    arrivals.add(Mock(), spec.Basic.Deliver("c", 4), BasicProperties(), b"")
+    assert turn.behind == [hand_on, hand_on]
+
+
+def test_each_is_taken_once_and_counted(arrivals: Arrivals, unsettled: Unsettled) -> None:
+    """With what pika gave, in its order."""
+    deliveries, sizes = arrivals.take()
+    assert [(each.tag, each.message.message_id, each.message.body) for each in deliveries] == [
+        (1, "m1", b"x"),
+        (2, "m2", b"xx"),
+        (3, "m3", b"xxx"),
+    ]
+    assert sizes == [1, 2, 3]
+    assert (len(unsettled), unsettled.size) == (3, 6)
+    assert arrivals.take() == ([], [])
+    assert len(unsettled) == 3
+
+
+def test_unread_they_need_no_memory_and_count_all_the_same(arrivals: Arrivals, unsettled: Unsettled) -> None:
+    """They are to be settled, too."""
+    assert [(each.tag, each.message.body) for each in arrivals.take_unread()] == [(1, b""), (2, b""), (3, b"")]
+    assert (len(unsettled), unsettled.size) == (3, 0)
+    assert arrivals.take() == ([], [])
+
+
+def test_lost_they_are_gone(arrivals: Arrivals, unsettled: Unsettled) -> None:
+    """The broker has them."""
+    arrivals.clear()
+    assert arrivals.take() == ([], [])
+    assert len(unsettled) == 0
