@@ -41,7 +41,7 @@ class Workers:
         """Give them work. I/O thread only."""
         self._pending.extend(deliveries)
         with self._work:
-            self._work.notify(len(self._threads))
+            self._work.notify(len(self._pending))
 
     def outcomes(self) -> list[Done]:
         """What is done since the last call. I/O thread only."""
