@@ -48,7 +48,7 @@ class Bench:
         return of_flow(*self._flow(client, count, size, rate=0))
 
     def latency(self, client: Client, seconds: float) -> Sample:
-        """From just before a publish to the handler, at 500 a second."""
+        """From when a message leaves, or should have left (peers/contract.py), to its handler, at 500 a second."""
         return of_latency(self._flow(client, int(RATE * seconds), 256, rate=RATE)[1])
 
     def start(self, client: Client) -> Sample:

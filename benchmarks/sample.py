@@ -36,7 +36,7 @@ def of_flow(publisher: Report, consumer: Report) -> Sample:
 
 
 def of_latency(consumer: Report) -> Sample:
-    """From just before each publish to its handler."""
+    """From when each message left, or should have left, to its handler."""
     percentiles = [each / 1e6 for each in quantiles(consumer.latencies_ns[_WARM_UP:], n=100, method="inclusive")]
     return {"p50_ms": percentiles[49], "p99_ms": percentiles[98]}
 

@@ -16,9 +16,9 @@ def padding(size: int) -> bytes:
     return b"x" * (size - STAMP)
 
 
-def stamped(rest: bytes) -> bytes:
-    """A body that leaves now."""
-    return b"%016x" % time.monotonic_ns() + rest
+def stamped(rest: bytes, late: float = 0.0) -> bytes:
+    """A body that leaves now; `late` is when it should have left (CLOCK_MONOTONIC seconds), if its client was busy."""
+    return b"%016x" % (int(late * 1e9) or time.monotonic_ns()) + rest
 
 
 class Span:

@@ -25,9 +25,11 @@ async def publish(connection: aio_pika.abc.AbstractConnection, task: Task, span:
 
     async def send() -> None:
         for moment in due:
-            if moment:
-                await asyncio.sleep(max(0.0, moment - time.monotonic()))
-            message = aio_pika.Message(stamped(rest), delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
+            early = moment and moment - time.monotonic()
+            if early > 0:
+                await asyncio.sleep(early)
+            body = stamped(rest, moment if early < 0 else 0.0)
+            message = aio_pika.Message(body, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
             await exchange.publish(message, task.queue, mandatory=True)
             span.confirmed()
 

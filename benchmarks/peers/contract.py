@@ -1,6 +1,8 @@
 """The command line of every peer: `publish COUNT SIZE RATE`, `consume` or `latency`.
 
 publish   COUNT messages of SIZE bytes, persistent, mandatory, each confirmed; RATE a second, 0 for as fast as it goes.
+          Each is stamped as it leaves, but one that was due while its client was busy with the last, with when it was
+          due: a client that waits for each confirm would leave the wait for the broker out of what is measured.
 consume   handles and acknowledges until SIGTERM, then closes in order, so that nothing goes back to the queue.
 latency   the same, and keeps each message's age.
 Where: BENCH_URL (AMQP URL), BENCH_QUEUE (it exists), BENCH_REPORT (the file that the Span is written to).
@@ -41,6 +43,7 @@ class Task:
         """Waits (for clients that block) until each message is due, and stamps it then."""
         rest = padding(self.size)
         for due in self.due():
-            if due:
-                time.sleep(max(0.0, due - time.monotonic()))
-            yield stamped(rest)
+            early = due and due - time.monotonic()
+            if early > 0:
+                time.sleep(early)
+            yield stamped(rest, due if early < 0 else 0.0)

@@ -23,9 +23,11 @@ async def publish(broker: RabbitBroker, task: Task, span: Span) -> None:
 
     async def send() -> None:
         for moment in due:
-            if moment:
-                await asyncio.sleep(max(0.0, moment - time.monotonic()))
-            await broker.publish(stamped(rest), task.queue, persist=True, mandatory=True)
+            early = moment and moment - time.monotonic()
+            if early > 0:
+                await asyncio.sleep(early)
+            body = stamped(rest, moment if early < 0 else 0.0)
+            await broker.publish(body, task.queue, persist=True, mandatory=True)
             span.confirmed()
 
     await broker.connect()

@@ -48,13 +48,15 @@ class Publishing:
         elif not self._task.rate:
             self._fill()
 
-    def _fill(self) -> None:
+    def _fill(self, *, waited: bool = False) -> None:
         while self._next is not None and self._sent - self._span.count < WINDOW:
-            wait = self._next and self._next - time.monotonic()
-            if wait > 0:
-                self._channel.connection.ioloop.call_later(wait, self._fill)
+            early = self._next and self._next - time.monotonic()
+            if early > 0:
+                self._channel.connection.ioloop.call_later(early, lambda: self._fill(waited=True))
                 return
-            self._channel.basic_publish("", self._task.queue, stamped(self._rest), self._properties, mandatory=True)
+            body = stamped(self._rest, self._next if early < 0 and not waited else 0.0)
+            waited = False
+            self._channel.basic_publish("", self._task.queue, body, self._properties, mandatory=True)
             self._sent += 1
             self._next = next(self._due, None)
 

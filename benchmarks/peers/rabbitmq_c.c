@@ -92,10 +92,12 @@ static void publish(long total, size_t size, double rate) {
   began = monotonic();
   for (long sent = 0; sent < total; sent++) {
     double due = began + (rate > 0 ? sent / rate : 0);
+    int late = rate > 0 && monotonic() > due;
     while (monotonic() < due) take_confirms(due);
     while (sent - count >= WINDOW) take_confirms(0);
     char stamp[STAMP + 1];
-    snprintf(stamp, sizeof stamp, "%016llx", (unsigned long long)nanoseconds(CLOCK_MONOTONIC));
+    int64_t left = late ? (int64_t)(due * 1e9) : nanoseconds(CLOCK_MONOTONIC);
+    snprintf(stamp, sizeof stamp, "%016llx", (unsigned long long)left);
     memcpy(body, stamp, STAMP);
     if (amqp_basic_publish(connection, 1, amqp_empty_bytes, queue, 1, 0, &properties, bytes)) fail("a publish failed");
   }
