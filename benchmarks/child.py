@@ -13,7 +13,7 @@ from typing import IO, Final, Self
 from benchmarks.client import Command
 from benchmarks.environment import ROOT
 
-_STOP: Final = 30.0
+STOP: Final = 30.0
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -76,10 +76,14 @@ class Child:
         if self.ended:
             raise MeasureError(f"{self._name} ended too early, exit code {self._process.returncode}\n{self._tail()}")
 
+    def terminate(self) -> None:
+        """Asks it to end in order."""
+        self._process.send_signal(signal.SIGTERM)
+
     def stop(self) -> Report:
         """Asks it to end in order, and reads its report."""
-        self._process.send_signal(signal.SIGTERM)
-        return self.wait(_STOP)
+        self.terminate()
+        return self.wait(STOP)
 
     def wait(self, timeout: float) -> Report:
         """Lets it end by itself, and reads its report."""
