@@ -67,7 +67,8 @@ class Pair:
     def settle(self) -> tuple[int, int, int]:
         """Stop the producer, and wait for the rest; how many lines were confirmed, lost, handled more than once."""
         self.cluster("scale", "deployment/producer", "--replicas=0")
-        until(lambda: not self.cluster.get("pods", "-l", "app.kubernetes.io/name=producer")["items"], "no producer", 60)
+        producers = ("pods", "-l", "app.kubernetes.io/name=producer")
+        until(lambda: not any(map(_runs, self.cluster.get(*producers)["items"])), "no producer runs", PATIENCE)
         confirmed = self._read("read bytes _ < /data/checkpoint && head -c $bytes /data/input.txt").split()
         seen: Counter[str] = Counter()
 
@@ -89,6 +90,12 @@ PRODUCER = {
     "PRODUCER_RATE": str(RATE),
 }
 CONSUMER = {"CONSUMER_HANDLER": "append:/data/out-$(POD_NAME).txt"}
+
+
+def _runs(pod: Object) -> bool:
+    """Whether it may still do something. One that has ended can stay for minutes, until the cluster forgets it."""
+    states = [each["state"] for each in pod["status"].get("containerStatuses", [])]
+    return not ("deletionTimestamp" in pod["metadata"] and states and all("terminated" in state for state in states))
 
 
 def _service(name: str, env: dict[str, str]) -> Object:
