@@ -42,6 +42,28 @@ def test_a_consumer_counts_from_its_first_message(report: Path) -> None:
     assert told["began"] == told["first"] <= told["ended"]
 
 
+def test_the_cpu_time_of_the_end_is_not_the_messages(report: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor that of many who wait for one another; and what is left behind the last look counts as those before it."""
+    spent = iter([1.0, 3.0, 100.0])
+    monkeypatch.setattr("time.process_time", lambda: next(spent))
+    span = Span()
+    handle = span.handler("consume")
+    for _ in range(96):
+        handle(stamped(padding(16)))
+    span.report()
+    assert json.loads(report.read_text())["cpu"] == 2.0 * 96 / 64
+
+
+def test_of_fewer_messages_all_is_counted(report: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spent = iter([1.0, 3.0])
+    monkeypatch.setattr("time.process_time", lambda: next(spent))
+    span = Span()
+    span.begin()
+    span.confirmed(5)
+    span.report()
+    assert json.loads(report.read_text())["cpu"] == 2.0
+
+
 def test_a_latency_run_keeps_each_age(report: Path) -> None:
     span = Span()
     handle = span.handler("latency")
