@@ -77,14 +77,27 @@ def test_one_worker_keeps_the_order() -> None:
     assert [delivery.tag for delivery, _, _ in done] == list(range(100))
 
 
-def test_several_workers_work_at_once() -> None:
-    """Each waits here for all the others."""
+def test_several_workers_work_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each waits here for all the others, and none wakes by itself."""
+    monkeypatch.setattr("consumer.workers.IDLE", 2 * PATIENCE)
     together = Barrier(4)
     woken = Semaphore(0)
     workers = Workers(lambda _: void(together.wait(PATIENCE)), 4, [], woken.release)
     workers.start()
     workers.hand_over(delivery(tag) for tag in range(4))
     assert all(isinstance(outcome, Ack) for _, outcome, _ in collect(workers, woken, 4))
+
+
+def test_no_more_workers_wake_than_there_is_work_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that wake for nothing are in the way of the one that works."""
+    workers = Workers(lambda _: None, 8, [], lambda: None)  # which never start
+    woken: list[int] = []
+    monkeypatch.setattr(workers._work, "notify", woken.append)
+    workers.hand_over([delivery(1)])
+    workers.hand_over([delivery(2), delivery(3)])
+    workers.take_back()
+    workers.hand_over([])
+    assert woken == [1, 3, 0]
 
 
 def void(_: object) -> None:
