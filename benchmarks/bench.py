@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from benchmarks.broker import Broker
-from benchmarks.child import STOP, Child, MeasureError, Report
+from benchmarks.child import Child, MeasureError, Report
 from benchmarks.client import Client, Where
 from benchmarks.sample import Sample, of_consumers, of_flow, of_latency, of_publisher, of_start
 
@@ -92,7 +92,7 @@ class Bench:
             self._drained(where, children)
             for child in children:  # all at once: one that waits for the others spends CPU time, too
                 child.terminate()
-            return [child.wait(STOP) for child in children]
+            return [child.wait() for child in children]
 
     def _subscribed(self, where: Where, children: Sequence[Child]) -> None:
         deadline = time.monotonic() + _SUBSCRIBED

@@ -13,7 +13,7 @@ from typing import IO, Final, Self
 from benchmarks.client import Command
 from benchmarks.environment import ROOT
 
-STOP: Final = 30.0
+_STOP: Final = 30.0
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -83,9 +83,9 @@ class Child:
     def stop(self) -> Report:
         """Asks it to end in order, and reads its report."""
         self.terminate()
-        return self.wait(STOP)
+        return self.wait()
 
-    def wait(self, timeout: float) -> Report:
+    def wait(self, timeout: float = _STOP) -> Report:
         """Lets it end by itself, and reads its report."""
         try:
             code = self._process.wait(timeout)

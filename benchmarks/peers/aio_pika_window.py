@@ -6,7 +6,6 @@ BENCH_UVLOOP=1 runs it on uvloop, as its documentation shows.
 import asyncio
 import os
 import signal
-import time
 from typing import Final
 
 import aio_pika
@@ -21,14 +20,13 @@ IN_FLIGHT: Final = 256
 async def publish(connection: aio_pika.abc.AbstractConnection, task: Task, span: Span) -> None:
     """See contract.py."""
     channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-    exchange, rest, due = channel.default_exchange, padding(task.size), task.due()
+    exchange, rest, pace = channel.default_exchange, padding(task.size), task.pace()
 
     async def send() -> None:
-        for moment in due:
-            early = moment and moment - time.monotonic()
-            if early > 0:
-                await asyncio.sleep(early)
-            body = stamped(rest, moment if early < 0 else 0.0)
+        for wait, late in pace:
+            if wait:
+                await asyncio.sleep(wait)
+            body = stamped(rest, late)
             message = aio_pika.Message(body, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
             await exchange.publish(message, task.queue, mandatory=True)
             span.confirmed()

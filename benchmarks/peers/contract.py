@@ -34,16 +34,18 @@ class Task:
         mode, *numbers = sys.argv[1:]
         return cls(mode, os.environ["BENCH_URL"], os.environ["BENCH_QUEUE"], *map(int, numbers))
 
-    def due(self) -> Iterator[float]:
-        """When each message is to leave, on the monotonic clock; 0 is at once."""
+    def pace(self) -> Iterator[tuple[float, float]]:
+        """For each message, asked for when its client is free: seconds to wait, and when it was due if that is over."""
         began = time.monotonic()
-        return (began + number / self.rate if self.rate else 0.0 for number in range(self.count))
+        for number in range(self.count):
+            due = began + number / self.rate if self.rate else 0.0
+            early = due and due - time.monotonic()
+            yield max(0.0, early), due if early < 0 else 0.0
 
     def bodies(self) -> Iterator[bytes]:
         """Waits (for clients that block) until each message is due, and stamps it then."""
         rest = padding(self.size)
-        for due in self.due():
-            early = due and due - time.monotonic()
-            if early > 0:
-                time.sleep(early)
-            yield stamped(rest, due if early < 0 else 0.0)
+        for wait, late in self.pace():
+            if wait:
+                time.sleep(wait)
+            yield stamped(rest, late)

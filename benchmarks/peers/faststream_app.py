@@ -7,7 +7,6 @@ time, and the channel prefetches as many. Persistent and mandatory, a returned m
 import asyncio
 import os
 import signal
-import time
 
 from faststream.rabbit import Channel, RabbitBroker, RabbitMessage, RabbitQueue
 
@@ -19,14 +18,13 @@ IN_FLIGHT = int(os.environ.get("BENCH_IN_FLIGHT", "1"))
 
 async def publish(broker: RabbitBroker, task: Task, span: Span) -> None:
     """See contract.py."""
-    rest, due = padding(task.size), task.due()
+    rest, pace = padding(task.size), task.pace()
 
     async def send() -> None:
-        for moment in due:
-            early = moment and moment - time.monotonic()
-            if early > 0:
-                await asyncio.sleep(early)
-            body = stamped(rest, moment if early < 0 else 0.0)
+        for wait, late in pace:
+            if wait:
+                await asyncio.sleep(wait)
+            body = stamped(rest, late)
             await broker.publish(body, task.queue, persist=True, mandatory=True)
             span.confirmed()
 

@@ -4,7 +4,6 @@ The way of pika's asynchronous examples (confirms and returns by callback), with
 """
 
 import signal
-import time
 from typing import Final
 
 import pika
@@ -24,8 +23,8 @@ class Publishing:
     def __init__(self, channel: Channel, task: Task, span: Span) -> None:
         self._channel, self._task, self._span = channel, task, span
         self._rest = padding(task.size)
-        self._due = task.due()
-        self._next: float | None = next(self._due, None)
+        self._pace = task.pace()
+        self._next: tuple[float, float] | None = None
         self._sent = self._timer = 0
         self._properties = pika.BasicProperties(delivery_mode=pika.DeliveryMode.Persistent)
         channel.add_on_return_callback(self._on_return)
@@ -33,6 +32,7 @@ class Publishing:
 
     def _start(self, _frame: object) -> None:
         self._span.begin()
+        self._next = next(self._pace, None)
         self._fill()
 
     def _on_return(self, *_: object) -> None:
@@ -48,17 +48,17 @@ class Publishing:
         elif not self._task.rate:
             self._fill()
 
-    def _fill(self, *, waited: bool = False) -> None:
+    def _fill(self) -> None:
         while self._next is not None and self._sent - self._span.count < WINDOW:
-            early = self._next and self._next - time.monotonic()
-            if early > 0:
-                self._channel.connection.ioloop.call_later(early, lambda: self._fill(waited=True))
+            wait, late = self._next
+            if wait:
+                self._next = 0.0, 0.0  # it is waited for
+                self._channel.connection.ioloop.call_later(wait, self._fill)
                 return
-            body = stamped(self._rest, self._next if early < 0 and not waited else 0.0)
-            waited = False
+            body = stamped(self._rest, late)
             self._channel.basic_publish("", self._task.queue, body, self._properties, mandatory=True)
             self._sent += 1
-            self._next = next(self._due, None)
+            self._next = next(self._pace, None)
 
 
 class Consuming:
