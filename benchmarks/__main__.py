@@ -20,6 +20,7 @@ from benchmarks.lineup import lineup
 from benchmarks.plan import Plan
 from benchmarks.runs import Runs
 from benchmarks.table import tables
+from common.broker_url import parse_urls
 
 SHORT = Plan(rounds=1, volume=0.02, largest=1_000, sizes=(256,), latency_seconds=0.5)
 
@@ -31,8 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plan = SHORT if options.short else Plan(options.rounds, options.volume, options.largest, thorough=options.thorough)
     try:
         clients = _chosen(lineup(), options.only)
-        with contextlib.nullcontext(options.url) if options.url else container() as url:
-            broker = Broker(url)
+        with contextlib.nullcontext(Broker(options.url)) if options.url else container() as broker:
             runs = plan.run(Bench(broker, next(each for each in lineup() if each.key == "rabbitmq-c")), clients)
             about = _about(broker)
     except UnpreparedError as error:
@@ -61,10 +61,18 @@ def _parser() -> argparse.ArgumentParser:
         "--largest", type=int, default=100_000, help="the most messages of the growing series (to 10^6)"
     )
     parser.add_argument("--only", metavar="CLIENT,...", help="these clients")
-    parser.add_argument("--url", help="a broker that is there (AMQP URL), instead of a container")
+    parser.add_argument("--url", type=_url, help="a broker that is there (AMQP URL), instead of a container")
     parser.add_argument("--out", type=Path, metavar="JSON", help="write every run there")
     parser.add_argument("--chart", type=Path, metavar="SVG", help="draw the chart there")
     return parser
+
+
+def _url(text: str) -> str:
+    try:
+        parse_urls(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def _chosen(clients: list[Client], only: str | None) -> list[Client]:

@@ -72,6 +72,7 @@ class Bench:
     @contextlib.contextmanager
     def _queue(self, client: Client) -> Iterator[Where]:
         where = Where(self._broker.url, f"bench.{next(self._number)}")
+        self._broker.begin_log()
         if not client.own_queues:
             self._broker.declare(where.queue)
         try:

@@ -16,20 +16,34 @@ from benchmarks.environment import UnpreparedError
 IMAGE: Final = "rabbitmq:4-management"
 _START: Final = 90.0
 _SETTLE: Final = 10.0
+_BEGIN_LOG: Final = "ra_log_wal:force_roll_over(ra_log_wal), ra_log_segment_writer:await(ra_log_segment_writer)."
 
 
 class Broker:
     """One AMQP URL, asked over a connection of the harness's own."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._connection = pika.BlockingConnection(pika.URLParameters(url))
+    def __init__(self, url: str, container: str | None = None) -> None:
+        """`container` is the name of the one it runs in, if it is ours. Raises UnpreparedError when it is not there."""
+        self.url, self._container = url, container
+        try:
+            self._connection = pika.BlockingConnection(pika.URLParameters(url))
+        except (AMQPError, OSError) as error:
+            raise UnpreparedError(f"there is no broker to measure with: {error!r}") from None
 
     @property
     def version(self) -> str:
         """Product and version, as the broker says it."""
         properties = self._connection._impl.server_properties  # type: ignore[attr-defined]
         return f"{properties['product']} {properties['version']}"
+
+    def begin_log(self) -> None:
+        """Let all that comes be in a new write-ahead log; one of a broker that is not ours stays as it is.
+
+        At half a million entries RabbitMQ begins one by itself and moves what the queues hold from memory into
+        segment files, which costs it 17 instead of 13 us a message that is consumed meanwhile. Whom that met was chance.
+        """
+        if self._container:
+            _docker("exec", self._container, "rabbitmqctl", "--silent", "eval", _BEGIN_LOG)
 
     def declare(self, queue: str) -> None:
         """A durable quorum queue."""
@@ -66,8 +80,8 @@ class Broker:
 
 
 @contextlib.contextmanager
-def container() -> Iterator[str]:
-    """The URL of a broker that lives as long as the context: without plugins, listening on loopback only.
+def container() -> Iterator[Broker]:
+    """A broker that lives as long as the context: without plugins, listening on loopback only.
 
     It is on the host's own network, since forwarding a port would cost CPU of its own.
     """
@@ -88,7 +102,7 @@ def container() -> Iterator[str]:
     try:
         url = f"amqp://guest:guest@127.0.0.1:{port}/%2f"
         _wait(url)
-        yield url
+        yield Broker(url, name)
     finally:
         _docker("rm", "--force", "--volumes", name)
 

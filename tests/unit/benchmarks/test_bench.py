@@ -35,6 +35,11 @@ class FakeBroker:
         self.folder = folder
         self._held, self._consumers = list(held), consumers
         self.deleted: list[str] = []
+        self.logs = 0
+
+    def begin_log(self) -> None:
+        """Count them."""
+        self.logs += 1
 
     def declare(self, queue: str) -> None:
         """Note it."""
@@ -67,6 +72,15 @@ def test_publish_counts_what_the_queue_holds(tmp_path: Path) -> None:
     broker = FakeBroker(tmp_path, 50)
     assert bench(broker).publish(client(broker), 50, 256)["rate"] == 50
     assert broker.deleted == [broker.declared] == ["bench.0"]
+
+
+def test_each_measure_begins_a_log(tmp_path: Path) -> None:
+    """What a measure before it left in the broker's would be its burden."""
+    broker = FakeBroker(tmp_path, 50, 50)
+    measured = bench(broker)
+    for number in (1, 2):
+        measured.publish(client(broker), 50, 256)
+        assert broker.logs == number
 
 
 def test_a_queue_that_holds_less_is_no_measure(tmp_path: Path) -> None:
