@@ -61,7 +61,9 @@ def _parser() -> argparse.ArgumentParser:
         "--largest", type=int, default=100_000, help="the most messages of the growing series (to 10^6)"
     )
     parser.add_argument("--only", metavar="CLIENT,...", help="these clients")
-    parser.add_argument("--url", type=_url, help="a broker that is there (AMQP URL), instead of a container")
+    parser.add_argument(
+        "--url", type=_url, help="a broker that is there (AMQP URL), instead of a container; figures scatter more"
+    )
     parser.add_argument("--out", type=Path, metavar="JSON", help="write every run there")
     parser.add_argument("--chart", type=Path, metavar="SVG", help="draw the chart there")
     return parser

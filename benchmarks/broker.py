@@ -37,10 +37,10 @@ class Broker:
         return f"{properties['product']} {properties['version']}"
 
     def begin_log(self) -> None:
-        """Let all that comes be in a new write-ahead log; one of a broker that is not ours stays as it is.
+        """Let all that comes be in a new write-ahead log; that of a broker which is not ours stays as it is.
 
-        At half a million entries RabbitMQ begins one by itself and moves what the queues hold from memory into
-        segment files, which costs it 17 instead of 13 us a message that is consumed meanwhile. Whom that met was chance.
+        At half a million entries RabbitMQ begins one by itself and moves what its queues hold from memory into files.
+        Meanwhile a message that is consumed costs it 17 us instead of 13, and whom that met was chance.
         """
         if self._container:
             _docker("exec", self._container, "rabbitmqctl", "--silent", "eval", _BEGIN_LOG)
