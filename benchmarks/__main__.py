@@ -1,7 +1,6 @@
 """`python -m benchmarks`: measures, prints the tables, writes JSON and the chart."""
 
 import argparse
-import contextlib
 import json
 import platform
 import signal
@@ -32,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plan = SHORT if options.short else Plan(options.rounds, options.volume, options.largest, thorough=options.thorough)
     try:
         clients = _chosen(lineup(), options.only)
-        with contextlib.nullcontext(Broker(options.url)) if options.url else container() as broker:
+        with Broker(options.url) if options.url else container() as broker:
             runs = plan.run(Bench(broker, next(each for each in lineup() if each.key == "rabbitmq-c")), clients)
             about = _about(broker)
     except UnpreparedError as error:
@@ -71,7 +70,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _url(text: str) -> str:
     try:
-        parse_urls(text)
+        if len(parse_urls(text)) > 1:
+            raise ValueError("one broker, not a list")
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text

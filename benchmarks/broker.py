@@ -6,12 +6,13 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Self
 
 import pika
 from pika.exceptions import AMQPError
 
 from benchmarks.environment import UnpreparedError
+from common.refusal import explain
 
 IMAGE: Final = "rabbitmq:4-management"
 _START: Final = 90.0
@@ -20,7 +21,7 @@ _BEGIN_LOG: Final = "ra_log_wal:force_roll_over(ra_log_wal), ra_log_segment_writ
 
 
 class Broker:
-    """One AMQP URL, asked over a connection of the harness's own."""
+    """One AMQP URL, asked over a connection of the harness's own, which ends with the context."""
 
     def __init__(self, url: str, container: str | None = None) -> None:
         """`container` is the name of the one it runs in, if it is ours. Raises UnpreparedError when it is not there."""
@@ -28,7 +29,14 @@ class Broker:
         try:
             self._connection = pika.BlockingConnection(pika.URLParameters(url))
         except (AMQPError, OSError) as error:
-            raise UnpreparedError(f"there is no broker to measure with: {error!r}") from None
+            raise UnpreparedError(f"there is no broker to measure with: {explain(error).text}") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(AMQPError):  # it may have ended before
+            self._connection.close()
 
     @property
     def version(self) -> str:
@@ -100,20 +108,18 @@ def container() -> Iterator[Broker]:
     environment = [part for key, value in settings.items() for part in ("--env", f"{key}={value}")]
     _docker("run", "--detach", "--rm", "--name", name, "--network", "host", *environment, IMAGE)
     try:
-        url = f"amqp://guest:guest@127.0.0.1:{port}/%2f"
-        _wait(url)
-        yield Broker(url, name)
+        with _reached(f"amqp://guest:guest@127.0.0.1:{port}/%2f", name) as broker:
+            yield broker
     finally:
         _docker("rm", "--force", "--volumes", name)
 
 
-def _wait(url: str) -> None:
+def _reached(url: str, container: str) -> Broker:
     deadline = time.monotonic() + _START
     while True:
         try:
-            pika.BlockingConnection(pika.URLParameters(url)).close()
-            return
-        except (AMQPError, OSError) as error:
+            return Broker(url, container)
+        except UnpreparedError as error:
             if time.monotonic() > deadline:
                 raise UnpreparedError(f"the broker did not answer within {_START:.0f} s") from error
             time.sleep(0.25)

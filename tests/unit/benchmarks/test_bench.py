@@ -98,6 +98,7 @@ def test_a_client_that_publishes_less_is_no_measure(tmp_path: Path) -> None:
 def test_consumers_must_handle_all_together(tmp_path: Path) -> None:
     broker = FakeBroker(tmp_path, 50, 0, consumers=2)
     assert bench(broker).consume(client(broker, consume=25), 50, 256, consumers=2)["rate"] > 0
+    assert broker.logs == 1
 
 
 def test_a_reader_may_be_given_the_messages_of_another(tmp_path: Path) -> None:
@@ -123,11 +124,13 @@ def test_a_message_left_is_no_measure(tmp_path: Path) -> None:
 def test_end_to_end_runs_both_sides(tmp_path: Path) -> None:
     broker = FakeBroker(tmp_path, 0)
     assert bench(broker).end_to_end(client(broker, consume=50), 50, 256)["peak_mib"] == 2
+    assert broker.logs == 1
 
 
 def test_latency_runs_both_sides(tmp_path: Path) -> None:
     broker = FakeBroker(tmp_path, 0)
     assert bench(broker).latency(client(broker, latency=500), 1.0)["p99_ms"] == 1
+    assert broker.logs == 1
 
 
 def test_a_child_that_fails_is_reported_with_its_output() -> None:
