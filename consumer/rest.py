@@ -8,7 +8,7 @@ eight on two cores handle half of what one does, and two hardly more than one.
 
 BUSY = 2000  # deliveries a second; at fewer, each is handed on at once
 SPAN = 0.05  # seconds over which they are counted
-ENOUGH = 128  # deliveries at a time, whose wake-ups are a small part of their cost
+ENOUGH = 192  # deliveries at a time, whose wake-ups are a small part of their cost
 PART = 8  # of what may be sent ahead, and no more, so that nothing waits for us meanwhile
 BYTES = 32 * 1024  # of bodies; half of what is received at a time, so that with fewer no more is there
 REST = 0.002  # seconds at most

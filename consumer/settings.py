@@ -28,7 +28,7 @@ class ConsumerSettings(Settings):
         examples=["8"],
     )
     consumer_prefetch: Annotated[int, Field(ge=1, le=2000)] = Field(
-        1024,
+        1536,
         description="deliveries held and not yet settled, at most; fewer while handlers are slow or bodies large",
         examples=["100"],
     )

@@ -11,7 +11,7 @@ from tests.chaos.scene import RECOVERY, Broker, Scene
 
 LINES_A_MINUTE = 1500.0  # twenty a second of one kind, and the changes of connections
 MEMORY = 100.0  # MiB
-WINDOWS = 1024 + 1024  # messages in flight that a lost connection or process may repeat
+WINDOWS = 1024 + 1536  # messages in flight that a lost connection or process may repeat
 
 
 @dataclass(frozen=True, slots=True)

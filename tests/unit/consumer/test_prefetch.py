@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from consumer.prefetch import BRIEF, BYTES, HELD, LONG, SHORT, SUSPECT, WARY, Prefetch
 
-MOST = 1024
+MOST = 1536
 SMALL = 256
 
 

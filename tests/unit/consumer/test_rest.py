@@ -3,8 +3,9 @@
 import pytest
 
 from consumer.rest import BUSY, ENOUGH, LATE, LATE_REST, PART, REST, SPAN, Rest
+from consumer.settings import ConsumerSettings
 
-AHEAD = 1024
+AHEAD = ConsumerSettings.model_fields["consumer_prefetch"].default
 
 
 def rests(rate: float, count: int, *, ahead: int = AHEAD, size: int = 256, age: float | None = 0.1) -> list[float]:
@@ -46,6 +47,11 @@ def test_many_at_a_time_are_enough() -> None:
 def test_a_few_that_are_large_are_many(count: int, size: int) -> None:
     """One `recv` takes no more of them, and the next ones are there."""
     assert set(rests(20_000, count, size=size, age=LATE)) == {0.0}
+
+
+def test_the_default_prefetch_lets_enough_come() -> None:
+    """Neither is raised without the other."""
+    assert AHEAD // PART == ENOUGH
 
 
 @pytest.mark.parametrize("ahead", [1, PART, 2 * PART - 1])

@@ -126,7 +126,7 @@ def test_handlers_that_became_slow_have_less_sent_ahead(
     for tag in range(1, 2 * SHORT):
         consumed.come(tag)
     process.turn(lambda: consumed.handed, "they are handed on")
-    consumed.subscription._prefetch.count = 1024  # all
+    consumed.subscription._prefetch.count = 1536  # all
     consumed.subscription.acknowledge([1])
     consumed.shut()
     assert len(consumed.back) == 1
@@ -146,7 +146,7 @@ def test_the_loop_rests_once_the_workers_have_what_came(
     process.turn(lambda: consumed.handed, "it is handed on")
     monkeypatch.setattr("consumer.rest.BUSY", 0)
     monkeypatch.setattr("consumer.rest.SPAN", 0.0)
-    consumed.subscription._prefetch.count = 1024
+    consumed.subscription._prefetch.count = 1536
     consumed.come(2)
     process.turn(lambda: len(consumed.handed) == 2, "it is handed on")
     consumed.come(3, timestamp=1)
