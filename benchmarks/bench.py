@@ -53,7 +53,7 @@ class Bench:
 
     def start(self, client: Client) -> Sample:
         """From the start of a process to its first confirm; its queue is there and its bytecode compiled."""
-        with self._queue(client) as where:
+        with self._queue(client, log=False) as where:
             reports = []
             for _ in range(5):
                 with Child(client.start(where)) as child:
@@ -70,9 +70,10 @@ class Bench:
         return publisher, report
 
     @contextlib.contextmanager
-    def _queue(self, client: Client) -> Iterator[Where]:
+    def _queue(self, client: Client, *, log: bool = True) -> Iterator[Where]:
         where = Where(self._broker.url, f"bench.{next(self._number)}")
-        self._broker.begin_log()
+        if log:
+            self._broker.begin_log()
         if not client.own_queues:
             self._broker.declare(where.queue)
         try:

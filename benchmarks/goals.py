@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 OURS: Final = "ours"
+CEILING: Final = "rabbitmq-c"
 
 
 class Goal(NamedTuple):

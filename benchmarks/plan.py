@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from benchmarks.bench import Bench
 from benchmarks.child import MeasureError
 from benchmarks.client import Client
-from benchmarks.goals import OURS
+from benchmarks.goals import CEILING, OURS
 from benchmarks.runs import Case, Run, Runs
 from benchmarks.sample import Sample
 
@@ -33,7 +33,7 @@ class Plan:
         whole = self.thorough or number == 1
         yield from self.cases(clients, self.sizes if whole else self.sizes[:1])
         if whole and _with_ours(clients):
-            yield from self.series()
+            yield from self.series([client.key for client in clients if client.key in (CEILING, OURS)])
 
     def cases(self, clients: Sequence[Client], sizes: Sequence[int]) -> Iterator[Case]:
         """Measure by measure, the clients of each beside one another in an order of chance."""
@@ -46,12 +46,12 @@ class Plan:
         for measure in ("latency", "start"):
             yield from (Case(measure, client.key) for client in _shuffled(clients))
 
-    def series(self) -> Iterator[Case]:
-        """Ours alone: from 10^3 messages up, and from one consumer up."""
+    def series(self, keys: Sequence[str]) -> Iterator[Case]:
+        """From 10^3 messages up, and from one consumer up; the ceiling shows what the machine itself does."""
         counts = [10**power for power in range(3, 7) if 10**power <= self.largest]
         for measure in ("publish", "consume"):
-            yield from (Case(f"series-{measure}", OURS, 256, count) for count in counts)
-        yield from (Case("series-consumers", OURS, 256, counts[-1], consumers) for consumers in CONSUMERS)
+            yield from (Case(f"series-{measure}", key, 256, count) for count in counts for key in keys)
+        yield from (Case("series-consumers", key, 256, counts[-1], number) for number in CONSUMERS for key in keys)
 
     def run(self, bench: Bench, clients: Sequence[Client]) -> Runs:
         """All rounds. A case that fails is measured once more; then its MeasureError is raised."""

@@ -1,12 +1,13 @@
-"""The tables: every client's medians, ours when it grows, and the goals. Markdown that reads well in a terminal."""
+"""The tables: every client's medians, growth, and the goals. Markdown that reads well in a terminal."""
 
 from collections.abc import Iterator, Sequence
 
 from benchmarks.client import Client
 from benchmarks.goals import GOALS, Goal
 from benchmarks.plan import FLOWS
-from benchmarks.runs import Runs, Spread
+from benchmarks.runs import Case, Runs, Spread
 
+_FROM = 10_000  # messages; of fewer, the beginning is a large part
 _COLUMNS = {
     "publish /s": ("publish", "rate"),
     "consume /s": ("consume", "rate"),
@@ -25,7 +26,7 @@ _COLUMNS = {
 def tables(runs: Runs, clients: Sequence[Client], sizes: Sequence[int]) -> str:
     """All of them, each under its title."""
     parts = [f"{size} bytes: median (lowest-highest round)\n\n{_table(_peers(runs, clients, size))}" for size in sizes]
-    parts.append(f"This project, growing\n\n{_table(_series(runs))}")
+    parts.append(f"Growing; x is to {_FROM:,} messages, or to one consumer\n\n{_table(_series(runs, clients))}")
     parts.append(f"Ratios, round by round: ours divided by the peer's\n\n{_table(_goals(runs))}")
     return "\n\n".join(parts)
 
@@ -37,12 +38,21 @@ def _peers(runs: Runs, clients: Sequence[Client], size: int) -> Iterator[list[st
         yield [client.label, *(_spread(runs.spread(*key, client.key, size)) for key in columns.values())]
 
 
-def _series(runs: Runs) -> Iterator[list[str]]:
-    yield ["measure", "messages", "consumers", "a second", "CPU us", "MiB"]
+def _series(runs: Runs, clients: Sequence[Client]) -> Iterator[list[str]]:
+    yield ["measure", "client", "messages", "consumers", "a second", "CPU us", "MiB", "time x", "CPU x"]
     for measure in ("series-publish", "series-consume", "series-consumers"):
-        for case in runs.cases(measure):
-            figures = [_spread(runs.of_case(case, figure)) for figure in ("rate", "cpu_us", "peak_mib")]
-            yield [measure.removeprefix("series-"), f"{case.count:,}", str(case.consumers), *figures]
+        for client in clients:
+            cases = [case for case in runs.cases(measure) if case.client == client.key]
+            base = next((case for case in cases if case.count >= _FROM), None)
+            for case in cases:
+                figures = [_spread(runs.of_case(case, figure)) for figure in ("rate", "cpu_us", "peak_mib")]
+                name = [measure.removeprefix("series-"), client.label, f"{case.count:,}", str(case.consumers)]
+                yield [*name, *figures, _grown(runs, base, case, "rate"), _grown(runs, case, base, "cpu_us")]
+
+
+def _grown(runs: Runs, case: Case | None, base: Case | None, figure: str) -> str:
+    above, below = (runs.of_case(each, figure) if each else None for each in (case, base))
+    return _number(above.middle / below.middle) if above and below else "-"
 
 
 def _goals(runs: Runs) -> Iterator[list[str]]:

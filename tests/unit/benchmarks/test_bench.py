@@ -83,6 +83,13 @@ def test_each_measure_begins_a_log(tmp_path: Path) -> None:
         assert broker.logs == number
 
 
+def test_a_start_needs_no_log_of_its_own(tmp_path: Path) -> None:
+    """A message or five are no burden, and the command takes a while."""
+    broker = FakeBroker(tmp_path)
+    assert bench(broker).start(client(broker))["start_ms"] > 0
+    assert not broker.logs
+
+
 def test_a_queue_that_holds_less_is_no_measure(tmp_path: Path) -> None:
     broker = FakeBroker(tmp_path, 49)
     with pytest.raises(MeasureError, match="the fake: 50 messages confirmed, the queue holds"):

@@ -1,5 +1,7 @@
 """What a benchmark runs."""
 
+from dataclasses import replace
+
 import pytest
 
 from benchmarks.child import MeasureError
@@ -49,8 +51,13 @@ def test_all_read_the_messages_of_ours_that_can() -> None:
     assert not any(case.measure == "consume-same" for case in SMALL.cases(CLIENTS[1:], SMALL.sizes))
 
 
-def test_ours_grows_in_messages_and_consumers() -> None:
-    series = [(case.measure, case.count, case.consumers) for case in SMALL.series()]
+def test_ours_and_the_ceiling_grow_in_messages_and_consumers() -> None:
+    """Side by side: what the machine does to both is not ours."""
+    ceiling = Client("rabbitmq-c", "", (), 4000, 8000)
+    cases = [case for case in SMALL.round(1, [*CLIENTS, ceiling]) if case.measure.startswith("series")]
+    assert {case.client for case in cases[::2]} == {"ours"}
+    assert [replace(case, client="ours") for case in cases[1::2]] == cases[::2]
+    series = [(case.measure, case.count, case.consumers) for case in cases[::2]]
     assert ("series-publish", 1000, 1) in series
     assert ("series-consume", 10_000, 1) in series
     assert series[-1] == ("series-consumers", 10_000, 8)

@@ -1,5 +1,6 @@
 """What follows from the samples."""
 
+import re
 from xml.etree import ElementTree as ET
 
 from benchmarks.chart import chart
@@ -63,6 +64,23 @@ def test_the_same_messages_are_a_column_of_the_small_size() -> None:
     ours = next(line for line in small.splitlines() if "this project" in line)
     assert ours.split("|")[column + 1].strip() == "30,000"
     assert "consume ours'" not in large
+
+
+def test_growth_is_what_a_message_costs_to_the_first() -> None:
+    """In time and in CPU; the first is 10,000 messages, fewer are before it, and each client has its own."""
+    sizes = ((1_000, 1, 5_000.0, 20.0), (10_000, 1, 20_000.0, 10.0), (100_000, 8, 10_000.0, 11.0))
+    grown = Runs(
+        Run(1, Case("series-publish", key, 256, count, consumers), {"rate": rate * faster, "cpu_us": cpu})
+        for count, consumers, rate, cpu in sizes
+        for key, faster in (("ours", 1), ("rabbitmq-c", 4))
+    )
+    rows = [
+        re.split(r" *\| *", line) for line in tables(grown, CLIENTS, [256]).splitlines() if line.startswith("| publish")
+    ]
+    growth = [("4.00", "2.00"), ("1.00", "1.00"), ("2.00", "1.10")]
+    assert [(label, time, cpu) for _, _, label, *_, time, cpu, _ in rows] == [
+        (client.label, *each) for client in CLIENTS for each in growth
+    ]
 
 
 def test_the_json_holds_every_run() -> None:
