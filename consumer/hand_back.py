@@ -7,7 +7,6 @@ import structlog
 from consumer.copier import Copier
 from consumer.copies import worn
 from consumer.delivery import Delivery
-from consumer.prefetch import SHORT
 from consumer.subscription import Subscription
 from consumer.workers import Workers
 
@@ -33,8 +32,8 @@ class HandBack:
         self._by = time.monotonic() + WAIT
 
     def most(self, unread: list[Delivery]) -> None:
-        """All but the next SHORT, and those that would have to go as copies: a full queue takes none."""
-        taken = self._workers.take_back(SHORT)
+        """All but the next for each handler, and those that would have to go as copies: a full queue takes none."""
+        taken = self._workers.take_back(self._workers.count)
         self._workers.hand_over(each for each in taken if worn(each.message))
         self._deliveries += [each for each in taken if not worn(each.message)] + unread
         self._by = time.monotonic()

@@ -112,7 +112,7 @@ class ConsumerService:
         metrics.AGE_SECONDS.observe(ages)
         self._handled += len(acks)
         metrics.ACKED.inc(len(acks))
-        self._subscription.acknowledge(acks)
+        self._subscription.acknowledge(acks, len(failures))
         self._copier.failed(failures)
 
     def _on_lost(self) -> None:

@@ -45,7 +45,7 @@ class Subscription:
         self._arrivals = Arrivals(process, self.unsettled, process.guarded(self._hand_on))
         self._intake = Intake(process, settings.mq_ch, self._arrivals.add, self._on_shut)
         self._unread: list[Delivery] = []  # came while the intake shut
-        self._prefetch, self._rest = Prefetch(settings.consumer_prefetch), Rest()
+        self._prefetch, self._rest = Prefetch(settings.consumer_prefetch, settings.consumer_workers), Rest()
         metrics.UNSETTLED.set_function(lambda: len(self.unsettled))
 
     def prepare(self, channel: Channel) -> None:
@@ -74,14 +74,15 @@ class Subscription:
         """Whether it may still be settled. A tag of another channel names another message."""
         return delivery.channel is self.connection.channel
 
-    def acknowledge(self, tags: list[int]) -> None:
-        """These deliveries, all of the current channel, are handled."""
-        if tags and self.connection.channel:
-            now = self.active_at = time.monotonic()
-            self._acks.settle(tags, self._prefetch.half)
-            if self._prefetch.short:
-                self._intake.widen(self._prefetch.settled(len(tags), now))
-            elif self._prefetch.too_slow(len(tags), len(self.unsettled), now):
+    def acknowledge(self, tags: list[int], failed: int = 0) -> None:
+        """These deliveries, all of the current channel, are handled; so many others are, and not settled yet."""
+        if (tags or failed) and self.connection.channel:
+            now, handled = time.monotonic(), len(tags) + failed
+            if tags:
+                self.active_at = now
+                self._acks.settle(tags, self._prefetch.half)
+            self._intake.widen(self._prefetch.settled(len(tags), now) or self._prefetch.handled(handled, now))
+            if self._prefetch.too_slow(handled, len(self.unsettled), now):
                 self._shut()
 
     def give_back(self, delivery: Delivery, *, counted: bool) -> None:
@@ -132,7 +133,7 @@ class Subscription:
         metrics.DELIVERED.inc(len(deliveries))
         if self._prefetch.count == 1:
             self._intake.widen(self._prefetch.delivered(delivery_count(deliveries[0].message), sizes[0]))
-        if self._prefetch.short:
+        if self._prefetch.told:
             self._prefetch.arrived(sizes, time.monotonic())
         self._on_deliveries(deliveries)
         if self._prefetch.too_large(self.unsettled.size):

@@ -24,6 +24,7 @@ class Workers:
         self, handle: Callable[[Message], None], count: int, delays: Sequence[float], wake: Callable[[], None]
     ) -> None:
         """Threads do not start before `start`. `delays` are those of the retries, in seconds."""
+        self.count = count
         self._handle, self._delays, self._wake = handle, delays, wake
         self._pending: deque[Delivery] = deque()  # the I/O thread appends, workers take
         self._done: deque[Done] = deque()  # workers append, the I/O thread takes

@@ -63,22 +63,22 @@ def test_deliveries_handed_back_at_twenty_stops_are_not_parked(
     """Prefetched and never begun, they cost nothing on any broker, however often a consumer is rolled out."""
     record = tmp_path / "record"
     go = Path(f"{record}.go")
-    settings = {"CONSUMER_HANDLER": f"{SEAMS}:hold", "RECORD": record, **QUICK}
+    settings = {"CONSUMER_HANDLER": f"{SEAMS}:hold_next", "RECORD": record, **QUICK}
     start("consumer", CONSUMER_IDLE_EXIT="1ms").wait()
-    total = STOPS + PREFETCHED
+    total = 2 * STOPS + PREFETCHED
     for number in range(total):
         properties = BasicProperties(message_id=str(number), headers={"theirs": number})
         channel.basic_publish("", mq_ch, f"{number}", properties, mandatory=True)
     for stop in range(STOPS):
         go.unlink(missing_ok=True)
         consumer = start("consumer", **settings)
-        until(lambda: len(bodies(record)) > stop, "it works on one")  # noqa: B023
-        until(lambda: consumer.metric("consumer_unsettled") == total - stop, "it holds the others")  # noqa: B023
+        until(lambda: len(bodies(record)) == 2 * stop + 2, "it works on the second")  # noqa: B023
+        until(lambda: consumer.metric("consumer_unsettled") == total - 2 * stop - 1, "it holds the others")  # noqa: B023
         consumer.signal(signal.SIGTERM)
         until(lambda: consumer.metric("consumer_unsettled") == 1, "it hands them back")  # noqa: B023
         go.touch()
         assert consumer.wait() == 0
-        assert consumer.event("stopped")["handled"] == 1
+        assert consumer.event("stopped")["handled"] == 2
     left = take(channel, mq_ch, PREFETCHED)
     take(channel, f"{mq_ch}.dead", 0)
     assert sorted(map(int, bodies(record) + [body.decode() for _, body in left])) == list(range(total))
@@ -92,7 +92,7 @@ def test_only_a_quick_handler_has_many_sent_ahead(
     """A slow one would keep them from other consumers, and would have to settle all within the broker's time-out."""
     go = Path(f"{tmp_path / 'record'}.go")
     start("consumer", CONSUMER_IDLE_EXIT="1ms").wait()
-    for quick_before, held in ((0, SHORT), (3 * SHORT, 5 * SHORT)):
+    for quick_before, held in ((0, 1), (1, SHORT), (3 * SHORT, 5 * SHORT)):
         for body in [b"quick"] * quick_before + [b"hold"] + [b"quick"] * (5 * SHORT - 1):
             channel.basic_publish("", mq_ch, body, mandatory=True)
         go.unlink(missing_ok=True)

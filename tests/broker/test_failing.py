@@ -94,13 +94,13 @@ def test_a_message_that_kills_its_process_is_parked_alone_by_the_broker(
 ) -> None:
     """After a bounded number of deaths it is out of the way; the messages prefetched with it are handled."""
     record = tmp_path / "record"
-    settings = {"CONSUMER_HANDLER": f"{SEAMS}:kill", "CONSUMER_IDLE_EXIT": "1s", "RECORD": record, "HTTP_PORT": 0}
+    settings = {"CONSUMER_HANDLER": f"{SEAMS}:kill", "CONSUMER_WORKERS": 4, "RECORD": record, "HTTP_PORT": 0}
     assert start("consumer", CONSUMER_IDLE_EXIT="1ms").wait() == 0
     with policy(broker, mq_ch, {"delivery-limit": LIMIT}):
         for text in ("kill", "one", "two", "three"):
             channel.basic_publish("", mq_ch, text, BasicProperties(message_id=text), mandatory=True)
         deaths = 0
-        while (code := start("consumer", **settings).wait()) == 9:
+        while (code := start("consumer", CONSUMER_IDLE_EXIT="1s", **settings).wait()) == 9:
             deaths += 1
             assert deaths <= 2 * LIMIT
     assert code == 0

@@ -107,6 +107,12 @@ def hold(message: Message) -> None:
         time.sleep(STEP)
 
 
+def hold_next(message: Message, first: list[bool] = [True]) -> None:  # noqa: B006 - it is to be kept
+    """As `hold`, from the second on: with the first it is quick, and has many sent ahead."""
+    (record if first else hold)(message)
+    first.clear()
+
+
 def numbers() -> Iterator[str]:
     """1, 2, 3 without end."""
     return map(str, count(1))

@@ -82,8 +82,8 @@ def test_less_sent_ahead_leaves_the_next_ones_and_all_that_would_go_as_copies(
     hand_back.most([Delivery("channel", 100, UNREAD)])
     hand_back.tick(time.monotonic())
     back = [given.args[0].tag for given in subscription.give_back.call_args_list]
-    assert back == [*range(SHORT + 1, MANY), MANY + 1, MANY + 2, 100]
-    assert tags(workers.take_back()) == [*range(1, SHORT + 1), MANY]
+    assert back == [*range(workers.count + 1, MANY), MANY + 1, MANY + 2, 100]
+    assert tags(workers.take_back()) == [*range(1, workers.count + 1), MANY]
     workers.hand_over([delivery(101)])
     hand_back.most([Delivery("channel", 102, UNREAD)])
     assert tags(workers.take_back()) == [101]

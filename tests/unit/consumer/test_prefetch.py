@@ -1,18 +1,25 @@
 """How a prefetch is earned."""
 
+import heapq
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.prefetch import BRIEF, BYTES, HELD, LONG, SHORT, SUSPECT, WARY, Prefetch
+from consumer.prefetch import BRIEF, BYTES, FEW, HELD, LONG, SHORT, SOON, SUSPECT, WARY, Prefetch
+from consumer.settings import ConsumerSettings
 
-MOST = 1536
+MOST = ConsumerSettings.model_fields["consumer_prefetch"].default
 SMALL = 256
+TIMEOUT = 1800.0  # seconds; the broker's `consumer_timeout`
 
 
-def short(most: int = MOST) -> Prefetch:
-    """After its first delivery."""
-    prefetch = Prefetch(most)
+def short(most: int = MOST, handlers: int = 1) -> Prefetch:
+    """After the first deliveries, which were settled soon."""
+    prefetch = Prefetch(most, handlers)
     prefetch.delivered(0, SMALL)
+    prefetch.arrived([SMALL] * handlers, 1.0)
+    prefetch.handled(handlers, 1.0)
     return prefetch
 
 
@@ -20,12 +27,38 @@ def test_one_comes_first_then_a_short_one_then_all() -> None:
     """The steps are what is added."""
     prefetch = Prefetch(MOST)
     assert prefetch.count == 1
-    assert prefetch.delivered(0, SMALL) == SHORT - 1
+    assert prefetch.delivered(0, SMALL) == 0
+    prefetch.arrived([SMALL], 5.0)
+    assert prefetch.settled(1, 5.0) == 0
+    assert prefetch.handled(1, 5.0 + SOON) == SHORT - 1
     prefetch.arrived([SMALL] * SHORT, 10.0)
+    assert prefetch.told
     assert prefetch.settled(SHORT - 1, 10.1) == 0
     assert prefetch.settled(1, 10.1) == MOST - SHORT
     assert prefetch.count == MOST
-    assert not prefetch.short
+    assert not prefetch.told
+
+
+def test_each_handler_has_one_at_once_and_more_when_each_has_settled_one() -> None:
+    """Nothing waits behind them before, so however long they take."""
+    prefetch = Prefetch(MOST, 8)
+    assert prefetch.delivered(0, SMALL) == 7
+    prefetch.arrived([SMALL] * 8, 10.0)
+    assert prefetch.handled(7, 10.1) == 0
+    assert prefetch.handled(1, 10.2 + SOON) == 0
+    prefetch.arrived([SMALL] * 8, 20.0)
+    assert prefetch.handled(8, 20.0 + SOON) == SHORT - 8
+    assert prefetch.handled(8, 20.0 + SOON) == 0
+
+
+def test_many_handlers_have_one_each_whatever_is_short() -> None:
+    """They would stand idle."""
+    for most, count in ((MOST, 2 * SHORT), (10, 10)):
+        prefetch = Prefetch(most, 2 * SHORT)
+        prefetch.delivered(0, SMALL)
+        prefetch.arrived([SMALL] * count, 10.0)
+        assert prefetch.handled(2 * SHORT, 10.0) == 0
+        assert prefetch.count == count
 
 
 def test_a_handler_that_takes_long_keeps_what_it_can_settle_in_time() -> None:
@@ -39,17 +72,31 @@ def test_a_handler_that_takes_long_keeps_what_it_can_settle_in_time() -> None:
 
 def test_large_bodies_do_not_fill_the_memory() -> None:
     """Neither a first one that is very large, nor many that are rather large."""
-    assert Prefetch(MOST).delivered(0, BYTES // SHORT + 1) == 0
+    assert Prefetch(MOST, 8).delivered(0, BYTES // 8 + 1) == 0
+    prefetch = Prefetch(MOST)
+    prefetch.delivered(0, BYTES // SHORT + 1)
+    prefetch.arrived([BYTES // SHORT + 1], 10.0)
+    assert prefetch.handled(1, 10.1) == 0
     prefetch = short()
     prefetch.arrived([BYTES // MOST + 1] * SHORT, 10.0)
     assert prefetch.settled(SHORT, 10.1) == 0
 
 
+def test_bodies_of_32_kib_are_small() -> None:
+    """All are sent ahead of those."""
+    prefetch = short()
+    prefetch.arrived([32 * 1024] * SHORT, 10.0)
+    assert prefetch.settled(SHORT, 10.1) == MOST - SHORT
+
+
 def test_a_message_that_was_lost_often_lets_no_neighbour_come() -> None:
     """It may be what kills the process."""
-    prefetch = Prefetch(MOST)
+    prefetch = Prefetch(MOST, 8)
     assert prefetch.delivered(SUSPECT, SMALL) == 0
-    assert prefetch.delivered(SUSPECT - 1, SMALL) == SHORT - 1
+    for handled in (1, 2):
+        prefetch.arrived([SMALL] * 8, 10.0 * handled)
+        assert prefetch.handled(8, 10.0 * handled) == 0
+    assert prefetch.delivered(SUSPECT - 1, SMALL) == 7
 
 
 def test_a_new_channel_begins_anew() -> None:
@@ -65,10 +112,11 @@ def test_the_steps_add_up_and_never_pass_the_most(most: int, turns: list[tuple[i
     prefetch, now, steps = Prefetch(most), 1.0, 1
     for losses, size, seconds in turns:
         now += seconds
-        steps += prefetch.delivered(losses, size)
-        if prefetch.short:
+        steps += prefetch.delivered(losses, size) if prefetch.count == 1 else 0
+        if prefetch.told:
             prefetch.arrived([size] * SHORT, now)
             steps += prefetch.settled(SHORT, now + seconds)
+            steps += prefetch.handled(SHORT, now + seconds)
         assert steps == prefetch.count <= most
 
 
@@ -107,8 +155,90 @@ def test_handlers_that_settle_enough_or_had_nothing_to_do_are_not_slow() -> None
     assert not prefetch.too_slow(1, SHORT - 1, 10_000.0)
     assert not prefetch.too_slow(1, MOST, 20_000.0)
     few = short()
-    assert not few.too_slow(1, SHORT, 1.0)
-    assert not few.too_slow(1, SHORT, 2.0 + LONG)
+    for seconds in range(100):
+        assert not few.too_slow(FEW, SHORT, 100.0 + seconds * (LONG + 0.1) / 2)
+    assert not few.too_slow(1, 1, 10_000.0)
+    assert not few.too_slow(1, SHORT, 20_000.0)
+    each = Prefetch(MOST, 2 * SHORT)
+    each.delivered(0, SMALL)
+    assert not each.too_slow(1, 2 * SHORT, 1.0)
+    assert not each.too_slow(1, 2 * SHORT, 1000.0)
+
+
+def test_handlers_that_settle_hardly_any_lose_even_a_short_one() -> None:
+    """A hand-over of many at a time, after a long while, is no other rate."""
+    prefetch = short(handlers=8)
+    assert not prefetch.too_slow(8, SHORT, 100.0)
+    assert prefetch.too_slow(1, SHORT, 400.0)
+
+
+def held(handlers: int, seconds: list[float], changes: float) -> tuple[float, float, int]:
+    """The longest that a delivery is held and that a handler stands idle, and the narrowings; the queue never ends.
+
+    Handlers take the `seconds` one after the other for as long as `changes` says, each a little longer than the one
+    before it or a little shorter.
+    """
+    prefetch, now, longest, idle = Prefetch(MOST, handlers), 1.0, 0.0, 0.0
+    waiting: list[float] = []  # when each came
+    running: list[tuple[float, float]] = []  # when it ends, when it came
+    free: list[float] = [now] * handlers  # since when each idle handler is
+    number = narrowings = 0
+    others = 0  # came before the last narrowing and are not settled, which count no more
+
+    def fill() -> None:
+        nonlocal number, idle
+        while len(waiting) + len(running) - others < prefetch.count:
+            waiting.append(now)
+            if prefetch.told:
+                prefetch.arrived([SMALL], now)
+            if prefetch.count == 1:
+                prefetch.delivered(0, SMALL)
+        while waiting and free:
+            idle = max(idle, now - free.pop())
+            number += 1
+            takes = seconds[int(now / changes) % len(seconds)] * (1 + number % 7 / 50)
+            heapq.heappush(running, (now + takes, waiting.pop(0)))
+
+    while now < 4 * TIMEOUT and number < 20_000:
+        fill()
+        now, came = heapq.heappop(running)
+        free.append(now)
+        longest = max(longest, now - came)
+        others = max(0, others - 1)
+        prefetch.settled(1, now)
+        prefetch.handled(1, now)
+        if prefetch.too_slow(1, len(waiting) + len(running), now):
+            del waiting[handlers:]
+            others = len(waiting) + len(running)
+            prefetch.narrowed(now)
+            narrowings += 1
+    return longest, idle, narrowings
+
+
+@pytest.mark.parametrize("handlers", [1, 2, 8, 60, 64, 100, 256])
+@pytest.mark.parametrize(
+    "seconds",
+    [
+        [0.05],
+        [1.0],
+        [4.9],
+        [6.0],
+        [12.0],
+        [30.0],
+        [60.0],
+        [300.0],
+        [0.05, 60.0],
+        [0.3, 300.0],
+        [3.0, 600.0],
+        [300.0, 0.1],
+    ],
+)
+def test_nothing_is_held_until_the_broker_takes_it_back(handlers: int, seconds: list[float]) -> None:
+    """Whatever the handlers take, also when that changes: else it would come again, though nothing failed."""
+    longest, idle, narrowings = held(handlers, seconds, 400.0)
+    assert longest < TIMEOUT * 0.75
+    assert idle == 0.0
+    assert not narrowings or len(seconds) > 1
 
 
 def test_after_a_narrowing_not_all_are_sent_ahead_soon() -> None:
@@ -116,8 +246,10 @@ def test_after_a_narrowing_not_all_are_sent_ahead_soon() -> None:
     prefetch = wide()
     prefetch.narrowed(100.0)
     assert prefetch.count == 1
-    for now in (101.0, 100.0 + WARY):
-        prefetch.delivered(0, SMALL)
+    prefetch.delivered(0, SMALL)
+    prefetch.arrived([SMALL], 100.5)
+    assert prefetch.handled(1, 100.5) == SHORT - 1
+    for now, step in ((101.0, 0), (100.0 + WARY, 0), (101.0 + WARY, MOST - SHORT)):  # in the second, what came before
         assert prefetch.count == SHORT
         prefetch.arrived([SMALL] * SHORT, now)
-        assert prefetch.settled(SHORT, now + BRIEF / 2) == (MOST - SHORT if now > 101.0 else 0)
+        assert prefetch.settled(SHORT, now + BRIEF / 2) == step

@@ -1,7 +1,7 @@
 """What a subscription promises while there is no broker; with one it is tested in tests/broker and tests/chaos."""
 
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import Mock, call
 
 import pytest
 from pika import BasicProperties, spec
@@ -57,8 +57,10 @@ def test_without_a_channel_there_is_nothing_to_cancel(subscription: Subscription
 class Consumed:
     """A subscription with a channel, and the broker's side of it."""
 
-    def __init__(self, process: Process) -> None:
-        settings = ConsumerSettings.model_validate({"mq_url": "amqp://127.0.0.1:1", "mq_ch": "jobs"})
+    def __init__(self, process: Process, workers: int = 1) -> None:
+        settings = ConsumerSettings.model_validate(
+            {"mq_url": "amqp://127.0.0.1:1", "mq_ch": "jobs", "consumer_workers": workers}
+        )
         self.handed: list[Delivery] = []
         self.back: list[list[Delivery]] = []
         self.subscription = Subscription(process, settings, self.handed.extend, lambda: None, self.back.append)
@@ -92,6 +94,7 @@ def consumed(process: Loop) -> Consumed:
 def test_bodies_that_became_large_go_back_and_come_again_one_by_one(process: Loop, consumed: Consumed) -> None:
     """What comes while it narrows needs no memory; it goes on when there is room, and after a stop never."""
     subscription, channel, quarter = consumed.subscription, consumed.channel, bytes(HELD // 4)
+    subscription._prefetch.count = SHORT
     consumed.come(1)
     for tag in (2, 3, 4, 5):
         consumed.come(tag, quarter)
@@ -128,12 +131,36 @@ def test_handlers_that_became_slow_have_less_sent_ahead(
     process.turn(lambda: consumed.handed, "they are handed on")
     consumed.subscription._prefetch.count = 1536  # all
     consumed.subscription.acknowledge([1])
+    assert not consumed.channel.basic_cancel.called
+    consumed.subscription.acknowledge([2])
     consumed.shut()
     assert len(consumed.back) == 1
     assert not consumed.subscription.cancelled
     before = consumed.consumers
     consumed.subscription.resume()
     assert consumed.consumers == before + 1
+
+
+def test_each_handler_has_one_before_any_is_settled(process: Loop) -> None:
+    """And none has more, since nobody knows how long they take."""
+    consumed = Consumed(process, workers=8)
+    consumed.come(1)
+    process.turn(lambda: consumed.handed, "it is handed on")
+    assert consumed.channel.basic_qos.call_args_list == [call(prefetch_count=7)]
+    assert consumed.consumers == 2
+
+
+@pytest.mark.parametrize(("tags", "failed"), [([1], 0), ([], 1)])
+def test_a_handler_that_was_quick_has_more_sent_ahead(
+    process: Loop, consumed: Consumed, tags: list[int], failed: int
+) -> None:
+    """Also if it failed: its copy may wait for long."""
+    consumed.come(1)
+    process.turn(lambda: consumed.handed, "it is handed on")
+    assert consumed.consumers == 1
+    consumed.subscription.acknowledge(tags, failed)
+    assert consumed.channel.basic_qos.call_args_list == [call(prefetch_count=SHORT - 1)]
+    assert consumed.consumers == 2
 
 
 def test_the_loop_rests_once_the_workers_have_what_came(

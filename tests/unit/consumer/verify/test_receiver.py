@@ -1,12 +1,19 @@
 """What comes, and is noted; with a broker it is in tests/broker."""
 
+import time
+from unittest.mock import Mock, call
+
 import pytest
 
 from common.message import Message
+from common.state import State
+from consumer.delivery import Delivery
+from consumer.prefetch import SHORT
 from consumer.settings import ConsumerSettings
 from consumer.verify.ledger import Ledger
 from consumer.verify.receiver import Receiver
 from consumer.verify.topology import temporary
+from tests.processes import until
 from tests.unit.conftest import Loop
 
 BODY = b"as it was sent"
@@ -54,6 +61,21 @@ def test_only_a_message_of_this_run_that_is_whole_counts(
     receiver._handle(Message(body, message_id=message_id))
     receiver._settle()
     assert ledger.handled == handled
+
+
+def test_more_is_sent_ahead_once_the_first_was_handled(receiver: Receiver) -> None:
+    """As to a consumer: one at a time would measure the way to the broker and back."""
+    subscription = receiver._subscription
+    subscription.connection.state = State.OPEN
+    subscription.connection._channel = channel = Mock()
+    subscription.opened(channel)
+    subscription._prefetch.delivered(0, len(BODY))
+    subscription._prefetch.arrived([len(BODY)], time.monotonic())
+    receiver._workers.hand_over([Delivery(channel, 1, Message(BODY))])
+    receiver._workers.start()
+    until(lambda: receiver._workers._done, "it is handled")
+    receiver._settle()
+    assert channel.basic_qos.call_args_list == [call(prefetch_count=SHORT - 1)]
 
 
 def test_without_a_connection_it_is_cancelled_at_once(receiver: Receiver, cancelled: list[str]) -> None:
