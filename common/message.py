@@ -21,7 +21,6 @@ USER_ID = "mq-user-id"
 CC = "mq-cc"
 
 DAY = 86400.0  # seconds; no two clocks differ by more, and a timestamp in milliseconds is far ahead
-FRAME = 128 * 1024 - 64  # bytes; properties travel in one frame, and over it the broker closes the connection
 _NAMES = tuple(vars(BasicProperties()))
 _BINARY = (bytes, bytearray, memoryview)  # a tuple is built once, a union at each call
 
@@ -99,12 +98,6 @@ class Message:
         changes = {"expiration": None, "user_id": None, "delivery_mode": PERSISTENT, "timestamp": date}
         table = table_of(old.headers).changed(own, renamed={"CC": CC})
         return Message(self.body, properties=_replace(old, headers=table, **changes))
-
-    def check(self) -> None:
-        """Raises ValueError for properties that the broker would close the connection over."""
-        size = 0 if isinstance(self.properties, Envelope) else sum(map(len, self.properties.encode()))
-        if size > FRAME:
-            raise ValueError(f"properties of {size} bytes are over the {FRAME} that fit into a frame")
 
     @property
     def text(self) -> str:

@@ -83,6 +83,7 @@ class Publisher(Generic[T]):
         `expiration`, somebody else's `user_id`). Sent one by one, it is found, refused, and the others go on.
         """
         entries = self._outbox.drain()
+        self._stall.lost()
         poisoned = "PRECONDITION_FAILED" in reason.text
         if poisoned and len(entries) == 1:
             self._refuse(entries.pop().publication, reason.text)
@@ -108,7 +109,6 @@ class Publisher(Generic[T]):
         while publication := outbox.next(self._window.limit):
             key, message, _ = publication
             try:
-                message.check()
                 channel.basic_publish("", key, message.body, message.properties, mandatory=True)
                 outbox.sent(publication, now)
                 sent += 1

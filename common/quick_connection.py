@@ -3,9 +3,10 @@
 pika builds and writes three frames for each message it sends, and looks for registered callbacks at each frame that
 comes: together a third of a publisher's time and a quarter of a consumer's. Here the frames of a message are one piece,
 its first frame, which is always the same, is built once, and frames of deliveries go to their channel at once, since
-nobody registers callbacks for them. These methods are internal to pika:
-`tests/unit/common/test_quick_connection.py` holds them against the pika that we lock. Without this module (let link.py
-take `SelectConnection`) everything works, at pika's own rate.
+nobody registers callbacks for them. And properties that do not fit into a frame are refused, where pika sends them and
+the broker closes the connection. These methods are internal to pika: `tests/unit/common/test_quick_connection.py` holds
+them against the pika that we lock. Without this module (let link.py take `SelectConnection`) everything else works, at
+pika's own rate.
 """
 
 import struct
@@ -35,6 +36,7 @@ class QuickConnection(SelectConnection):
 
     if TYPE_CHECKING:  # pika's own, which its stubs do not name
         _adapter_emit_data: Any
+        _body_max_length: int
         _channels: Any
         _frame_buffer: bytes
         _process_frame: Any
@@ -58,12 +60,13 @@ class QuickConnection(SelectConnection):
         self, channel_number: int, method_frame: spec.Basic.Publish, content: tuple[BasicProperties, bytes]
     ) -> None:
         properties, body = content
-        length = len(body)
-        if not 0 < length <= JOINED_AT_MOST:
+        encoded, length = b"".join(properties.encode()), len(body)
+        size, most = 12 + len(encoded), self._body_max_length
+        if size > most:
+            raise ValueError(f"properties of {size} bytes are over the {most} that fit into a frame")
+        if not 0 < length <= min(most, JOINED_AT_MOST):
             super()._send_message(channel_number, method_frame, content)  # type: ignore[misc]
             return
-        encoded = b"".join(properties.encode())
-        size = 12 + len(encoded)
         data = b"".join(
             (
                 _publish(channel_number, method_frame.exchange, method_frame.routing_key, method_frame.mandatory),

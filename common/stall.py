@@ -25,6 +25,10 @@ class Stall:
         self._moved_at = now
         self._refused_at = (self._refused_at or now) if refused else None
 
+    def lost(self) -> None:
+        """Another channel is asked in any case."""
+        self._refused_at = None
+
     def reason(self, now: float, sent_at: float | None, *, overtaken: bool, alarm: bool) -> Refusal | None:
         """Why to give it up, if so. The oldest unconfirmed message was sent at `sent_at`; None: there is none.
 

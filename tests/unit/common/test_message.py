@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pika import BasicProperties
 
 from common.envelope import MILLISECONDS
-from common.message import ATTEMPT, CC, EXPIRATION, FRAME, USER_ID, Message
+from common.message import ATTEMPT, CC, EXPIRATION, USER_ID, Message
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
@@ -104,15 +104,6 @@ def test_a_copy_of_a_copy_remembers_the_first_expiration() -> None:
     """It has none of its own any more."""
     first = Message(b"x", properties=BasicProperties(expiration="500")).copied({ATTEMPT: 2})
     assert first.copied({ATTEMPT: 3}).headers == {EXPIRATION: "500", ATTEMPT: 3}
-
-
-def test_properties_that_fit_into_no_frame_are_refused() -> None:
-    """The broker would close the connection over them."""
-    Message.of(Message(b"", headers={"a": "x" * (FRAME - 500)}), "i").check()
-    for timestamp in (None, 1):
-        large = BasicProperties(headers={"a": "x" * FRAME}, timestamp=timestamp)
-        with pytest.raises(ValueError, match="fit into a frame"):
-            Message.of(Message(b"", properties=large), "i").check()
 
 
 @pytest.mark.parametrize(

@@ -126,3 +126,14 @@ def test_a_channel_that_only_refuses_is_left_and_it_is_said_why(process: Loop, p
     assert publisher.connection.refusal is REFUSED
     process.turn(lambda: confirmed == [0], "the confirm of another")
     publisher.connection.close()
+
+
+def test_a_queue_that_was_full_is_not_said_of_a_broker_that_is_away(process: Loop) -> None:
+    """And no try to connect is given up for it."""
+    publisher = make(process, "amqp://127.0.0.1:1")
+    publisher._stall.moved(time.monotonic(), refused=True)
+    publisher.lost(Refusal(Kind.TCP, "gone"))
+    publisher.connection.open()
+    publisher.tick(time.monotonic() + FULL + 1)
+    assert publisher.connection.refusal is not REFUSED
+    publisher.connection.close()

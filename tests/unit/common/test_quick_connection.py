@@ -39,10 +39,10 @@ class Plain(Unconnected, SelectConnection):
     """pika's."""
 
 
-def opened(kind: type[Any], process: Loop) -> Channel:
+def opened(kind: type[Any], process: Loop, frame_max: int = 131_072) -> Channel:
     """Its channel 3."""
     connection = kind(ConnectionParameters(), custom_ioloop=process.loop, internal_connection_workflow=False)
-    connection._body_max_length = 131_064
+    connection._body_max_length = frame_max - 8
     channel: Channel = connection._create_channel(3, lambda _: None)
     channel._set_state(channel.OPEN)
     channel._add_callbacks()
@@ -73,6 +73,28 @@ def test_what_cannot_be_encoded_leaves_nothing_behind(process: Loop) -> None:
     with pytest.raises(UnsupportedAMQPFieldException):
         channel.basic_publish("", "jobs", b"x", BasicProperties(headers={"set": {1}}), mandatory=True)  # type: ignore[dict-item]
     assert channel.connection.sent == b""
+
+
+@pytest.mark.parametrize("length", [1, 4096 - 8, 4096 - 7, 10_000])
+def test_a_broker_with_small_frames_gets_what_pika_sends(process: Loop, length: int) -> None:
+    """It ends the connection over a larger one."""
+    quick, plain = opened(Quick, process, 4096), opened(Plain, process, 4096)
+    for channel in (quick, plain):
+        channel.basic_publish("", "jobs", b"x" * length, BasicProperties(message_id="m"), mandatory=True)
+    assert quick.connection.sent == plain.connection.sent
+
+
+@pytest.mark.parametrize("body", [b"", b"x", b"x" * (JOINED_AT_MOST + 1)])
+def test_properties_that_fit_into_no_frame_are_refused(process: Loop, body: bytes) -> None:
+    """The broker would end the connection over them, each time that they are sent again."""
+    fits, one_more = (BasicProperties(content_type="t" * 200, headers={"a": "x" * n}) for n in (3862, 3863))
+    assert 12 + len(b"".join(fits.encode())) == 4096 - 8
+    channel = opened(Quick, process, 4096)
+    with pytest.raises(ValueError, match="properties of 4089 bytes are over the 4088 that fit into a frame"):
+        channel.basic_publish("", "jobs", body, one_more, mandatory=True)
+    assert channel.connection.sent == b""
+    channel.basic_publish("", "jobs", body, fits, mandatory=True)
+    assert channel.connection.sent
 
 
 def read(kind: type[Any], process: Loop, slices: list[bytes]) -> tuple[list[Any], ...]:

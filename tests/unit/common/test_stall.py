@@ -46,3 +46,11 @@ def test_a_channel_that_only_refuses_is_left_now_and_then() -> None:
     assert stall.reason(275 + FULL - 1, **quiet) is None, "one confirm begins it anew"
     assert stall.reason(275 + FULL + 1, **quiet) is REFUSED
     assert stall.reason(275 + FULL + 2, **quiet) is None, "the next channel has its time, too"
+
+
+def test_a_channel_that_is_lost_takes_its_refusals_with_it() -> None:
+    """While the next one is asked, and it takes long to come, nobody says that the queue is full."""
+    stall = Stall(30)
+    stall.moved(100, refused=True)
+    stall.lost()
+    assert stall.reason(100 + FULL + 1, None, overtaken=False, alarm=False) is None
