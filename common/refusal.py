@@ -71,7 +71,10 @@ BROKER_SAYS = (
     ("NOT_ALLOWED", Kind.VHOST, ADVICE[Kind.VHOST]),
     ("NOT_FOUND", Kind.TOPOLOGY, "MQ_TOPOLOGY=create declares the queue"),
     ("transient_nonexcl_queues", Kind.TOPOLOGY, "this broker refuses transient queues: delete the old queue"),
-    ("PRECONDITION_FAILED", Kind.TOPOLOGY, ADVICE[Kind.TOPOLOGY]),
+    ("inequivalent arg", Kind.TOPOLOGY, ADVICE[Kind.TOPOLOGY]),
+    ("PRECONDITION_FAILED - queue", Kind.TOPOLOGY, ADVICE[Kind.TOPOLOGY]),  # the same as difference.py says it
+    ("delivery acknowledgement", Kind.OTHER, "let handlers take less time than the broker's consumer_timeout"),
+    ("PRECONDITION_FAILED", Kind.TOPOLOGY, "change what the broker names"),
     ("RESOURCE_LOCKED", Kind.TOPOLOGY, "another connection holds the queue for itself"),
 )
 ERRORS = (

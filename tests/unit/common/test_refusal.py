@@ -47,6 +47,7 @@ WORDS = [
     (506, "RESOURCE_ERROR - no more channels", Kind.LIMIT),
     (404, "NOT_FOUND - no queue 'jobs' in vhost '/'", Kind.TOPOLOGY),
     (406, "PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue 'jobs' in vhost '/'", Kind.TOPOLOGY),
+    (406, "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out", Kind.OTHER),
     (405, "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'jobs'", Kind.TOPOLOGY),
     (541, "INTERNAL_ERROR - Feature `transient_nonexcl_queues` is deprecated.", Kind.TOPOLOGY),
 ]
@@ -90,6 +91,15 @@ def test_the_brokers_own_words_are_kept_and_advice_follows(code: int, words: str
         assert refusal.advice
         assert str(refusal) == f"{refusal.text}; {refusal.advice}"
     assert broker_said(words) == Refusal(kind, words, refusal.advice)
+
+
+@pytest.mark.parametrize(("code", "words", "_kind"), [case for case in WORDS if case[0] == 406])
+def test_a_queue_is_to_be_deleted_only_where_it_differs(code: int, words: str, _kind: Kind) -> None:
+    """Any other 406 is of a message or of an acknowledgement, and whoever follows the advice loses all that waits."""
+    advice = explain(exceptions.ChannelClosedByBroker(code, words)).advice
+    assert ("delete the queue" in advice) == ("inequivalent" in words)
+    for other in ("invalid expiration 'x'", "message size 9 is larger than configured max size 8", "user_id property"):
+        assert "delete" not in explain(exceptions.ChannelClosedByBroker(406, f"PRECONDITION_FAILED - {other}")).advice
 
 
 def test_words_of_nobody_we_know_mean_nothing() -> None:
