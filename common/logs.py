@@ -29,22 +29,25 @@ def add_names(_logger: object, _method: str, event: dict[str, Any]) -> dict[str,
 
 
 class Stream:
-    """Standard error, whose failures stop no messages: a full disk, a reader who left."""
+    """Standard error, whose failures stop no messages: a full disk, a reader who left; closed, it is None."""
 
     def write(self, text: str) -> None:
         """If it can be."""
         with suppress(OSError):
-            sys.stderr.write(text)
+            if sys.stderr:
+                sys.stderr.write(text)
 
     def flush(self) -> None:
         """If it can be."""
         with suppress(OSError):
-            sys.stderr.flush()
+            if sys.stderr:
+                sys.stderr.flush()
 
 
 def configure(level: str, form: str) -> None:
     """Set up logging once. `form`: json, text, or auto, which is text on a terminal."""
-    text = form == "text" or (form == "auto" and sys.stderr.isatty())
+    terminal = bool(sys.stderr) and sys.stderr.isatty()
+    text = form == "text" or (form == "auto" and terminal)
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         add_names,
@@ -53,7 +56,7 @@ def configure(level: str, form: str) -> None:
     ]
     last: list[Any] = (
         # Plain tracebacks: richer ones show local variables, and one of them may be a password.
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
+        [structlog.dev.ConsoleRenderer(colors=terminal, exception_formatter=structlog.dev.plain_traceback)]
         if text
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
     )

@@ -4,6 +4,7 @@ waitress takes the requests: a loop that reads them whole, so that a slow client
 while it is answered.
 """
 
+import errno
 import json
 import logging
 import random
@@ -47,8 +48,8 @@ class Door:
         try:
             listener = socket.create_server((host, port), family=family)
         except OSError as error:
-            where = f"{host}:{port}"
-            raise SeamError(f"http cannot listen on {where}: {error.strerror}; change PRODUCER_HTTP_PORT") from None
+            change = "PRODUCER_HTTP_PORT" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "HTTP_HOST"
+            raise SeamError(f"http cannot listen on {host}:{port}: {error.strerror}; change {change}") from None
         logging.getLogger("waitress").setLevel(logging.ERROR)  # it warns of each request that finds all threads at work
         self._server = waitress.server.create_server(
             self,

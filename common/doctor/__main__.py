@@ -81,6 +81,8 @@ def look(settings: DoctorSettings, tell: Tell) -> None:
 
 def _run(process: Process, preflight: Preflight) -> None:
     code = process.run(preflight)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)  # the process that cared is over
     if code or preflight.interrupted:
         sys.exit(code or EXIT_INTERRUPTED)
 

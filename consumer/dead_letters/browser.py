@@ -97,7 +97,7 @@ class Browser:
     def tick(self) -> None:
         """Acknowledge, and go on."""
         channel = self.connection.channel
-        if channel and not self._leaving and not self.settlement.committing:
+        if channel and not self._leaving and not self.lost_by and not self.settlement.committing:
             self.settlement.send(channel, self._closed_tag)
             self._go_on()
 

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -73,6 +74,18 @@ def test_a_doctor_who_waits_goes_when_he_is_told(start: Start) -> None:
     doctor.signal(signal.SIGINT)
     assert doctor.wait() == 130
     assert doctor.stdout.read_text() == ""
+
+
+def test_a_doctor_between_two_brokers_goes_when_he_is_told(start: Start, broker: Broker) -> None:
+    """The loop that looked at the first has ended, and with it how it took a signal."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        second = f"amqps://127.0.0.1:{silent.getsockname()[1]}/"
+        doctor = start("common.doctor", MQ_URL=f"{broker.url},{second}")
+        until(lambda: "amqps://" in doctor.stdout.read_text(), "he looks at the second")
+        began = time.monotonic()
+        doctor.signal(signal.SIGINT)
+        assert doctor.wait() == -signal.SIGINT
+        assert time.monotonic() - began < 2
 
 
 def test_an_alarm_is_a_warning_and_a_person_reads_it_too(start: Start, broker: Broker) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from threading import Thread
 
@@ -55,6 +56,15 @@ def test_text_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert "count=3" in ours
     assert "of Python's own" in foreign
     assert "\x1b" not in ours
+
+
+@pytest.mark.parametrize("form", ["json", "text", "auto"])
+def test_a_closed_standard_error_costs_lines_and_nothing_else(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python has None in its place."""
+    monkeypatch.setattr(sys, "stderr", None)
+    logs.configure("info", form)
+    structlog.get_logger().info("connected")
+    logging.getLogger("somebody").warning("of Python's own")
 
 
 def test_what_is_under_the_level_is_not_written(capsys: pytest.CaptureFixture[str]) -> None:

@@ -187,3 +187,5 @@ def test_a_port_that_is_taken_is_a_sentence() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(SeamError, match=f"127.0.0.1:{port}: Address already in use .*; change PRODUCER_HTTP_PORT"):
             Door(make(producer_http_port=port), list)
+    with pytest.raises(SeamError, match=r"192\.0\.2\.1:.*; change HTTP_HOST"):
+        Door(make(http_host="192.0.2.1"), list)

@@ -30,7 +30,12 @@ def test_a_loss_is_the_end(process: Loop, settings: DeadLettersSettings) -> None
     browser = Browser(process, settings, visitor)
     gone = Refusal(Kind.TCP, "gone")
     browser.lost(gone)
-    browser.opened(Mock())
+    browser.settlement.add([1])
+    browser._closed_tag = 1
+    browser.connection.state, browser.connection._channel = State.OPEN, (channel := Mock())  # it came again
+    browser.opened(channel)
+    browser.tick()
+    assert not channel.mock_calls, "a tag names a delivery of its own channel"
     assert browser.lost_by == gone
     visitor.next_chunk.assert_not_called()
 
