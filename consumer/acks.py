@@ -1,5 +1,6 @@
 """Acks: which delivery tags are settled, told to the broker in as few frames as are true. Pure."""
 
+import math
 from collections.abc import Sequence
 
 
@@ -10,7 +11,6 @@ class Unsettled:
         self._sizes: dict[int, int] = {}  # by tag, in the order of the tags
         self.size = 0  # of all their bodies, in bytes
         self._untold: list[int] = []
-        self._last = 0
 
     def __len__(self) -> int:
         return len(self._sizes)
@@ -24,13 +24,12 @@ class Unsettled:
         """A new channel: its tags begin at 1."""
         self._sizes.clear()
         self._untold.clear()
-        self.size = self._last = 0
+        self.size = 0
 
     def delivered(self, tags: Sequence[int], sizes: Sequence[int]) -> None:
         """Deliveries came, with bodies of these sizes in bytes. Tags count up on a channel."""
         self._sizes.update(zip(tags, sizes, strict=True))
         self.size += sum(sizes)
-        self._last = max(tags, default=self._last)
 
     def rejected(self, tag: int) -> None:
         """The broker was told otherwise of this one."""
@@ -49,5 +48,5 @@ class Unsettled:
         `multiple` acknowledges all that is older, so it goes only up to the oldest that is not settled.
         """
         untold, self._untold = self._untold, []
-        oldest = next(iter(self._sizes), self._last + 1)
+        oldest = next(iter(self._sizes), math.inf)
         return max((tag for tag in untold if tag < oldest), default=0), [tag for tag in untold if tag > oldest]
