@@ -10,8 +10,11 @@ import pytest
 from pika import BasicProperties, data
 from pika.adapters.blocking_connection import BlockingChannel
 
+from tests.brokers import Broker
 from tests.processes import until
 from tests.system.kit import SEAMS, Start, bodies, handled, take
+
+SMALL_FRAME = 8192  # bytes; the smallest that every broker takes
 
 
 def test_any_client_reads_what_the_producer_sends(start: Start, channel: BlockingChannel, mq_ch: str) -> None:
@@ -39,6 +42,29 @@ def test_a_message_without_any_property_is_handled(
     unknown = {"message_id": None, "attempt": 1, "age": None}
     assert handled(record) == [{"body": body, **unknown} for body in ("", "\xff\x00")]
     until(lambda: consumer.metric('consumer_settled_total{outcome="ack"}') == 2, "both are acknowledged")
+
+
+@pytest.mark.usefixtures("small_frames")
+def test_through_small_frames_all_sizes_come(start: Start, mq_ch: str, tmp_path: Path) -> None:
+    """Published, and once more as the copies of a retry; a larger frame would end each connection anew."""
+    source, record = tmp_path / "source", tmp_path / "record"
+    sizes = (1, SMALL_FRAME - 8, SMALL_FRAME - 7, 2 * SMALL_FRAME, 40_000, 2)
+    source.write_text("".join("x" * size + "\n" for size in sizes))
+    settings = {"CONSUMER_HANDLER": f"{SEAMS}:tell", "CONSUMER_RETRY_DELAYS": "100ms", "RECORD": record}
+    consumer = start("consumer", **settings).wait_ready()
+    assert start("producer", "--source", f"lines:{source}").wait() == 0
+    until(lambda: len(handled(record)) >= 2 * len(sizes), "all are handled twice")
+    assert sorted(map(len, bodies(record))) == sorted(sizes * 2)
+    assert consumer.metric('mq_reconnects_total{connection="consumer_retry"}') == 0
+
+
+@pytest.fixture
+def small_frames(broker: Broker) -> Iterator[None]:
+    """As a broker has them whose `frame_max` was set low; for connections that begin now."""
+    setting = "application:set_env(rabbit, frame_max, {})."
+    broker.rabbitmqctl("eval", setting.format(SMALL_FRAME))
+    yield
+    broker.rabbitmqctl("eval", setting.format(131_072))
 
 
 class Raw(BasicProperties):
