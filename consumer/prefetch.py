@@ -69,10 +69,10 @@ class Prefetch:
         """Whether bodies of `held` bytes are more than may be sent ahead; a single one may be of any size."""
         return self.count > 1 and held > HELD
 
-    def too_slow(self, count: int, held: int, now: float) -> bool:
-        """So many handlers ended, `held` are not settled: whether that took too long for so many to be sent ahead."""
-        few, waiting = (SHORT, SHORT) if self.count > self._short else (FEW, self._each + 1)
-        if self.count <= self._each or held < waiting:  # or there was too little to do
+    def too_slow(self, count: int, waiting: int, now: float) -> bool:
+        """So many handlers ended, and so many wait for one: whether that took too long for so many to be sent ahead."""
+        few, least = (SHORT, SHORT) if self.count > self._short else (FEW, 1)
+        if self.count <= self._each or waiting < least:  # or there was too little to do
             self._watched_since = 0.0
             return False
         self._finished += count

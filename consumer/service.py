@@ -29,7 +29,14 @@ class ConsumerService:
         delays = settings.consumer_retry_delays
         self._idle_exit, self._handler_timeout = settings.consumer_idle_exit, settings.consumer_handler_timeout
         self._workers = Workers(handle, settings.consumer_workers, delays, lambda: process.call_soon(wake))
-        self._subscription = Subscription(process, settings, self._workers.hand_over, self._on_lost, self._on_cancelled)
+        self._subscription = Subscription(
+            process,
+            settings,
+            self._workers.hand_over,
+            self._on_lost,
+            self._on_cancelled,
+            waiting=lambda: self._workers.waiting,
+        )
         self._copier = Copier(process, settings, self._subscription)
         self._hand_back = HandBack(self._subscription, self._workers, self._copier)
         metrics.WORKERS.set(settings.consumer_workers)

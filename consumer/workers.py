@@ -61,6 +61,11 @@ class Workers:
         return taken[::-1]
 
     @property
+    def waiting(self) -> int:
+        """Deliveries that no handler began with. Any thread."""
+        return len(self._pending)
+
+    @property
     def busy(self) -> int:
         """Handlers that run now."""
         return sum(1 for began in self._began if began)

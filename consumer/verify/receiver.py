@@ -34,7 +34,7 @@ class Receiver:
         take_back = self._workers.take_back
         # Bodies are all alike and the handler is quick: it never has less sent ahead, and what is cancelled has ended.
         self._subscription = Subscription(
-            process, settings, self._workers.hand_over, take_back, lambda *_: on_cancelled()
+            process, settings, self._workers.hand_over, take_back, lambda *_: on_cancelled(), waiting=lambda: 0
         )
         self._subscription.topology = topology
         self.connection = self._subscription.connection

@@ -157,7 +157,7 @@ def test_handlers_that_settle_enough_or_had_nothing_to_do_are_not_slow() -> None
     few = short()
     for seconds in range(100):
         assert not few.too_slow(FEW, SHORT, 100.0 + seconds * (LONG + 0.1) / 2)
-    assert not few.too_slow(1, 1, 10_000.0)
+    assert not few.too_slow(1, 0, 10_000.0)
     assert not few.too_slow(1, SHORT, 20_000.0)
     each = Prefetch(MOST, 2 * SHORT)
     each.delivered(0, SMALL)
@@ -207,7 +207,7 @@ def held(handlers: int, seconds: list[float], changes: float) -> tuple[float, fl
         others = max(0, others - 1)
         prefetch.settled(1, now)
         prefetch.handled(1, now)
-        if prefetch.too_slow(1, len(waiting) + len(running), now):
+        if prefetch.too_slow(1, len(waiting), now):
             del waiting[handlers:]
             others = len(waiting) + len(running)
             prefetch.narrowed(now)

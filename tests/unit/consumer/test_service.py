@@ -54,6 +54,7 @@ def test_a_loss_takes_work_and_copies_away(service: ConsumerService) -> None:
     """The broker delivers both again."""
     waits, failed = (Delivery(object(), tag, Message(b"x")) for tag in (1, 2))
     service._workers.hand_over([waits])
+    assert service._workers.waiting == service._subscription._waiting() == 1
     service._copier.failed([(failed, Park("x"))])
     service._subscription.lost(Refusal(Kind.TCP, "gone"))
     assert service._workers.take_back() == []

@@ -26,7 +26,7 @@ def lost() -> list[str]:
 @pytest.fixture
 def subscription(process: Loop, lost: list[str]) -> Subscription:
     settings = ConsumerSettings.model_validate({"mq_url": "amqp://127.0.0.1:1", "mq_ch": "jobs"})
-    return Subscription(process, settings, lambda _: None, lambda: lost.append("lost"), lambda *_: None)
+    return Subscription(process, settings, lambda _: None, lambda: lost.append("lost"), lambda *_: None, waiting=int)
 
 
 def test_a_delivery_of_a_channel_that_is_gone_is_settled_by_nobody(subscription: Subscription) -> None:
@@ -63,7 +63,10 @@ class Consumed:
         )
         self.handed: list[Delivery] = []
         self.back: list[list[Delivery]] = []
-        self.subscription = Subscription(process, settings, self.handed.extend, lambda: None, self.back.append)
+        self.waiting = 0
+        self.subscription = Subscription(
+            process, settings, self.handed.extend, lambda: None, self.back.append, waiting=lambda: self.waiting
+        )
         self.channel: Any = Mock()  # pika's
         self.subscription.connection.state = State.OPEN
         self.subscription.connection._channel = self.channel
@@ -130,9 +133,12 @@ def test_handlers_that_became_slow_have_less_sent_ahead(
         consumed.come(tag)
     process.turn(lambda: consumed.handed, "they are handed on")
     consumed.subscription._prefetch.count = 1536  # all
-    consumed.subscription.acknowledge([1])
+    for tag in (1, 2):
+        consumed.subscription.acknowledge([tag])
+    consumed.waiting = SHORT
+    consumed.subscription.acknowledge([3])
     assert not consumed.channel.basic_cancel.called
-    consumed.subscription.acknowledge([2])
+    consumed.subscription.acknowledge([4])
     consumed.shut()
     assert len(consumed.back) == 1
     assert not consumed.subscription.cancelled
