@@ -15,6 +15,7 @@ from benchmarks.chart import chart
 from benchmarks.child import MeasureError
 from benchmarks.client import Client
 from benchmarks.environment import UnpreparedError
+from benchmarks.goals import CEILING
 from benchmarks.lineup import lineup
 from benchmarks.plan import Plan
 from benchmarks.runs import Runs
@@ -30,9 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the broker is removed, too
     plan = SHORT if options.short else Plan(options.rounds, options.volume, options.largest, thorough=options.thorough)
     try:
-        clients = _chosen(lineup(), options.only)
+        every = lineup()
+        clients = _chosen(every, options.only)
         with Broker(options.url) if options.url else container() as broker:
-            runs = plan.run(Bench(broker, next(each for each in lineup() if each.key == "rabbitmq-c")), clients)
+            runs = plan.run(Bench(broker, next(each for each in every if each.key == CEILING)), clients)
             about = _about(broker)
     except UnpreparedError as error:
         print(error, file=sys.stderr)

@@ -15,6 +15,12 @@ def leave(why: str) -> NoReturn:
     os._exit(1)
 
 
+def end_on_signals() -> None:
+    """The process that cared for signals is over: from here on one ends the program, as it does any other."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def leave_in(seconds: float, why: str) -> None:
     """Unless it has ended by then; 0 calls it off. Main thread only: a signal reaches it in what it waits for."""
     signal.signal(signal.SIGALRM, lambda *_: leave(why))

@@ -83,7 +83,7 @@ class Process:
         self.loop.call_later(0, function)
 
     def rest(self, seconds: float) -> None:
-        """Stand still, a few milliseconds at most, so that more comes at a time: the one wait of the I/O thread."""
+        """Stand still, tens of milliseconds at most, so that more comes at a time: the one wait of the I/O thread."""
         if seconds:
             time.sleep(seconds)
 

@@ -9,6 +9,7 @@ from common.leaving import leave_in
 from common.process import Process, Watched
 from common.settings import Settings
 
+OF_THE_PORT = (errno.EADDRINUSE, errno.EACCES)  # where another port helps; what else there is, is of the address
 LEAVE = 7.0  # seconds after the last log line: Python waits for threads of the user's, spans may take 6
 
 
@@ -20,7 +21,7 @@ def serve(process: Process, service: Watched, settings: Settings) -> int:
             health.listen(settings.http_host, settings.http_port)
         except OSError as error:
             why = f"cannot listen on {settings.http_host}:{settings.http_port}: {error.strerror}"
-            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            if error.errno in OF_THE_PORT:
                 fail([f"HTTP_PORT: {why}; choose another, for example 8081, or 0 for off"])
             fail([f"HTTP_HOST: {why}; name an address of this machine, for example 0.0.0.0"])
     metrics.READY.set_function(lambda: not process.reasons(service))

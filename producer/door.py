@@ -4,7 +4,6 @@ waitress takes the requests: a loop that reads them whole, so that a slow client
 while it is answered.
 """
 
-import errno
 import json
 import logging
 import random
@@ -19,6 +18,7 @@ import waitress.server  # type: ignore[import-untyped]
 from prometheus_client import Counter, Gauge
 
 from common.duration import format_duration
+from common.program import OF_THE_PORT
 from common.seam import SeamError
 from producer.pending import Pending, Receipt
 from producer.request import Answer, read_request
@@ -48,7 +48,7 @@ class Door:
         try:
             listener = socket.create_server((host, port), family=family)
         except OSError as error:
-            change = "PRODUCER_HTTP_PORT" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "HTTP_HOST"
+            change = "PRODUCER_HTTP_PORT" if error.errno in OF_THE_PORT else "HTTP_HOST"
             raise SeamError(f"http cannot listen on {host}:{port}: {error.strerror}; change {change}") from None
         logging.getLogger("waitress").setLevel(logging.ERROR)  # it warns of each request that finds all threads at work
         self._server = waitress.server.create_server(

@@ -16,6 +16,7 @@ from common.doctor.check import Check, Verdict, exit_code
 from common.doctor.examination import Examination, undeclared
 from common.doctor.questions import Tell
 from common.doctor.settings import DoctorSettings
+from common.leaving import end_on_signals
 from common.preflight import Preflight
 from common.process import Process
 
@@ -81,8 +82,7 @@ def look(settings: DoctorSettings, tell: Tell) -> None:
 
 def _run(process: Process, preflight: Preflight) -> None:
     code = process.run(preflight)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)  # the process that cared is over
+    end_on_signals()
     if code or preflight.interrupted:
         sys.exit(code or EXIT_INTERRUPTED)
 

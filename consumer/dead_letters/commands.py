@@ -3,12 +3,12 @@
 import json
 import re
 import shutil
-import signal
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
 from common import cli, logs
+from common.leaving import end_on_signals
 from common.process import Process
 from common.settings import Settings
 from consumer.dead_letters.fingerprint import fingerprint
@@ -113,8 +113,7 @@ class Commands:
     def _run(self, walk: Walk) -> tuple[int, Report]:
         code = walk.process.run(walk)
         walk.process.loop.close()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)  # the process that cared is over
+        end_on_signals()
         report = walk.report()
         if walk.refusal:
             tell(words(walk.refusal, walk.browser.connection.broker, begun=report.looked_at > 0))

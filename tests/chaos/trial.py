@@ -4,14 +4,20 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from consumer.settings import ConsumerSettings
 from local import Failure
+from producer.settings import ProducerSettings
 from tests.chaos.checker import Account, account
 from tests.chaos.promise import Promise
 from tests.chaos.scene import RECOVERY, Broker, Scene
 
 LINES_A_MINUTE = 1500.0  # twenty a second of one kind, and the changes of connections
 MEMORY = 100.0  # MiB
-WINDOWS = 1024 + 1536  # messages in flight that a lost connection or process may repeat
+# Messages in flight that a lost connection or process may repeat.
+WINDOWS = sum(
+    kind.model_fields[name].default
+    for kind, name in ((ProducerSettings, "producer_window"), (ConsumerSettings, "consumer_prefetch"))
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,16 @@ def test_messages_outlive_down_and_up(project: Project) -> None:
     assert {f"Hello World {number}!" for number in range(1, COUNT + 1)} <= bodies
 
 
+def test_its_images_may_have_spans(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As docs/traces.md says; without a word they have not."""
+    for requirements in ("requirements.lock", "requirements-otel.lock"):
+        services = json.loads(project("config", "--format=json"))["services"]
+        for service in ("producer", "consumer"):
+            assert services[service]["build"]["args"] == {"REQUIREMENTS": requirements}
+        assert (ROOT / requirements).exists()
+        monkeypatch.setitem(project.settings, "REQUIREMENTS", "requirements-otel.lock")
+
+
 def test_all_three_run_hardened_and_are_seen_from_this_machine_only(project: Project) -> None:
     project("up", "--detach", "--no-recreate")
     for service in ("rabbitmq", "producer", "consumer"):
