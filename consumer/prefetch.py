@@ -56,14 +56,13 @@ class Prefetch:
         self._arrived += len(sizes)
         self._bytes += sum(sizes)
 
-    def handled(self, count: int, now: float) -> int:
-        """So many handlers ended, well or not: how many more may come."""
-        return self._earned(count, now, self._each, SOON, self._short) if self.count < self._short else 0
-
-    def settled(self, count: int, now: float) -> int:
-        """So many are settled: how many more may come."""
-        may = self._short <= self.count < self._most and now >= self._wary_until
-        return self._earned(count, now, SHORT, BRIEF, self._most) if may else 0
+    def handled(self, well: int, failed: int, now: float) -> int:
+        """So many handlers ended: how many more may come."""
+        if self.count < self._short:
+            return self._earned(well + failed, now, self._each, SOON, self._short)
+        if self.count < self._most and now >= self._wary_until:
+            return self._earned(well, now, SHORT, BRIEF, self._most)
+        return 0
 
     def too_large(self, held: int) -> bool:
         """Whether bodies of `held` bytes are more than may be sent ahead; a single one may be of any size."""

@@ -81,12 +81,12 @@ class Subscription:
     def acknowledge(self, tags: list[int], failed: int = 0) -> None:
         """These deliveries, all of the current channel, are handled; so many others are, and not settled yet."""
         if (tags or failed) and self.connection.channel:
-            now, handled = time.monotonic(), len(tags) + failed
+            now = time.monotonic()
             if tags:
                 self.active_at = now
                 self._acks.settle(tags, self._prefetch.half)
-            self._intake.widen(self._prefetch.settled(len(tags), now) or self._prefetch.handled(handled, now))
-            if self._prefetch.too_slow(handled, self._waiting(), now):
+            self._intake.widen(self._prefetch.handled(len(tags), failed, now))
+            if self._prefetch.too_slow(len(tags) + failed, self._waiting(), now):
                 self._shut()
 
     def give_back(self, delivery: Delivery, *, counted: bool) -> None:

@@ -19,7 +19,7 @@ def short(most: int = MOST, handlers: int = 1) -> Prefetch:
     prefetch = Prefetch(most, handlers)
     prefetch.delivered(0, SMALL)
     prefetch.arrived([SMALL] * handlers, 1.0)
-    prefetch.handled(handlers, 1.0)
+    prefetch.handled(handlers, 0, 1.0)
     return prefetch
 
 
@@ -29,12 +29,11 @@ def test_one_comes_first_then_a_short_one_then_all() -> None:
     assert prefetch.count == 1
     assert prefetch.delivered(0, SMALL) == 0
     prefetch.arrived([SMALL], 5.0)
-    assert prefetch.settled(1, 5.0) == 0
-    assert prefetch.handled(1, 5.0 + SOON) == SHORT - 1
+    assert prefetch.handled(1, 0, 5.0 + SOON) == SHORT - 1
     prefetch.arrived([SMALL] * SHORT, 10.0)
     assert prefetch.told
-    assert prefetch.settled(SHORT - 1, 10.1) == 0
-    assert prefetch.settled(1, 10.1) == MOST - SHORT
+    assert prefetch.handled(SHORT - 1, 0, 10.1) == 0
+    assert prefetch.handled(1, 0, 10.1) == MOST - SHORT
     assert prefetch.count == MOST
     assert not prefetch.told
 
@@ -44,11 +43,11 @@ def test_each_handler_has_one_at_once_and_more_when_each_has_settled_one() -> No
     prefetch = Prefetch(MOST, 8)
     assert prefetch.delivered(0, SMALL) == 7
     prefetch.arrived([SMALL] * 8, 10.0)
-    assert prefetch.handled(7, 10.1) == 0
-    assert prefetch.handled(1, 10.2 + SOON) == 0
+    assert prefetch.handled(7, 0, 10.1) == 0
+    assert prefetch.handled(1, 0, 10.2 + SOON) == 0
     prefetch.arrived([SMALL] * 8, 20.0)
-    assert prefetch.handled(8, 20.0 + SOON) == SHORT - 8
-    assert prefetch.handled(8, 20.0 + SOON) == 0
+    assert prefetch.handled(8, 0, 20.0 + SOON) == SHORT - 8
+    assert prefetch.handled(8, 0, 20.0 + SOON) == 0
 
 
 def test_many_handlers_have_one_each_whatever_is_short() -> None:
@@ -57,7 +56,7 @@ def test_many_handlers_have_one_each_whatever_is_short() -> None:
         prefetch = Prefetch(most, 2 * SHORT)
         prefetch.delivered(0, SMALL)
         prefetch.arrived([SMALL] * count, 10.0)
-        assert prefetch.handled(2 * SHORT, 10.0) == 0
+        assert prefetch.handled(0, 2 * SHORT, 10.0) == 0
         assert prefetch.count == count
 
 
@@ -65,9 +64,20 @@ def test_a_handler_that_takes_long_keeps_what_it_can_settle_in_time() -> None:
     """And has another chance with each further SHORT."""
     prefetch = short()
     prefetch.arrived([SMALL] * SHORT, 10.0)
-    assert prefetch.settled(SHORT, 10.1 + BRIEF) == 0
+    assert prefetch.handled(SHORT, 0, 10.1 + BRIEF) == 0
     prefetch.arrived([SMALL] * SHORT, 20.0)
-    assert prefetch.settled(SHORT, 20.0 + BRIEF) == MOST - SHORT
+    assert prefetch.handled(SHORT, 0, 20.0 + BRIEF) == MOST - SHORT
+
+
+def test_failures_earn_the_short_one_and_not_all() -> None:
+    """Each failed one is published again, which a long prefetch would not make any quicker."""
+    prefetch = Prefetch(MOST)
+    prefetch.delivered(0, SMALL)
+    prefetch.arrived([SMALL], 5.0)
+    assert prefetch.handled(0, 1, 5.0) == SHORT - 1
+    prefetch.arrived([SMALL] * SHORT, 10.0)
+    assert prefetch.handled(SHORT - 1, SHORT, 10.1) == 0
+    assert prefetch.handled(1, 0, 10.1) == MOST - SHORT
 
 
 def test_large_bodies_do_not_fill_the_memory() -> None:
@@ -76,17 +86,17 @@ def test_large_bodies_do_not_fill_the_memory() -> None:
     prefetch = Prefetch(MOST)
     prefetch.delivered(0, BYTES // SHORT + 1)
     prefetch.arrived([BYTES // SHORT + 1], 10.0)
-    assert prefetch.handled(1, 10.1) == 0
+    assert prefetch.handled(1, 0, 10.1) == 0
     prefetch = short()
     prefetch.arrived([BYTES // MOST + 1] * SHORT, 10.0)
-    assert prefetch.settled(SHORT, 10.1) == 0
+    assert prefetch.handled(SHORT, 0, 10.1) == 0
 
 
 def test_bodies_of_32_kib_are_small() -> None:
     """All are sent ahead of those."""
     prefetch = short()
     prefetch.arrived([32 * 1024] * SHORT, 10.0)
-    assert prefetch.settled(SHORT, 10.1) == MOST - SHORT
+    assert prefetch.handled(SHORT, 0, 10.1) == MOST - SHORT
 
 
 def test_a_message_that_was_lost_often_lets_no_neighbour_come() -> None:
@@ -95,7 +105,7 @@ def test_a_message_that_was_lost_often_lets_no_neighbour_come() -> None:
     assert prefetch.delivered(SUSPECT, SMALL) == 0
     for handled in (1, 2):
         prefetch.arrived([SMALL] * 8, 10.0 * handled)
-        assert prefetch.handled(8, 10.0 * handled) == 0
+        assert prefetch.handled(8, 0, 10.0 * handled) == 0
     assert prefetch.delivered(SUSPECT - 1, SMALL) == 7
 
 
@@ -115,8 +125,7 @@ def test_the_steps_add_up_and_never_pass_the_most(most: int, turns: list[tuple[i
         steps += prefetch.delivered(losses, size) if prefetch.count == 1 else 0
         if prefetch.told:
             prefetch.arrived([size] * SHORT, now)
-            steps += prefetch.settled(SHORT, now + seconds)
-            steps += prefetch.handled(SHORT, now + seconds)
+            steps += prefetch.handled(SHORT, 0, now + seconds)
         assert steps == prefetch.count <= most
 
 
@@ -124,7 +133,7 @@ def wide() -> Prefetch:
     """Which was earned."""
     prefetch = short()
     prefetch.arrived([SMALL] * SHORT, 10.0)
-    assert prefetch.settled(SHORT, 10.1) == MOST - SHORT
+    assert prefetch.handled(SHORT, 0, 10.1) == MOST - SHORT
     return prefetch
 
 
@@ -205,8 +214,7 @@ def held(handlers: int, seconds: list[float], changes: float) -> tuple[float, fl
         free.append(now)
         longest = max(longest, now - came)
         others = max(0, others - 1)
-        prefetch.settled(1, now)
-        prefetch.handled(1, now)
+        prefetch.handled(1, 0, now)
         if prefetch.too_slow(1, len(waiting), now):
             del waiting[handlers:]
             others = len(waiting) + len(running)
@@ -248,8 +256,8 @@ def test_after_a_narrowing_not_all_are_sent_ahead_soon() -> None:
     assert prefetch.count == 1
     prefetch.delivered(0, SMALL)
     prefetch.arrived([SMALL], 100.5)
-    assert prefetch.handled(1, 100.5) == SHORT - 1
+    assert prefetch.handled(1, 0, 100.5) == SHORT - 1
     for now, step in ((101.0, 0), (100.0 + WARY, 0), (101.0 + WARY, MOST - SHORT)):  # in the second, what came before
         assert prefetch.count == SHORT
         prefetch.arrived([SMALL] * SHORT, now)
-        assert prefetch.settled(SHORT, now + BRIEF / 2) == step
+        assert prefetch.handled(SHORT, 0, now + BRIEF / 2) == step
