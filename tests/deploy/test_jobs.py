@@ -7,8 +7,10 @@ import pytest
 
 from common import cli
 from common.doctor.settings import DoctorSettings
+from common.topology import Topology
 from consumer.dead_letters.request import parse
 from consumer.verify.settings import VerifySettings
+from deploy.credentials import contents
 from tests.deploy.kustomize import DEVELOPMENT, JOBS, PRODUCTION, job, layer, of_kind, render, workloads
 
 # What it calls, and how many seconds that may take, or stand still, by the words behind it.
@@ -43,6 +45,14 @@ def test_it_runs_as_the_consumer_does_and_nothing_of_the_rest_is_applied(
     others = [each for each in rendered if each is not only]
     assert {each["kind"] for each in others} <= {"Namespace", "ConfigMap", "Secret", "ServiceAccount"}
     assert all(each in deployed for each in others)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_over_the_wrong_overlay_it_changes_nothing_that_was_made_for_another(name: str) -> None:
+    """Else development's users, with the password that everybody knows, would become those of production's broker."""
+    made = contents("mq-pair", Topology("jobs"), tls=False)
+    assert "rabbitmq-definitions" in made
+    assert not {each["metadata"]["name"] for each in of_kind(render(JOBS / name), "Secret")} & made.keys()
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -163,6 +163,38 @@ def test_with_a_broker_elsewhere_nothing_is_left_of_ours(tmp_path: Path) -> None
     assert "rabbitmq" not in str(selectors)
 
 
+REFUSING = {"network-policies", "http-source"}
+KEDA = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "keda"}}}
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name not in REFUSING])
+@pytest.mark.parametrize("below", [BASE, DEVELOPMENT], ids=["base", "development"])
+def test_a_component_that_is_not_about_policies_refuses_no_traffic(below: Path, name: str, tmp_path: Path) -> None:
+    """A policy that selects a pod shuts out all that no policy names, and the others may not be there."""
+    assert of_kind(render(layer(tmp_path / "one", below, (name,))), "NetworkPolicy") == []
+
+
+@pytest.mark.parametrize(
+    ("component", "name", "direction", "rule"),
+    [
+        (
+            "external-rabbitmq",
+            "services",
+            "egress",
+            {"ports": [{"protocol": "TCP", "port": 5672}, {"protocol": "TCP", "port": 5671}]},
+        ),
+        ("autoscaling", "rabbitmq", "ingress", {"from": [KEDA], "ports": [{"protocol": "TCP", "port": 15672}]}),
+    ],
+)
+def test_where_there_are_policies_a_component_has_its_rule(
+    component: str, name: str, direction: str, rule: Object, tmp_path: Path
+) -> None:
+    """The broker elsewhere is reached, and KEDA reaches ours."""
+    policies = of_kind(render(layer(tmp_path / "one", PRODUCTION, (component,))), "NetworkPolicy")
+    (policy,) = [each for each in policies if each["metadata"]["name"] == name]
+    assert rule in policy["spec"][direction]
+
+
 def test_every_component_has_a_readme_that_the_list_of_them_names() -> None:
     listed = (COMPONENTS / "README.md").read_text()
     for folder in (path.parent for path in COMPONENTS.glob("*/kustomization.yaml")):
