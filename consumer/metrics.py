@@ -22,5 +22,5 @@ HANDLER_SECONDS = Histogram("consumer_handler_seconds", "How long the handler to
 AGE_SECONDS = Histogram(
     "consumer_message_age_seconds",
     "From a message's timestamp to its handling, by two clocks.",
-    buckets=(*LATENCY_BUCKETS, 1800, 3600, 21600, 86400),
+    buckets=(*LATENCY_BUCKETS, 600, 1800, 3600, 21600, 86400),
 )

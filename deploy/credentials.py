@@ -115,6 +115,8 @@ def rotate(context: str, namespace: Object, data: dict[str, dict[str, str]], ove
     # Before anything is changed: the broker would know passwords that nobody has.
     if missing := sorted(data.keys() - known_secrets(there, data)):
         sys.exit(f"{', '.join(missing)} not in {name}: only what `make secrets` made for this overlay can be made anew")
+    # Or a cluster that lacks a kind of the overlay's would leave it at half: new passwords, and pods with the old ones.
+    kubectl("--context", context, "apply", "--dry-run=server", "-k", overlay)
     # Replacing it would need all nodes to stop at once.
     del data["rabbitmq-cookie"]
     # The broker first: connections that are open stay open, and new pods find their password valid.

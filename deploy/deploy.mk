@@ -33,11 +33,14 @@ deploy: ## apply OVERLAY to CONTEXT (the current one)
 	kubectl --context $(CONTEXT) rollout status --namespace mq-pair deployment/producer --timeout 5m
 	kubectl --context $(CONTEXT) rollout status --namespace mq-pair deployment/consumer --timeout 5m
 
+# A cluster may lack one: kubectl would delete nothing at all.
+KINDS = kubectl kustomize $(OVERLAY) | sed -n 's/^kind: //p' | sort -u | grep -vx -e Namespace -e Secret
+KNOWN = kubectl --context $(CONTEXT) api-resources --no-headers | awk '{print $$NF}'
 undeploy: CONTEXT ?= $(shell kubectl config current-context)
 undeploy: ## remove all but the namespace, the Secrets, and the broker's claims with the messages in them
 	@echo "from context $(CONTEXT)"
 	kubectl --context $(CONTEXT) delete --namespace mq-pair --selector app.kubernetes.io/part-of=mq-pair \
-	  $$(kubectl kustomize $(OVERLAY) | sed -n 's/^kind: //p' | sort -u | grep -vx -e Namespace -e Secret | paste -sd,)
+	  $$($(KINDS) | grep -xF "$$($(KNOWN))" | paste -sd,)
 
 secrets: $(READY) ## random passwords and users for OVERLAY (production) on CONTEXT
 	@test -n "$(CONTEXT)" || { echo "make secrets CONTEXT=name: one of"; kubectl config get-contexts -o name; exit 2; }

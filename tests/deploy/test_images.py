@@ -1,6 +1,7 @@
 """The two images: small, not root, and running where nothing can be written."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,20 @@ def test_the_http_source_is_in_it_and_opentelemetry_is_not(images: dict[str, str
     """The one is small and no option of the build; the other would double what we add."""
     code = "import importlib.util as u; print([bool(u.find_spec(name)) for name in ('waitress', 'opentelemetry')])"
     assert docker("run", *HARDENED, "--entrypoint=python", images[service], "-c", code).strip() == "[True, False]"
+
+
+@pytest.mark.usefixtures("images")
+def test_one_that_was_built_where_only_the_owner_may_read_runs_for_all(tmp_path: Path) -> None:
+    """A checkout's modes, under umask 077, go into the image."""
+    for folder in ("common", "producer", "consumer", "docker"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        for path in (tmp_path / folder, *(tmp_path / folder).rglob("*")):
+            path.chmod(0o700 if path.is_dir() else 0o600)
+    shutil.copy2(ROOT / "requirements.lock", tmp_path)
+    tag = "mq-pair-producer:test-umask"
+    build = ("build", "--quiet", "--file", str(tmp_path / "docker" / "Dockerfile"), "--target", "producer")
+    docker(*build, "--tag", tag, str(tmp_path), timeout=600)
+    assert "--mq-ch" in docker("run", *HARDENED, tag, "--help")
 
 
 @pytest.mark.slow

@@ -15,6 +15,14 @@ STUB = """#!/bin/sh
 echo "$@" >> "$ASKED"
 case "$*" in
   kustomize*) exec {real} "$@" ;;
+  *api-resources*)
+    for kind in Deployment StatefulSet Service ConfigMap ServiceAccount Namespace Secret NetworkPolicy; do
+      echo "shortname v1 true $kind"
+    done ;;
+  *"get secret"*)
+    for name in producer-mq consumer-mq autoscaler-mq operator-mq rabbitmq-definitions rabbitmq-cookie; do
+      echo "secret/$name"
+    done ;;
   *apply*) test -z "$FAIL" || exit 1
     echo 'service/rabbitmq-service unchanged'
     echo 'deployment.apps/producer unchanged'
@@ -70,3 +78,24 @@ def test_undeploy_leaves_the_namespace_and_the_secrets(make: Make) -> None:
     kinds = asked[-1].split()[-1].split(",")
     assert {"Deployment", "StatefulSet", "Service", "ConfigMap", "ServiceAccount"} <= {*kinds}
     assert not {"Secret", "Namespace", "PersistentVolumeClaim"} & {*kinds}
+
+
+def test_undeploy_asks_for_no_kind_that_the_cluster_lacks(make: Make) -> None:
+    """Kubectl would refuse it all; those of the Prometheus Operator are not everywhere."""
+    code, asked = make("undeploy", f"OVERLAY={PRODUCTION}")
+    assert code == 0
+    kinds = asked[-1].split()[-1].split(",")
+    assert "NetworkPolicy" in kinds
+    assert not {"PodMonitor", "PrometheusRule"} & {*kinds}
+
+
+def test_what_the_cluster_would_refuse_is_known_before_a_password_is_changed(make: Make) -> None:
+    """Else pods would keep the old ones, which their broker no longer takes."""
+    code, asked = make("rotate", FAIL="yes")
+    assert code
+    assert "apply --dry-run=server" in asked[-1]
+    assert not any(verb in line for line in asked for verb in ("exec", "replace", "restart"))
+    code, asked = make("rotate")
+    assert code == 0
+    verbs = [verb for line in asked for verb in ("dry-run", "exec", "replace", "apply -k", "restart") if verb in line]
+    assert verbs == ["dry-run", "exec", "replace", "apply -k", "restart"]
