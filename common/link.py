@@ -14,7 +14,11 @@ from common.refusal import Kind, Refusal, broker_said, explain
 from common.topology import Topology
 
 UNANSWERED = Refusal(Kind.TOPOLOGY, "no answer to the declarations in MQ_CONNECT_TIMEOUT")
-CANCELLED = Refusal(Kind.TOPOLOGY, "the broker cancelled the consumer: the queue was deleted, or its leader moved")
+CANCELLED = Refusal(
+    Kind.TOPOLOGY,
+    "the broker cancelled the consumer: the queue was deleted, its leader moved, or a handler took longer than the "
+    "broker's consumer_timeout",
+)
 
 
 class LinkOwner(Protocol):

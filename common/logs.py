@@ -43,10 +43,14 @@ class Stream:
             if sys.stderr:
                 sys.stderr.flush()
 
+    def isatty(self) -> bool:
+        """Whether a person reads it."""
+        return bool(sys.stderr) and sys.stderr.isatty()
+
 
 def configure(level: str, form: str) -> None:
     """Set up logging once. `form`: json, text, or auto, which is text on a terminal."""
-    terminal = bool(sys.stderr) and sys.stderr.isatty()
+    terminal = Stream().isatty()
     text = form == "text" or (form == "auto" and terminal)
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,

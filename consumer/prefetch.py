@@ -38,7 +38,7 @@ class Prefetch:
     def delivered(self, losses: int, size: int) -> int:
         """A delivery came alone that was lost so often before, of `size` bytes: how many more may come."""
         self._trusted = losses < SUSPECT
-        return self._step(self._each) if self._trusted and size * self._each <= BYTES else 0
+        return self._step(max(1, min(self._each, BYTES // max(1, size)))) if self._trusted else 0
 
     @property
     def told(self) -> bool:
@@ -58,6 +58,7 @@ class Prefetch:
 
     def handled(self, well: int, failed: int, now: float) -> int:
         """So many handlers ended: how many more may come."""
+        self._finished += well + failed
         if self.count < self._short:
             return self._earned(well + failed, now, self._each, SOON, self._short)
         if self.count < self._most and now >= self._wary_until:
@@ -68,13 +69,12 @@ class Prefetch:
         """Whether bodies of `held` bytes are more than may be sent ahead; a single one may be of any size."""
         return self.count > 1 and held > HELD
 
-    def too_slow(self, count: int, waiting: int, now: float) -> bool:
-        """So many handlers ended, and so many wait for one: whether that took too long for so many to be sent ahead."""
+    def too_slow(self, waiting: int, now: float) -> bool:
+        """So many wait for a handler: whether too few were handled lately for so many to be sent ahead. Ask often."""
         few, least = (SHORT, SHORT) if self.count > self._short else (FEW, 1)
         if self.count <= self._each or waiting < least:  # or there was too little to do
             self._watched_since = 0.0
             return False
-        self._finished += count
         passed = now - self._watched_since
         if self._watched_since and passed <= LONG:
             return False

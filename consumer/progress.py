@@ -3,6 +3,8 @@
 import shutil
 from typing import TextIO
 
+from common.logs import Stream
+
 FIRST = 0.5  # seconds; what is done sooner says nothing
 ON_TERMINAL, ELSEWHERE = 0.2, 5.0  # seconds between lines
 CLEAR = "\r\x1b[K"
@@ -19,7 +21,7 @@ def bar(done: float) -> str:
 class Progress:
     """On a terminal the line is written anew in its place; elsewhere a new one every few seconds."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: Stream | TextIO) -> None:
         self._stream = stream
         self._terminal = stream.isatty()
         self._next = float("inf")

@@ -29,14 +29,8 @@ class ConsumerService:
         delays = settings.consumer_retry_delays
         self._idle_exit, self._handler_timeout = settings.consumer_idle_exit, settings.consumer_handler_timeout
         self._workers = Workers(handle, settings.consumer_workers, delays, lambda: process.call_soon(wake))
-        self._subscription = Subscription(
-            process,
-            settings,
-            self._workers.hand_over,
-            self._on_lost,
-            self._on_cancelled,
-            waiting=lambda: self._workers.waiting,
-        )
+        on = self._workers.hand_over, self._on_lost, self._on_cancelled
+        self._subscription = Subscription(process, settings, *on)
         self._copier = Copier(process, settings, self._subscription)
         self._hand_back = HandBack(self._subscription, self._workers, self._copier)
         metrics.WORKERS.set(settings.consumer_workers)
@@ -56,10 +50,11 @@ class ConsumerService:
         """Look after time-outs and idleness."""
         self._copier.tick(now)
         self._hand_back.tick(now)
+        self._subscription.tick(self._workers.waiting, now)
         if not self._hand_back:
             self._subscription.resume()
         idle, subscription = self._idle_exit, self._subscription
-        if subscription.unsettled or subscription.connection.state is not State.OPEN:
+        if subscription.unsettled or self._workers.busy or subscription.connection.state is not State.OPEN:
             subscription.active_at = now
         elif idle is not None and now - subscription.active_at >= idle and not self._stopping:
             log.info("idle", seconds=idle)
@@ -74,7 +69,8 @@ class ConsumerService:
         """Whether all is settled and told, or cannot be."""
         subscription = self._subscription
         settled = subscription.cancelled and not subscription.unsettled and subscription.told()
-        return self._stopping and (subscription.connection.state is not State.OPEN or settled)
+        over = subscription.connection.state is not State.OPEN or settled
+        return self._stopping and over and not self._workers.busy  # on a connection that was lost it may still run
 
     def close(self) -> None:
         """Close both connections."""

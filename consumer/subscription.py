@@ -24,8 +24,7 @@ class Subscription:
     """Implements `common.channel_user.ChannelUser`. I/O thread only.
 
     `on_deliveries` gets what one turn of the loop read; `on_lost` hears that the broker takes all unsettled back;
-    `on_cancelled` that it sends no more, with the deliveries that came meanwhile, unread. `waiting` is how many of them
-    no handler began with.
+    `on_cancelled` that it sends no more, with the deliveries that came meanwhile, unread.
     """
 
     def __init__(
@@ -35,8 +34,6 @@ class Subscription:
         on_deliveries: Callable[[list[Delivery]], None],
         on_lost: Callable[[], object],
         on_cancelled: Callable[[list[Delivery]], None],
-        *,
-        waiting: Callable[[], int],
     ) -> None:
         self.connection, self.topology = Connection("consumer", process, settings, self), Topology(settings.mq_ch)
         self._acks = Acknowledger(process, lambda: self.connection.channel)
@@ -45,7 +42,6 @@ class Subscription:
         self.active_at = time.monotonic()  # when something last came or was settled, or the connection was not open
         self._process, self._settings = process, settings
         self._on_deliveries, self._on_lost, self._on_cancelled = on_deliveries, on_lost, on_cancelled
-        self._waiting = waiting
         self._arrivals = Arrivals(process, self.unsettled, process.guarded(self._hand_on))
         self._intake = Intake(process, settings.mq_ch, self._arrivals.add, self._on_shut)
         self._unread: list[Delivery] = []  # came while the intake shut
@@ -86,8 +82,11 @@ class Subscription:
                 self.active_at = now
                 self._acks.settle(tags, self._prefetch.half)
             self._intake.widen(self._prefetch.handled(len(tags), failed, now))
-            if self._prefetch.too_slow(len(tags) + failed, self._waiting(), now):
-                self._shut()
+
+    def tick(self, waiting: int, now: float) -> None:
+        """Have less sent ahead if too little is handled; with so many `waiting` no handler began."""
+        if self._prefetch.too_slow(waiting, now):
+            self._shut()
 
     def give_back(self, delivery: Delivery, *, counted: bool) -> None:
         """Requeue it: counted against the delivery limit on every broker, or on those before 4.3 alone."""
@@ -111,7 +110,7 @@ class Subscription:
 
     def close(self) -> None:
         """Close the connection, behind the last acknowledgement."""
-        self._acks.tell()
+        self._acks.release()
         self.connection.close()
 
     def _shut(self) -> None:

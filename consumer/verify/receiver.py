@@ -32,10 +32,9 @@ class Receiver:
         wake = process.guarded(self._settle)
         self._workers = Workers(self._handle, settings.consumer_workers, (), lambda: process.call_soon(wake))
         take_back = self._workers.take_back
-        # Bodies are all alike and the handler is quick: it never has less sent ahead, and what is cancelled has ended.
-        self._subscription = Subscription(
-            process, settings, self._workers.hand_over, take_back, lambda *_: on_cancelled(), waiting=lambda: 0
-        )
+        # Without its tick, since bodies are all alike and the handler is quick: what is cancelled has ended.
+        on = self._workers.hand_over, take_back, lambda *_: on_cancelled()
+        self._subscription = Subscription(process, settings, *on)
         self._subscription.topology = topology
         self.connection = self._subscription.connection
 

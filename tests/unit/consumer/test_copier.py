@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("own_metrics")
 @pytest.fixture
 def copier(process: Loop) -> Copier:
     settings = ConsumerSettings.model_validate({"mq_url": "amqp://127.0.0.1:1", "mq_ch": "jobs"})
-    subscription = Subscription(process, settings, lambda _: None, lambda: None, lambda *_: None, waiting=int)
+    subscription = Subscription(process, settings, lambda _: None, lambda: None, lambda *_: None)
     return Copier(process, settings, subscription)
 
 

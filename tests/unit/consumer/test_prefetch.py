@@ -82,7 +82,8 @@ def test_failures_earn_the_short_one_and_not_all() -> None:
 
 def test_large_bodies_do_not_fill_the_memory() -> None:
     """Neither a first one that is very large, nor many that are rather large."""
-    assert Prefetch(MOST, 8).delivered(0, BYTES // 8 + 1) == 0
+    assert Prefetch(MOST, 8).delivered(0, BYTES // 8 + 1) == 7 - 1
+    assert Prefetch(MOST, 8).delivered(0, BYTES // 2 + 1) == Prefetch(MOST, 8).delivered(0, BYTES * 2) == 0
     prefetch = Prefetch(MOST)
     prefetch.delivered(0, BYTES // SHORT + 1)
     prefetch.arrived([BYTES // SHORT + 1], 10.0)
@@ -129,6 +130,12 @@ def test_the_steps_add_up_and_never_pass_the_most(most: int, turns: list[tuple[i
         assert steps == prefetch.count <= most
 
 
+def too_slow(prefetch: Prefetch, ended: int, waiting: int, now: float) -> bool:
+    """The answer after so many handlers ended well."""
+    prefetch.handled(ended, 0, now)
+    return prefetch.too_slow(waiting, now)
+
+
 def wide() -> Prefetch:
     """Which was earned."""
     prefetch = short()
@@ -150,35 +157,43 @@ def test_what_is_held_is_bounded_whatever_the_bodies_were_before() -> None:
 def test_handlers_that_became_slow_lose_what_they_cannot_settle_soon() -> None:
     """They always had enough to do, and settled fewer than SHORT."""
     prefetch = wide()
-    assert not prefetch.too_slow(1, MOST, 100.0)
-    assert not prefetch.too_slow(SHORT - 3, MOST, 99.0 + LONG)
-    assert not prefetch.too_slow(1, MOST, 100.0 + LONG)
-    assert prefetch.too_slow(1, MOST, 101.0 + LONG)
+    assert not too_slow(prefetch, 1, MOST, 100.0)
+    assert not too_slow(prefetch, SHORT - 3, MOST, 99.0 + LONG)
+    assert not too_slow(prefetch, 1, MOST, 100.0 + LONG)
+    assert too_slow(prefetch, 1, MOST, 101.0 + LONG)
 
 
 def test_handlers_that_settle_enough_or_had_nothing_to_do_are_not_slow() -> None:
     """However long that lasts."""
     prefetch = wide()
     for seconds in range(100):
-        assert not prefetch.too_slow(SHORT, MOST, 100.0 + seconds * LONG)
-    assert not prefetch.too_slow(1, SHORT - 1, 10_000.0)
-    assert not prefetch.too_slow(1, MOST, 20_000.0)
+        assert not too_slow(prefetch, SHORT, MOST, 100.0 + seconds * LONG)
+    assert not too_slow(prefetch, 1, SHORT - 1, 10_000.0)
+    assert not too_slow(prefetch, 1, MOST, 20_000.0)
     few = short()
     for seconds in range(100):
-        assert not few.too_slow(FEW, SHORT, 100.0 + seconds * (LONG + 0.1) / 2)
-    assert not few.too_slow(1, 0, 10_000.0)
-    assert not few.too_slow(1, SHORT, 20_000.0)
+        assert not too_slow(few, FEW, SHORT, 100.0 + seconds * (LONG + 0.1) / 2)
+    assert not too_slow(few, 1, 0, 10_000.0)
+    assert not too_slow(few, 1, SHORT, 20_000.0)
     each = Prefetch(MOST, 2 * SHORT)
     each.delivered(0, SMALL)
-    assert not each.too_slow(1, 2 * SHORT, 1.0)
-    assert not each.too_slow(1, 2 * SHORT, 1000.0)
+    assert not too_slow(each, 1, 2 * SHORT, 1.0)
+    assert not too_slow(each, 1, 2 * SHORT, 1000.0)
+
+
+def test_where_no_handler_ends_any_more_nothing_is_kept_from_others() -> None:
+    """They were quick before, so most was sent ahead."""
+    prefetch = wide()
+    for tick in range(int(LONG * 10) + 2):
+        assert not prefetch.too_slow(MOST - 1, 100.0 + tick / 10) or tick > LONG * 10
+    assert prefetch.too_slow(MOST - 1, 100.0 + 3 * LONG)
 
 
 def test_handlers_that_settle_hardly_any_lose_even_a_short_one() -> None:
     """A hand-over of many at a time, after a long while, is no other rate."""
     prefetch = short(handlers=8)
-    assert not prefetch.too_slow(8, SHORT, 100.0)
-    assert prefetch.too_slow(1, SHORT, 400.0)
+    assert not too_slow(prefetch, 8, SHORT, 100.0)
+    assert too_slow(prefetch, 1, SHORT, 400.0)
 
 
 def held(handlers: int, seconds: list[float], changes: float) -> tuple[float, float, int]:
@@ -214,8 +229,7 @@ def held(handlers: int, seconds: list[float], changes: float) -> tuple[float, fl
         free.append(now)
         longest = max(longest, now - came)
         others = max(0, others - 1)
-        prefetch.handled(1, 0, now)
-        if prefetch.too_slow(1, len(waiting), now):
+        if too_slow(prefetch, 1, len(waiting), now):
             del waiting[handlers:]
             others = len(waiting) + len(running)
             prefetch.narrowed(now)

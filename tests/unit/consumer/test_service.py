@@ -50,11 +50,32 @@ def test_an_outage_is_not_idleness(process: Loop, service: ConsumerService) -> N
     service.close()
 
 
+def test_a_handler_of_a_lost_connection_is_no_idleness(process: Loop) -> None:
+    """Its message may be with another consumer meanwhile; it must not be cut."""
+    began, go_on = Event(), Event()
+
+    def handle(_: Message) -> None:
+        began.set()
+        go_on.wait(PATIENCE)
+
+    service = ConsumerService(process, SETTINGS.model_copy(update={"consumer_idle_exit": 1.0}), handle)
+    service._workers.start()
+    service._workers.hand_over([Delivery(object(), 1, Message(b"x"))])
+    assert began.wait(PATIENCE)
+    service._subscription.connection.state = State.OPEN
+    service.tick(1e9)
+    assert not service._stopping
+    go_on.set()
+    process.turn(lambda: not service._workers.busy, "it ends")
+    service.tick(1e9 + 1.0)
+    assert service._stopping
+
+
 def test_a_loss_takes_work_and_copies_away(service: ConsumerService) -> None:
     """The broker delivers both again."""
     waits, failed = (Delivery(object(), tag, Message(b"x")) for tag in (1, 2))
     service._workers.hand_over([waits])
-    assert service._workers.waiting == service._subscription._waiting() == 1
+    assert service._workers.waiting == 1
     service._copier.failed([(failed, Park("x"))])
     service._subscription.lost(Refusal(Kind.TCP, "gone"))
     assert service._workers.take_back() == []
@@ -72,8 +93,8 @@ def test_its_end_is_not_before_the_broker_had_time_for_the_last_acknowledgement(
     assert service.done()
 
 
-def test_a_handler_that_runs_at_the_end_is_left_over_though_its_channel_is_gone(process: Loop) -> None:
-    """The process takes it along, and its message comes again: that is no clean end."""
+def test_a_handler_that_runs_at_a_stop_may_end_though_its_channel_is_gone(process: Loop) -> None:
+    """Its message comes again, and is the better for a whole first handling. At the deadline it is left over."""
     began, go_on = Event(), Event()
 
     def handle(_: Message) -> None:
@@ -86,10 +107,11 @@ def test_a_handler_that_runs_at_the_end_is_left_over_though_its_channel_is_gone(
     assert began.wait(PATIENCE)
     service._subscription.lost(Refusal(Kind.TCP, "gone"))
     service.stop()
-    assert service.done()
+    assert not service.done()
     assert service.summary()[0] == 1
     go_on.set()
-    process.turn(lambda: service.summary()[0] == 0, "it ends")
+    process.turn(service.done, "it ends")
+    assert service.summary()[0] == 0
 
 
 def test_a_stop_in_an_outage_is_done_at_once(process: Loop, service: ConsumerService) -> None:

@@ -26,7 +26,7 @@ def lost() -> list[str]:
 @pytest.fixture
 def subscription(process: Loop, lost: list[str]) -> Subscription:
     settings = ConsumerSettings.model_validate({"mq_url": "amqp://127.0.0.1:1", "mq_ch": "jobs"})
-    return Subscription(process, settings, lambda _: None, lambda: lost.append("lost"), lambda *_: None, waiting=int)
+    return Subscription(process, settings, lambda _: None, lambda: lost.append("lost"), lambda *_: None)
 
 
 def test_a_delivery_of_a_channel_that_is_gone_is_settled_by_nobody(subscription: Subscription) -> None:
@@ -63,10 +63,7 @@ class Consumed:
         )
         self.handed: list[Delivery] = []
         self.back: list[list[Delivery]] = []
-        self.waiting = 0
-        self.subscription = Subscription(
-            process, settings, self.handed.extend, lambda: None, self.back.append, waiting=lambda: self.waiting
-        )
+        self.subscription = Subscription(process, settings, self.handed.extend, lambda: None, self.back.append)
         self.channel: Any = Mock()  # pika's
         self.subscription.connection.state = State.OPEN
         self.subscription.connection._channel = self.channel
@@ -133,19 +130,29 @@ def test_handlers_that_became_slow_have_less_sent_ahead(
         consumed.come(tag)
     process.turn(lambda: consumed.handed, "they are handed on")
     consumed.subscription._prefetch.count = 1536  # all
-    for tag in (1, 2):
-        consumed.subscription.acknowledge([tag])
+    for now in (1.0, 2.0):
+        consumed.subscription.tick(0, now)
     assert not consumed.subscription._intake.shutting, "nothing waits for a handler"
-    consumed.waiting = SHORT
-    consumed.subscription.acknowledge([3])
+    consumed.subscription.tick(SHORT, 3.0)
     assert not consumed.subscription._intake.shutting
-    consumed.subscription.acknowledge([4])
+    consumed.subscription.tick(SHORT, 4.0)
     consumed.shut()
     assert len(consumed.back) == 1
     assert not consumed.subscription.cancelled
     before = consumed.consumers
     consumed.subscription.resume()
     assert consumed.consumers == before + 1
+
+
+def test_what_was_held_while_it_shut_is_told_when_it_is_closed_before(process: Loop, consumed: Consumed) -> None:
+    """The broker may not answer in the time that a stop has, and what is handled must not come again."""
+    consumed.come(1)
+    process.turn(lambda: consumed.handed, "it is handed on")
+    consumed.subscription.cancel()
+    consumed.subscription.acknowledge([1])
+    consumed.channel.basic_ack.assert_not_called()
+    consumed.subscription.close()
+    consumed.channel.basic_ack.assert_called_once_with(1, multiple=True)
 
 
 def test_each_handler_has_one_before_any_is_settled(process: Loop) -> None:
