@@ -50,6 +50,17 @@ def test_an_outage_is_not_idleness(process: Loop, service: ConsumerService) -> N
     service.close()
 
 
+def test_whether_too_little_is_handled_is_asked_with_each_tick(
+    service: ConsumerService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A handler that hangs settles nothing that would ask."""
+    asked: list[int] = []
+    monkeypatch.setattr(service._subscription, "tick", lambda waiting, _: asked.append(waiting))
+    service._workers.hand_over([Delivery(object(), tag, Message(b"x")) for tag in (1, 2)])
+    service.tick(1.0)
+    assert asked == [2]
+
+
 def test_a_handler_of_a_lost_connection_is_no_idleness(process: Loop) -> None:
     """Its message may be with another consumer meanwhile; it must not be cut."""
     began, go_on = Event(), Event()
