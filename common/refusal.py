@@ -44,7 +44,7 @@ ADVICE = {
     Kind.HANDSHAKE: "AMQP is on port 5672, and with amqps:// on 5671; 15672 is the management page",
     Kind.CREDENTIALS: "look at the user and the password in MQ_URL",
     Kind.VHOST: "create the virtual host at the end of MQ_URL, and give the user permission for it",
-    Kind.PERMISSION: "give the user this permission, or set MQ_TOPOLOGY=assert",
+    Kind.PERMISSION: "give the user this permission; to configure is needed only with MQ_TOPOLOGY=create",
     Kind.TOPOLOGY: "delete the queue, take another MQ_CH, or set MQ_TOPOLOGY=assert",
     Kind.LIMIT: "raise the limit that the broker names, or free what takes it up; it is tried again",
     Kind.OTHER: "look at the broker's log, and at the load of its machine",
@@ -69,7 +69,7 @@ BROKER_SAYS = (
     ("limit (", Kind.LIMIT, ADVICE[Kind.LIMIT]),
     ("RESOURCE_ERROR", Kind.LIMIT, ADVICE[Kind.LIMIT]),
     ("NOT_ALLOWED", Kind.VHOST, ADVICE[Kind.VHOST]),
-    ("NOT_FOUND", Kind.TOPOLOGY, "MQ_TOPOLOGY=create declares the queue"),
+    ("NOT_FOUND", Kind.TOPOLOGY, "MQ_TOPOLOGY=create declares the queue, if the user may; so does `make rotate`"),
     ("transient_nonexcl_queues", Kind.TOPOLOGY, "this broker refuses transient queues: delete the old queue"),
     ("inequivalent arg", Kind.TOPOLOGY, ADVICE[Kind.TOPOLOGY]),
     ("PRECONDITION_FAILED - queue", Kind.TOPOLOGY, ADVICE[Kind.TOPOLOGY]),  # the same as difference.py says it

@@ -12,7 +12,11 @@ from common.doctor.questions import questions
 from common.refusal import Kind, Refusal
 from common.topology import Topology
 
-ABSENT = Refusal(Kind.TOPOLOGY, "404 NOT_FOUND - no queue", "MQ_TOPOLOGY=create declares the queue")
+ABSENT = Refusal(
+    Kind.TOPOLOGY,
+    "404 NOT_FOUND - no queue",
+    "MQ_TOPOLOGY=create declares the queue, if the user may; so does `make rotate`",
+)
 FORBIDDEN = Refusal(Kind.PERMISSION, "403 ACCESS_REFUSED - no")
 IMPOSSIBLE = Refusal(Kind.TOPOLOGY, "406 PRECONDITION_FAILED - invalid arg")
 DIFFERS = Refusal(Kind.TOPOLOGY, "406 PRECONDITION_FAILED - inequivalent arg")

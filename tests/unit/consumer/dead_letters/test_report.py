@@ -46,6 +46,10 @@ def test_the_broker_is_blamed_in_the_words_of_the_services() -> None:
         "the broker amqp://u@h cannot be used: 403 ACCESS_REFUSED; look at the password"
     )
     assert "cannot be used any more: " in words(REFUSED, "amqp://u@h", begun=True)
-    missing = Refusal(Kind.TOPOLOGY, "404 NOT_FOUND - no queue 'x.dead'", "MQ_TOPOLOGY=create declares the queue")
+    missing = Refusal(
+        Kind.TOPOLOGY,
+        "404 NOT_FOUND - no queue 'x.dead'",
+        "MQ_TOPOLOGY=create declares the queue, if the user may; so does `make rotate`",
+    )
     assert words(missing, "b", begun=False).endswith("'x.dead'; " + words(missing, "b", begun=False).split("; ", 1)[1])
     assert "MQ_TOPOLOGY" not in words(missing, "b", begun=False)
