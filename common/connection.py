@@ -30,7 +30,7 @@ class Connection:
         self.name = name
         self.state = State.CLOSED
         self.blocked = False
-        self.away = False  # the last try to connect came to nothing
+        self.away = False  # no broker could be connected to since it was open
         self.refusal: Refusal | None = None  # why it is not open
         self.broker: BrokerUrl | None = None
         self._process, self._settings, self._user = process, settings, user
@@ -39,6 +39,7 @@ class Connection:
         self._call_off: Callable[[], None] = lambda: None  # the next try
         self._backoff = Backoff(settings.mq_backoff_max)
         self._brokers = 1
+        self._failed = 0  # tries since it was open
         self._opened_at = 0.0
         metrics.RECONNECTS.labels(name)
         metrics.CONNECTED.labels(name).set_function(lambda: self.state is State.OPEN)
@@ -80,7 +81,7 @@ class Connection:
         """The broker accepted all that `ChannelUser.prepare` asked for on `channel`."""
         if channel is self._channel and self._link and self.state is State.CONNECTING:
             self._link.settled()
-            self.away, self._opened_at = False, time.monotonic()
+            self.away, self._failed, self._opened_at = False, 0, time.monotonic()
             self._become(State.OPEN)
             self._user.opened(channel)
 
@@ -105,7 +106,8 @@ class Connection:
         if was is State.OPEN:
             delay = self._backoff.lost(time.monotonic() - self._opened_at)
         else:
-            self.away, delay = True, self._backoff.failed(self._brokers)
+            self._failed += 1
+            self.away, delay = self._failed >= self._brokers, self._backoff.failed(self._brokers)
         self._become(State.BACKING_OFF, delay)
         self._call_off = self._process.call_later(delay, self._connect)
         if was is State.OPEN:

@@ -9,7 +9,7 @@ from pika import spec
 from pika.channel import Channel
 
 from common.connection import Connection
-from common.logs import Quota, names
+from common.logs import names
 from common.metrics import PublisherMetrics
 from common.outbox import Outbox, Publication
 from common.process import Process
@@ -43,7 +43,7 @@ class Publisher(Generic[T]):
         self.metrics.unconfirmed.set_function(self.__len__)
         self.topology, self._guarded, self._mode = topology, process.guarded, settings.mq_topology
         self._on_progress, self._on_refused, self._window = on_progress, on_refused, Window(window)
-        self._outbox, self._quota, self._stall = Outbox[T](), Quota(), Stall(settings.mq_confirm_timeout)
+        self._outbox, self._stall = Outbox[T](), Stall(settings.mq_confirm_timeout)
         self.discard = self._outbox.discard
 
     def __len__(self) -> int:
@@ -95,7 +95,6 @@ class Publisher(Generic[T]):
         sent_at, overtaken = self._outbox.sent_at, self._outbox.flying.overtaken
         if reason := self._stall.reason(now, sent_at, overtaken=overtaken, alarm=self.connection.blocked):
             self.connection.fail(reason)
-        self._quota.tick(now)
         self._pump()
         self._on_progress([])
 
@@ -119,7 +118,7 @@ class Publisher(Generic[T]):
     def refused(self, reason: str, **names: object) -> None:
         """Count and log what can never be published."""
         self.metrics.refused.inc()
-        self._quota.warn("refused", reason=reason, **names)
+        log.warning("refused", reason=reason, **names)  # each, whatever their rate: nobody else knows what is left out
 
     def _refuse(self, publication: Publication[T], reason: str) -> None:
         self.refused(reason, **names(publication.message))

@@ -14,9 +14,9 @@ from common.queue_name import check_queue_name
 
 def check_readable(path: Path) -> Path:
     """`path` if it is a file that can be read. Raises ValueError."""
-    if path.is_fifo():  # to open it is to wait for a writer, and it is read at every connect
-        raise ValueError("is a pipe")
     try:
+        if path.is_fifo():  # to open it is to wait for a writer, and it is read at every connect
+            raise ValueError("is a pipe")
         with path.open("rb"):
             return path
     except OSError as error:

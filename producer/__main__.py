@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import common.startup
@@ -25,7 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = cli.load(ProducerSettings, "producer", arguments)
     logs.configure(settings.log_level, settings.log_format)
     try:
-        checkpoint = open_checkpoint(settings.producer_checkpoint)
+        file = Path(settings.producer_source.removeprefix("lines:"))
+        checkpoint = open_checkpoint(settings.producer_checkpoint, file)
     except SeamError as error:
         cli.fail([f"PRODUCER_CHECKPOINT: {error}"])
     process = Process(settings.shutdown_grace)

@@ -2,6 +2,7 @@
 
 import os
 from collections import deque
+from hashlib import blake2b
 from pathlib import Path
 from string import ascii_letters, digits
 
@@ -12,6 +13,7 @@ from producer.source import Follower
 
 log = structlog.get_logger()
 SAVE_EVERY = 0.5  # seconds; what was confirmed since the last save is sent again after a crash
+BEGINNING = 4096  # bytes, by which a file is known
 
 
 def new_name() -> str:
@@ -19,15 +21,26 @@ def new_name() -> str:
     return "".join((ascii_letters + digits)[byte % 62] for byte in os.urandom(10))
 
 
+def beginning(file: Path, length: int = BEGINNING) -> str:
+    """How many bytes `file` begins with, of `length` at most, and their hash; empty if it is none. Raises OSError."""
+    if not file.is_file():  # to open a pipe is to wait for a writer
+        return ""
+    with file.open("rb") as stream:
+        first = stream.read(length)
+    return f"{len(first)}:{blake2b(first, digest_size=8).hexdigest()}"
+
+
 class Checkpoint(Follower):
     """Positions go out in order and are confirmed in any order; `position` is how far all are."""
 
-    def __init__(self, path: Path, position: int = 0, name: str | None = None) -> None:
+    def __init__(self, path: Path, position: int = 0, name: str | None = None, begins: str = "") -> None:
         """Everything before `position` is confirmed already. `name` begins the ids of all messages.
 
-        It outlives the process: a line that is sent again by the next one keeps its message id.
+        It outlives the process: a line that is sent again by the next one keeps its message id. `begins` is the
+        `beginning` of the file that the positions are of.
         """
         self.name = name or new_name()
+        self._begins = begins
         self._path = path
         self._waiting: deque[int] = deque()
         self._confirmed: set[int] = set()
@@ -74,25 +87,30 @@ class Checkpoint(Follower):
         """Write it down, so that a crash leaves the old or the new one whole. Raises OSError."""
         new = self._path.with_name(f"{self._path.name}.new")
         with new.open("w") as file:
-            file.write(f"{self.position} {self.name}\n")
+            file.write(f"{self.position} {self.name} {self._begins}".rstrip() + "\n")
             file.flush()
             os.fsync(file.fileno())
         new.replace(self._path)
         self._saved = self.position
 
 
-def open_checkpoint(path: Path | None) -> Checkpoint | None:
-    """The checkpoint in the file `path`, which is made when it is not there. Raises SeamError."""
+def open_checkpoint(path: Path | None, file: Path) -> Checkpoint | None:
+    """The checkpoint of `file` in the file `path`, which is made when it is not there. Raises SeamError."""
     if path is None:
         return None
     try:
         if not path.exists() or not path.stat().st_size:
-            checkpoint = Checkpoint(path)
+            checkpoint = Checkpoint(path, begins=beginning(file))
         else:
-            position, name = path.read_text().split()
+            position, name, *known = path.read_text().split()
             if int(position) < 0:
                 raise ValueError(position)
-            checkpoint = Checkpoint(path, int(position), name)
+            for begins in known:  # none in those of the first versions
+                if file.is_file() and begins != beginning(file, int(begins.partition(":")[0])):
+                    raise SeamError(
+                        f"{path} is of a file that begins otherwise than {file}: remove it, or name another"
+                    )
+            checkpoint = Checkpoint(path, int(position), name, beginning(file) or "".join(known))
         checkpoint.write()  # at the start: one that cannot be written is no use, and would be known only after messages
         return checkpoint
     except OSError as error:

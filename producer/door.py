@@ -46,7 +46,8 @@ class Door:
         host, port = settings.http_host, settings.producer_http_port
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            listener = socket.create_server((host, port), family=family)
+            both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()  # as the health page does
+            listener = socket.create_server((host, port), family=family, dualstack_ipv6=both)
         except OSError as error:
             change = "PRODUCER_HTTP_PORT" if error.errno in OF_THE_PORT else "HTTP_HOST"
             raise SeamError(f"http cannot listen on {host}:{port}: {error.strerror}; change {change}") from None

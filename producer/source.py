@@ -85,7 +85,18 @@ def file_lines(path: Path, limit: int, offset: int) -> Callable[[], Iterable[Ite
                 raise SeamError(
                     f"{path} has fewer bytes than the {offset} that its checkpoint says are done: remove that"
                 )
+            offset = _line_start(descriptor, offset, limit)
             os.lseek(descriptor, offset, os.SEEK_SET)
     except OSError as error:
         raise SeamError(f"{path}: {error.strerror}") from None
     return lambda: lines(descriptor, limit, offset)
+
+
+def _line_start(descriptor: int, offset: int, limit: int) -> int:
+    """`offset`, or where its line begins: one that was not written to its end when it was sent comes again, whole."""
+    if offset == os.fstat(descriptor).st_size:
+        return offset
+    before = os.pread(descriptor, min(offset, limit + 1), offset - min(offset, limit + 1))
+    if b"\n" not in before and len(before) < offset:  # longer than may be sent
+        return offset
+    return offset - len(before) + before.rfind(b"\n") + 1

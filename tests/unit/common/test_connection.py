@@ -201,3 +201,26 @@ def test_one_that_was_just_lost_is_not_away_until_a_try_has_failed(process: Loop
     process.turn(lambda: made.away, "a try failed")
     assert user.away_when_lost == [False, False]
     made.close()
+
+
+def test_of_several_brokers_none_is_away_before_each_was_tried(
+    process: Loop, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of them is often down, and a producer that stops would give up what the next one takes."""
+    with Peer() as first, Peer() as down:
+        down.refuse()
+        made = opened(process, first, down, peer)
+        become, away = made._become, list[bool]()
+
+        def noted(state: State, delay: float = 0.0) -> None:
+            become(state, delay)
+            if state is State.BACKING_OFF:
+                away.append(made.away)
+
+        monkeypatch.setattr(made, "_become", noted)
+        peer.refuse()
+        first.refuse()
+        first.visits[0].cut()
+        process.turn(lambda: made.away, "none of them answers")
+        assert away == [False, False, False, True], "when it was lost, and with each try"
+        made.close()

@@ -5,6 +5,7 @@ import time
 import pytest
 from pika import spec
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from common.message import Message
 from common.outbox import Publication
@@ -54,6 +55,14 @@ def test_without_a_broker_everything_is_kept_and_nothing_more_is_asked_for(publi
     assert publisher.room == 0
     assert REGISTRY.get_sample_value("test_publisher_unconfirmed") == 3
     assert REGISTRY.get_sample_value("test_publisher_published_total") == 0
+
+
+def test_each_message_that_is_left_out_is_named(publisher: Publisher[Token]) -> None:
+    """However many a second: nobody else knows that they are missing."""
+    with capture_logs() as lines:
+        for number in range(1000):
+            publisher.refused("too long", message_id=f"m{number}")
+    assert [line["message_id"] for line in lines] == [f"m{number}" for number in range(1000)]
 
 
 def test_it_is_not_ready_and_says_why(publisher: Publisher[Token]) -> None:

@@ -48,6 +48,12 @@ def test_a_pipe_in_a_files_place_is_refused_at_once(tmp_path: Path) -> None:
         check_readable(pipe)
 
 
+def test_what_cannot_even_be_looked_at_is_a_sentence(tmp_path: Path) -> None:
+    """Such as a file in a folder of somebody else's; this one for root, too."""
+    with pytest.raises(ValueError, match="cannot be read: File name too long"):
+        check_readable(tmp_path / ("x" * 300))
+
+
 def test_the_broker_is_needed_once() -> None:
     """Not never and not twice."""
     with pytest.raises(ValidationError, match="mq_url"):

@@ -1,5 +1,6 @@
 """How far a file is confirmed."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from common.seam import SeamError
-from producer.checkpoint import Checkpoint, open_checkpoint
+from producer.checkpoint import BEGINNING, Checkpoint, beginning, open_checkpoint
 
 
 @given(st.data(), st.integers(0, 100))
@@ -31,7 +32,7 @@ def test_the_position_is_never_past_the_first_unconfirmed(data: st.DataObject, s
 
 
 def opened(path: Path) -> Checkpoint:
-    checkpoint = open_checkpoint(path)
+    checkpoint = open_checkpoint(path, Path("none"))
     assert checkpoint
     return checkpoint
 
@@ -99,7 +100,7 @@ def test_without_a_file_nothing_is_confirmed(tmp_path: Path) -> None:
     """Or with an empty one; and there may be none at all."""
     (tmp_path / "empty").touch()
     assert [opened(tmp_path / name).position for name in ("none", "empty")] == [0, 0]
-    assert open_checkpoint(None) is None
+    assert open_checkpoint(None, Path("none")) is None
 
 
 @pytest.mark.parametrize("content", [b"many", b"1.5 x", b"\xff", b"-5 x", b"7"])
@@ -108,13 +109,13 @@ def test_a_file_that_is_none_is_a_sentence(tmp_path: Path, content: bytes) -> No
     path = tmp_path / "checkpoint"
     path.write_bytes(content)
     with pytest.raises(SeamError, match=str(path)):
-        open_checkpoint(path)
+        open_checkpoint(path, Path("none"))
 
 
 def test_a_folder_that_is_not_there_is_said_before_anything_is_sent(tmp_path: Path) -> None:
     """Later it would be a defect, and each restart would send the same lines again."""
     with pytest.raises(SeamError, match="nowhere"):
-        open_checkpoint(tmp_path / "nowhere" / "checkpoint")
+        open_checkpoint(tmp_path / "nowhere" / "checkpoint", Path("none"))
 
 
 def test_one_that_can_be_read_and_not_written_is_said_before_anything_is_sent(tmp_path: Path) -> None:
@@ -123,4 +124,46 @@ def test_one_that_can_be_read_and_not_written_is_said_before_anything_is_sent(tm
     path.write_text("4 name\n")
     (tmp_path / "checkpoint.new").mkdir()
     with pytest.raises(SeamError, match=r"checkpoint\.new"):
-        open_checkpoint(path)
+        open_checkpoint(path, Path("none"))
+
+
+def test_another_file_does_not_begin_in_its_middle(tmp_path: Path) -> None:
+    """What stands before the position would never be sent, and nobody would know. One that grew is the same."""
+    path, file, other = (tmp_path / name for name in ("checkpoint", "input", "other"))
+    file.write_bytes(b"one\n")
+    other.write_bytes(b"two\nthree\n")
+    checkpoint = open_checkpoint(path, file)
+    assert checkpoint
+    checkpoint.taken(4)
+    checkpoint.confirmed(4)
+    checkpoint.close()
+    with file.open("ab") as stream:
+        stream.write(b"more\n" * BEGINNING)
+    for _ in range(2):  # the second time it is known by more bytes
+        again = open_checkpoint(path, file)
+        assert again
+        assert again.position == 4
+        with pytest.raises(SeamError, match=r"begins otherwise than .*other: remove it"):
+            open_checkpoint(path, other)
+    other.unlink()
+    assert open_checkpoint(path, other), "which the source says better"
+    other.write_bytes(b"two\nthree\n")
+    with pytest.raises(SeamError, match="begins otherwise"):
+        open_checkpoint(path, other)
+
+
+def test_a_checkpoint_of_a_first_version_goes_on(tmp_path: Path) -> None:
+    """It did not know its file; from now on it does."""
+    path, file = tmp_path / "checkpoint", tmp_path / "input"
+    file.write_bytes(b"one\n")
+    path.write_text("4 name\n")
+    again = open_checkpoint(path, file)
+    assert again
+    assert (again.position, again.name) == (4, "name")
+    assert path.read_text().split() == ["4", "name", beginning(file)]
+
+
+def test_a_pipe_has_no_beginning(tmp_path: Path) -> None:
+    """To look at it would take from it, and wait."""
+    os.mkfifo(tmp_path / "pipe")
+    assert beginning(tmp_path / "pipe") == ""

@@ -181,6 +181,16 @@ def test_the_longest_body_is_taken_and_a_longer_one_is_not() -> None:
     opened.door.pending.close()
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="has no IPv6")
+def test_all_addresses_are_those_of_ipv4_too() -> None:
+    """As of the health page, or a pod would be ready and not be reached."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    door = Door(make(http_host="::", producer_http_port=port), list)
+    socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    door._server.close()
+
+
 def test_a_port_that_is_taken_is_a_sentence() -> None:
     """It names the variable."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -77,7 +77,7 @@ def test_an_unconfirmed_line_does_not_move_the_checkpoint(process: Loop, tmp_pat
     file.write_text("one\ntwo\n")
     checkpoint.write_text("4 name\n")
     settings = make(producer_source=f"lines:{file}", producer_checkpoint=checkpoint)
-    opened = open_checkpoint(checkpoint)
+    opened = open_checkpoint(checkpoint, Path("none"))
     assert opened
     service = ProducerService(process, settings, open_source(settings, 4), [opened], name="n")
     service.start()

@@ -47,6 +47,25 @@ def test_lines_go_on_behind_an_offset(file: Path) -> None:
     assert items[0] == Item(b"three\xff", 12)
 
 
+def test_a_line_that_was_not_whole_when_it_was_sent_comes_again(file: Path) -> None:
+    """Its writer was at it. Else its end would be a message of its own, and nobody would get the whole."""
+    source = f"lines:{file}"
+    assert list(open_source(make(source), 32)()) == []
+    with file.open("ab") as stream:
+        stream.write(b" one\nnext\n")
+    items = list(open_source(make(source), 32)())
+    assert items == [Item(b"last one", 37), Item(b"next", 42)]
+    assert list(open_source(make(source), 37)()) == [Item(b"next", 42)]
+    file.write_bytes(b"first\n")
+    assert list(open_source(make(source), 3)()) == [Item(b"first", 6)]
+
+
+def test_a_line_that_is_too_long_to_send_is_not_looked_through_for_its_start(file: Path) -> None:
+    """It may be gigabytes."""
+    file.write_bytes(bytes(30) + b"\nnext\n")
+    assert [item.position for item in open_source(make(f"lines:{file}"), 20)()] == [31, 36]
+
+
 def test_standard_input_is_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a path."""
     with file.open() as stream:
