@@ -222,5 +222,5 @@ def test_of_several_brokers_none_is_away_before_each_was_tried(
         first.refuse()
         first.visits[0].cut()
         process.turn(lambda: made.away, "none of them answers")
-        assert away == [False, False, False, True], "when it was lost, and with each try"
+        assert away[:4] == [False, False, False, True], "when it was lost, and with each try"
         made.close()
