@@ -96,7 +96,6 @@ def _line_start(descriptor: int, offset: int, limit: int) -> int:
     """`offset`, or where its line begins: one that was not written to its end when it was sent comes again, whole."""
     if offset == os.fstat(descriptor).st_size:
         return offset
+    # What is longer than may be sent need not be looked through: what is left of it is so, too.
     before = os.pread(descriptor, min(offset, limit + 1), offset - min(offset, limit + 1))
-    if b"\n" not in before and len(before) < offset:  # longer than may be sent
-        return offset
     return offset - len(before) + before.rfind(b"\n") + 1

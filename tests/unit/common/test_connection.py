@@ -218,9 +218,12 @@ def test_of_several_brokers_none_is_away_before_each_was_tried(
                 away.append(made.away)
 
         monkeypatch.setattr(made, "_become", noted)
-        peer.refuse()
         first.refuse()
         first.visits[0].cut()
+        process.turn(lambda: len(peer.visits) == 1 and made.state is State.OPEN, "the third took it")
+        assert away == [False, False], "when it was lost, and with each try"
+        peer.refuse()
+        peer.visits[0].cut()
         process.turn(lambda: made.away, "none of them answers")
-        assert away[:4] == [False, False, False, True], "when it was lost, and with each try"
+        assert away[2:6] == [False, False, False, True]
         made.close()

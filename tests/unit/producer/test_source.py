@@ -61,9 +61,11 @@ def test_a_line_that_was_not_whole_when_it_was_sent_comes_again(file: Path) -> N
 
 
 def test_a_line_that_is_too_long_to_send_is_not_looked_through_for_its_start(file: Path) -> None:
-    """It may be gigabytes."""
+    """It may be gigabytes. Nor is what is left of it a message."""
     file.write_bytes(bytes(30) + b"\nnext\n")
-    assert [item.position for item in open_source(make(f"lines:{file}"), 20)()] == [31, 36]
+    long, after = open_source(make(f"lines:{file}"), 25)()
+    assert isinstance(long.value, ValueError)
+    assert (long.position, after) == (31, Item(b"next", 36))
 
 
 def test_standard_input_is_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
