@@ -30,7 +30,6 @@ class Connection:
         self.name = name
         self.state = State.CLOSED
         self.blocked = False
-        self.away = False  # no broker could be connected to since it was open
         self.refusal: Refusal | None = None  # why it is not open
         self.broker: BrokerUrl | None = None
         self._process, self._settings, self._user = process, settings, user
@@ -49,6 +48,11 @@ class Connection:
     def channel(self) -> Channel | None:
         """The channel while OPEN, else None."""
         return self._channel if self.state is State.OPEN else None
+
+    @property
+    def away(self) -> bool:
+        """Whether each broker was tried since it was open, and none could be connected to."""
+        return self._failed >= self._brokers
 
     def reasons(self) -> list[str]:
         """Why the connection cannot be used now; empty when it can."""
@@ -81,7 +85,7 @@ class Connection:
         """The broker accepted all that `ChannelUser.prepare` asked for on `channel`."""
         if channel is self._channel and self._link and self.state is State.CONNECTING:
             self._link.settled()
-            self.away, self._failed, self._opened_at = False, 0, time.monotonic()
+            self._failed, self._opened_at = 0, time.monotonic()
             self._become(State.OPEN)
             self._user.opened(channel)
 
@@ -107,7 +111,7 @@ class Connection:
             delay = self._backoff.lost(time.monotonic() - self._opened_at)
         else:
             self._failed += 1
-            self.away, delay = self._failed >= self._brokers, self._backoff.failed(self._brokers)
+            delay = self._backoff.failed(self._brokers)
         self._become(State.BACKING_OFF, delay)
         self._call_off = self._process.call_later(delay, self._connect)
         if was is State.OPEN:

@@ -40,6 +40,7 @@ class Rest:
         Deliveries came with bodies of these `sizes`, the last of them of this `age`, where `ahead` may be sent.
         """
         self._measure(len(sizes), now)
+        self._compare(len(sizes), now)
         wanted = min(ENOUGH, ahead // PART) - len(sizes)
         if now < self._resume_at or self._rate < BUSY or wanted <= 0 or sum(sizes) >= BYTES:
             self._row = self._brought = 0
@@ -55,6 +56,8 @@ class Rest:
         if passed >= SPAN:
             self._rate = self._count / passed
             self._since, self._count = now, 0
+
+    def _compare(self, count: int, now: float) -> None:
         if self._row > ROW:  # nothing was waited for
             in_vain = count * GAIN * ROW > self._brought
             if in_vain and self._in_vain:  # once is chance

@@ -105,12 +105,11 @@ def open_checkpoint(path: Path | None, file: Path) -> Checkpoint | None:
             position, name, *known = path.read_text().split()
             if int(position) < 0:
                 raise ValueError(position)
-            for begins in known:  # none in those of the first versions
-                if file.is_file() and begins != beginning(file, int(begins.partition(":")[0])):
-                    raise SeamError(
-                        f"{path} is of a file that begins otherwise than {file}: remove it, or name another"
-                    )
-            checkpoint = Checkpoint(path, int(position), name, beginning(file) or "".join(known))
+            (begins,) = known or [""]  # the first versions did not know it
+            length = int(begins.partition(":")[0] or 0)
+            if length and beginning(file, length) not in ("", begins):
+                raise SeamError(f"{path} is of a file that begins otherwise than {file}: remove it, or name another")
+            checkpoint = Checkpoint(path, int(position), name, beginning(file) or begins)
         checkpoint.write()  # at the start: one that cannot be written is no use, and would be known only after messages
         return checkpoint
     except OSError as error:

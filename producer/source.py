@@ -81,11 +81,13 @@ def file_lines(path: Path, limit: int, offset: int) -> Callable[[], Iterable[Ite
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             raise SeamError(f"{path}: is a folder")
         if offset:
-            if offset > os.fstat(descriptor).st_size:
+            size = os.fstat(descriptor).st_size
+            if offset > size:
                 raise SeamError(
                     f"{path} has fewer bytes than the {offset} that its checkpoint says are done: remove that"
                 )
-            offset = _line_start(descriptor, offset, limit)
+            if offset < size:
+                offset = _line_start(descriptor, offset, limit)
             os.lseek(descriptor, offset, os.SEEK_SET)
     except OSError as error:
         raise SeamError(f"{path}: {error.strerror}") from None
@@ -94,8 +96,6 @@ def file_lines(path: Path, limit: int, offset: int) -> Callable[[], Iterable[Ite
 
 def _line_start(descriptor: int, offset: int, limit: int) -> int:
     """`offset`, or where its line begins: one that was not written to its end when it was sent comes again, whole."""
-    if offset == os.fstat(descriptor).st_size:
-        return offset
     # What is longer than may be sent need not be looked through: what is left of it is so, too.
     before = os.pread(descriptor, min(offset, limit + 1), offset - min(offset, limit + 1))
     return offset - len(before) + before.rfind(b"\n") + 1

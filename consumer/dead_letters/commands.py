@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from common import cli, logs
 from common.leaving import end_on_signals
-from common.logs import Stream
 from common.process import Process
 from common.settings import Settings
 from consumer.dead_letters.fingerprint import fingerprint
@@ -109,7 +108,7 @@ class Commands:
         return Selection(asked.match, asked.max, fresh=asked.command == "replay" and not asked.again)
 
     def _given(self, selection: Selection) -> tuple[Process, Settings, Selection, Progress]:
-        return Process(self._settings.shutdown_grace), self._settings, selection, Progress(Stream())
+        return Process(self._settings.shutdown_grace), self._settings, selection, Progress(logs.Stream())
 
     def _run(self, walk: Walk) -> tuple[int, Report]:
         code = walk.process.run(walk)
@@ -123,11 +122,11 @@ class Commands:
 
 def confirmed(report: Report) -> bool:
     """Whether the person at the terminal wants it."""
-    Stream().write(f"Delete {report.done:,} of {report.parked:,} parked messages of {report.queue}? [y/N] ")
-    Stream().flush()
+    logs.Stream().write(f"Delete {report.done:,} of {report.parked:,} parked messages of {report.queue}? [y/N] ")
+    logs.Stream().flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def tell(text: str) -> None:
     """A line to the person; standard output is for what was asked for."""
-    Stream().write(f"{text}\n")
+    logs.Stream().write(f"{text}\n")

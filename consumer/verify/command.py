@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from common import cli, logs
 from common.duration import format_duration
-from common.logs import Stream
 from common.process import Process
 from consumer.progress import Progress
 from consumer.verify import report
@@ -19,7 +18,7 @@ from consumer.verify.trial import Trial
 def main(arguments: Sequence[str] | None = None) -> None:
     """Exit 0 (nothing is lost), 1, or 2 (settings)."""
     settings = cli.load(VerifySettings, "consumer verify", arguments)
-    moving, line = Stream().isatty(), Progress(Stream())
+    moving, line = logs.Stream().isatty(), Progress(logs.Stream())
     # Where a line moves, it says what a log would.
     level = "debug" if settings.log_level == "debug" else "error" if moving else "warning"
     logs.configure(level, settings.log_format)

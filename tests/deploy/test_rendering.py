@@ -163,6 +163,15 @@ def test_with_a_broker_elsewhere_nothing_is_left_of_ours(tmp_path: Path) -> None
     assert "rabbitmq" not in str(selectors)
 
 
+def test_a_drain_waits_for_no_service_that_is_not_ready_and_for_every_broker() -> None:
+    """While the broker is away no service is ready, and a drain may be what mends it."""
+    policies = {
+        each["metadata"]["name"]: each["spec"].get("unhealthyPodEvictionPolicy")
+        for each in of_kind(render(PRODUCTION), "PodDisruptionBudget")
+    }
+    assert policies == {"producer": "AlwaysAllow", "consumer": "AlwaysAllow", "rabbitmq": None}
+
+
 REFUSING = {"network-policies", "http-source"}
 KEDA = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "keda"}}}
 

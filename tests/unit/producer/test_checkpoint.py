@@ -103,7 +103,7 @@ def test_without_a_file_nothing_is_confirmed(tmp_path: Path) -> None:
     assert open_checkpoint(None, Path("none")) is None
 
 
-@pytest.mark.parametrize("content", [b"many", b"1.5 x", b"\xff", b"-5 x", b"7"])
+@pytest.mark.parametrize("content", [b"many", b"1.5 x", b"\xff", b"-5 x", b"7", b"4 x 0: y", b"4 x y"])
 def test_a_file_that_is_none_is_a_sentence(tmp_path: Path, content: bytes) -> None:
     """Nobody's file is written over by mistake."""
     path = tmp_path / "checkpoint"

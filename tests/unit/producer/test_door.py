@@ -181,7 +181,6 @@ def test_the_longest_body_is_taken_and_a_longer_one_is_not() -> None:
     opened.door.pending.close()
 
 
-@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="has no IPv6")
 def test_all_addresses_are_those_of_ipv4_too() -> None:
     """As of the health page, or a pod would be ready and not be reached."""
     with socket.create_server(("127.0.0.1", 0)) as free:
