@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from pika.channel import Channel
 
@@ -16,6 +17,7 @@ from consumer.copies import delivery_count
 from consumer.delivery import Delivery
 from consumer.intake import Intake
 from consumer.prefetch import Prefetch
+from consumer.receive_buffer import buffered
 from consumer.rest import Rest
 from consumer.settings import ConsumerSettings
 
@@ -141,4 +143,5 @@ class Subscription:
         self._on_deliveries(deliveries)
         if self._prefetch.too_large(self.unsettled.size):
             self._shut()
-        self._process.rest(self._rest.after(sizes, deliveries[-1].message.age, self._prefetch.count, time.monotonic()))
+        behind, age, ahead = partial(buffered, deliveries[-1].channel), deliveries[-1].message.age, self._prefetch.count
+        self._process.rest(self._rest.after(sizes, age, ahead, behind, time.monotonic()))

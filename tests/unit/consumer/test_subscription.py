@@ -12,7 +12,7 @@ from common.refusal import Kind, Refusal
 from common.state import State
 from consumer.delivery import Delivery
 from consumer.prefetch import HELD, SHORT
-from consumer.rest import REST
+from consumer.rest import BYTES, REST
 from consumer.settings import ConsumerSettings
 from consumer.subscription import Subscription
 from tests.unit.conftest import Loop
@@ -65,6 +65,7 @@ class Consumed:
         self.back: list[list[Delivery]] = []
         self.subscription = Subscription(process, settings, self.handed.extend, lambda: None, self.back.append)
         self.channel: Any = Mock()  # pika's
+        self.channel.connection._transport = None
         self.subscription.connection.state = State.OPEN
         self.subscription.connection._channel = self.channel
         self.subscription.opened(self.channel)
@@ -180,7 +181,10 @@ def test_a_handler_that_was_quick_has_more_sent_ahead(
 def test_the_loop_rests_once_the_workers_have_what_came(
     process: Loop, consumed: Consumed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where they are a few of many; what came may be handled meanwhile. Longer where they are late."""
+    """Where they are a few of many; what came may be handled meanwhile. Longer where they are late.
+
+    And not at all while many wait.
+    """
     rests: list[tuple[float, int]] = []
     monkeypatch.setattr(process, "rest", lambda seconds: rests.append((seconds, len(consumed.handed))))
     consumed.come(1)
@@ -192,9 +196,12 @@ def test_the_loop_rests_once_the_workers_have_what_came(
     process.turn(lambda: len(consumed.handed) == 2, "it is handed on")
     consumed.come(3, timestamp=1)
     process.turn(lambda: len(consumed.handed) == 3, "it is handed on")
-    assert [handed for _, handed in rests] == [1, 2, 3]
-    first, soon, late = (seconds for seconds, _ in rests)
-    assert first == 0.0 < soon <= REST < late
+    monkeypatch.setattr("consumer.subscription.buffered", {consumed.channel: BYTES}.get)
+    consumed.come(4, timestamp=1)
+    process.turn(lambda: len(consumed.handed) == 4, "it is handed on")
+    assert [handed for _, handed in rests] == [1, 2, 3, 4]
+    first, soon, late, none = (seconds for seconds, _ in rests)
+    assert first == none == 0.0 < soon <= REST < late
 
 
 def test_what_comes_before_a_stop_is_for_the_workers_and_what_comes_after_it_goes_back(
