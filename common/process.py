@@ -84,8 +84,7 @@ class Process:
 
     def rest(self, seconds: float) -> None:
         """Stand still, tens of milliseconds at most, so that more comes at a time: the one wait of the I/O thread."""
-        if seconds:
-            time.sleep(seconds)
+        time.sleep(seconds)
 
     def guarded(self, function: Callable[..., None]) -> Callable[..., None]:
         """`function`, with an error in it ending the process: in pika's callbacks it would look like a lost stream."""

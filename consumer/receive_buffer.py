@@ -9,12 +9,12 @@ _count = struct.Struct("i")
 
 
 def buffered(channel: Any) -> int:
-    """Bytes, also those of TLS and of frames that are no deliveries; 0 when pika has no connection any more.
+    """Bytes, also those of TLS and of frames that are no deliveries; 0 without a connection.
 
     The socket is internal to pika: `tests/unit/consumer/test_receive_buffer.py` holds this against the one we lock.
     """
-    transport = channel.connection._transport
-    if transport is None:
+    transport = channel and channel.connection._transport
+    if not transport:
         return 0
     count: int = _count.unpack(fcntl.ioctl(transport._sock, termios.FIONREAD, bytes(_count.size)))[0]
     return count

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from functools import partial
 
 from pika.channel import Channel
 
@@ -47,7 +46,8 @@ class Subscription:
         self._arrivals = Arrivals(process, self.unsettled, process.guarded(self._hand_on))
         self._intake = Intake(process, settings.mq_ch, self._arrivals.add, self._on_shut)
         self._unread: list[Delivery] = []  # came while the intake shut
-        self._prefetch, self._rest = Prefetch(settings.consumer_prefetch, settings.consumer_workers), Rest()
+        self._prefetch = Prefetch(settings.consumer_prefetch, settings.consumer_workers)
+        self._rest = Rest(process.rest, lambda: buffered(self.connection.channel))
         metrics.UNSETTLED.set_function(lambda: len(self.unsettled))
 
     def prepare(self, channel: Channel) -> None:
@@ -143,5 +143,4 @@ class Subscription:
         self._on_deliveries(deliveries)
         if self._prefetch.too_large(self.unsettled.size):
             self._shut()
-        behind, age, ahead = partial(buffered, deliveries[-1].channel), deliveries[-1].message.age, self._prefetch.count
-        self._process.rest(self._rest.after(sizes, age, ahead, behind, time.monotonic()))
+        self._rest.after(sizes, deliveries[-1].message.age, self._prefetch.count, time.monotonic())

@@ -185,23 +185,26 @@ def test_the_loop_rests_once_the_workers_have_what_came(
 
     And not at all while many wait.
     """
-    rests: list[tuple[float, int]] = []
-    monkeypatch.setattr(process, "rest", lambda seconds: rests.append((seconds, len(consumed.handed))))
+    rests: dict[int, float] = {}
+
+    def sleep(seconds: float) -> None:
+        number = len(consumed.handed)
+        rests[number] = rests.get(number, 0.0) + seconds
+
+    monkeypatch.setattr(consumed.subscription._rest, "_sleep", sleep)
     consumed.come(1)
     process.turn(lambda: consumed.handed, "it is handed on")
     monkeypatch.setattr("consumer.rest.BUSY", 0)
     monkeypatch.setattr("consumer.rest.SPAN", 0.0)
     consumed.subscription._prefetch.count = 1536
-    consumed.come(2)
-    process.turn(lambda: len(consumed.handed) == 2, "it is handed on")
-    consumed.come(3, timestamp=1)
-    process.turn(lambda: len(consumed.handed) == 3, "it is handed on")
+    for number, timestamp in ((2, None), (3, 1)):
+        consumed.come(number, timestamp=timestamp)
+        process.turn(lambda: len(consumed.handed) == number, "it is handed on")  # noqa: B023 - called in this turn
     monkeypatch.setattr("consumer.subscription.buffered", {consumed.channel: BYTES}.get)
     consumed.come(4, timestamp=1)
     process.turn(lambda: len(consumed.handed) == 4, "it is handed on")
-    assert [handed for _, handed in rests] == [1, 2, 3, 4]
-    first, soon, late, none = (seconds for seconds, _ in rests)
-    assert first == none == 0.0 < soon <= REST < late
+    assert list(rests) == [2, 3]
+    assert 0.0 < rests[2] <= REST < rests[3]
 
 
 def test_what_comes_before_a_stop_is_for_the_workers_and_what_comes_after_it_goes_back(
