@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
-# Version, trace id, span id, flags. Ids of zeros alone are none.
-_PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-_STATE = re.compile(r"[ -~]{1,512}")  # as many characters as everybody must be able to hand on
+# Version, trace id, span id, flags. Ids of zeros alone are none. (Compiled when the first trace comes.)
+_PARENT = r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+_STATE = r"[ -~]{1,512}"  # as many characters as everybody must be able to hand on
 
 
 def trace_context(headers: Mapping[str, Any]) -> dict[str, str]:
@@ -27,5 +27,5 @@ def trace_id(headers: Mapping[str, Any]) -> str | None:
     return found[1] if found else None
 
 
-def _matched(pattern: re.Pattern[str], value: object) -> re.Match[str] | None:
-    return pattern.fullmatch(value) if isinstance(value, str) else None
+def _matched(pattern: str, value: object) -> re.Match[str] | None:
+    return re.fullmatch(pattern, value) if isinstance(value, str) else None
