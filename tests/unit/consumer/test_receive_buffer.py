@@ -23,7 +23,7 @@ def test_bytes_are_there_from_when_they_come_until_they_are_received(process: Lo
     """And none of a connection that was lost."""
     user = Ready()
     settings = Settings.model_validate({"mq_ch": "jobs", "mq_url": peer.url})
-    connection = user.made = Connection("test", process, settings, user)
+    connection = user.made = Connection("buffered", process, settings, user)
     connection.open()
     process.turn(lambda: connection.state is State.OPEN, "it is open")
     channel = connection.channel
