@@ -139,10 +139,10 @@ class Ready(User):
         self.away_when_lost.append(self.made.away)
 
 
-def opened(process: Loop, *peers: Peer, user: Ready | None = None) -> Connection:
+def opened(process: Loop, *peers: Peer, user: Ready | None = None, name: str = "test") -> Connection:
     settings = {"mq_ch": "jobs", "mq_backoff_max": "50ms", "mq_url": ",".join(peer.url for peer in peers)}
     user = user or Ready()
-    user.made = Connection("test", process, Settings.model_validate(settings), user)
+    user.made = Connection(name, process, Settings.model_validate(settings), user)
     user.made.open()
     process.turn(lambda: user.made.state is State.OPEN, "it is open")
     return user.made

@@ -9,23 +9,15 @@ from typing import Any
 import pytest
 from pika.adapters.utils import io_services_utils
 
-from common.connection import Connection
-from common.refusal import Kind, Refusal
-from common.settings import Settings
-from common.state import State
 from consumer.receive_buffer import buffered
-from tests.unit.common.test_connection import Ready
+from tests.unit.common.test_connection import LOST, opened
 from tests.unit.conftest import PATIENCE, Loop
 from tests.unit.peer import Peer
 
 
 def test_bytes_are_there_from_when_they_come_until_they_are_received(process: Loop, peer: Peer) -> None:
     """And none of a connection that was lost."""
-    user = Ready()
-    settings = Settings.model_validate({"mq_ch": "jobs", "mq_url": peer.url})
-    connection = user.made = Connection("buffered", process, settings, user)
-    connection.open()
-    process.turn(lambda: connection.state is State.OPEN, "it is open")
+    connection = opened(process, peer, name="buffered")
     channel = connection.channel
     assert buffered(channel) == 0
     peer.visits[0]._stream.sendall(bytes([8, 0, 0, 0, 0, 0, 0, 206]) * 1000)  # heartbeats
@@ -34,7 +26,7 @@ def test_bytes_are_there_from_when_they_come_until_they_are_received(process: Lo
         time.sleep(0.001)
     assert buffered(channel) == 8000
     process.turn(lambda: buffered(channel) == 0, "they are received")
-    connection.fail(Refusal(Kind.OTHER, "given up"))
+    connection.fail(LOST)
     process.turn(lambda: channel.connection.is_closed, "it is closed")
     assert buffered(channel) == 0
     connection.close()

@@ -41,9 +41,9 @@ class Line:
     WIRE = 400  # bytes of a delivery
     HANDLED = 75_000  # a second
 
-    def __init__(self, *, window: int = 0, trip: float = 0.0, rate: float = 0.0) -> None:
+    def __init__(self, *, window: int = 0, trip: float = 0.0, rate: float = 0.0, age: float = LATE) -> None:
         self.now, self.turns, self.handled, self.rested = 100.0, 0, 0, 0.0
-        self._window, self._trip, self._rate = window, trip, rate
+        self._window, self._trip, self._rate, self._age = window, trip, rate, age
         self._free_at = self.now
         self.rest = Rest(self._sleep, lambda: self._there() * self.WIRE)
 
@@ -59,7 +59,7 @@ class Line:
             self.now += count / self.HANDLED
             self.handled, self.turns = self.handled + count, self.turns + 1
             if resting:
-                self.rest.after([256] * count, LATE, AHEAD, self.now)
+                self.rest.after([256] * count, self._age, AHEAD, self.now)
         return self.handled - before
 
     def share(self, rate: float) -> None:
@@ -104,11 +104,12 @@ def test_many_at_a_time_are_enough() -> None:
     assert set(rests(50_000, ENOUGH, size=100, age=LATE)) == {0.0}
 
 
+@pytest.mark.parametrize("age", [0.1, LATE])
 @pytest.mark.parametrize("trip", [0.0001, 0.001, 0.003])
 @pytest.mark.parametrize("window", [20, 60, 108])
-def test_there_are_none_where_they_bring_no_more(window: int, trip: float) -> None:
+def test_there_are_none_where_they_bring_no_more(window: int, trip: float, age: float) -> None:
     """A full window of TCP is all that comes, and each rest would lower the rate that sets the next one."""
-    handled = Line(window=window, trip=trip).run(5.0)
+    handled = Line(window=window, trip=trip, age=age).run(5.0)
     assert handled >= 0.85 * Line(window=window, trip=trip).run(5.0, resting=False)
 
 
