@@ -29,13 +29,11 @@ class Message:
     """An immutable envelope: a body and its AMQP properties.
 
     In a source, `Message(b"...", content_type="image/png", headers={"tenant": "a"})` says more than plain bytes;
-    in a handler, the properties below read what came.
+    in a handler, the properties below read what came. None can be set, so a message whose handler failed
+    is retried or parked as it came.
     """
 
-    __slots__ = ("body", "properties")
-
-    body: bytes
-    properties: BasicProperties
+    __slots__ = ("_body", "_properties")
 
     def __init__(
         self,
@@ -47,8 +45,8 @@ class Message:
         properties: BasicProperties | None = None,
     ) -> None:
         """Take `properties` as they are (they win), or make them of the other arguments."""
-        self.body = body
-        self.properties = properties or BasicProperties(
+        self._body = body
+        self._properties = properties or BasicProperties(
             content_type=content_type, headers=dict(headers or {}), message_id=message_id
         )
 
@@ -98,6 +96,16 @@ class Message:
         changes = {"expiration": None, "user_id": None, "delivery_mode": PERSISTENT, "timestamp": date}
         table = table_of(old.headers).changed(own, renamed={"CC": CC})
         return Message(self.body, properties=_replace(old, headers=table, **changes))
+
+    @property
+    def body(self) -> bytes:
+        """What the publisher sent, as it came."""
+        return self._body
+
+    @property
+    def properties(self) -> BasicProperties:
+        """All of AMQP's."""
+        return self._properties
 
     @property
     def text(self) -> str:

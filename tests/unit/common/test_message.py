@@ -1,6 +1,7 @@
 """Message: of what a source gives, as it is published, and as a handler reads it."""
 
 import json
+import pickle
 import time
 from typing import Any
 
@@ -51,6 +52,20 @@ def test_a_message_keeps_what_its_source_said() -> None:
     assert (made.body, made.content_type, made.message_id) == (b"x", "image/png", "mine")
     assert made.headers["tenant"] == "a"
     assert message.headers == {"tenant": "a"}
+
+
+@pytest.mark.parametrize("name", ["body", "properties", "headers", "text"])
+def test_a_handler_cannot_change_what_will_be_retried(name: str) -> None:
+    """It fails at once, in its own line, and not the service later with its copy."""
+    with pytest.raises(AttributeError):
+        setattr(Message(b"x"), name, None)
+
+
+def test_a_message_can_go_to_another_process() -> None:
+    """As a handler with a pool of them does."""
+    message = Message(b"x", headers={"tenant": "a"}, message_id="mine")
+    came = pickle.loads(pickle.dumps(message))  # noqa: S301 - of our own making
+    assert (came.body, came.headers, came.message_id) == (b"x", {"tenant": "a"}, "mine")
 
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, float("nan"), {"a": float("inf")}])
