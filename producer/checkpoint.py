@@ -22,8 +22,11 @@ def new_name() -> str:
 
 
 def beginning(file: Path, length: int = BEGINNING) -> str:
-    """How many bytes `file` begins with, of `length` at most, and their hash; empty if it is none. Raises OSError."""
-    if not file.is_file():  # to open a pipe is to wait for a writer
+    """How many bytes `file` begins with, of `length` at most, and their hash. Raises OSError.
+
+    Empty if it is none, or may not be read: that is the source's to say.
+    """
+    if not os.access(file, os.R_OK) or not file.is_file():  # to open a pipe is to wait for a writer
         return ""
     with file.open("rb") as stream:
         first = stream.read(length)

@@ -167,3 +167,11 @@ def test_a_pipe_has_no_beginning(tmp_path: Path) -> None:
     """To look at it would take from it, and wait."""
     os.mkfifo(tmp_path / "pipe")
     assert beginning(tmp_path / "pipe") == ""
+
+
+def test_what_may_not_be_read_is_the_sources_to_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be told as an error of PRODUCER_CHECKPOINT, which is in order."""
+    file = tmp_path / "input"
+    file.write_bytes(b"one\n")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert beginning(file) == ""
