@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--volume", type=float, default=3.0, help="seconds that a run takes, about (default %(default)s)"
     )
-    parser.add_argument("--thorough", action="store_true", help="4 KiB and the growing series in every round")
+    parser.add_argument("--thorough", action="store_true", help="4 KiB in every round")
     parser.add_argument(
         "--largest", type=int, default=100_000, help="the most messages of the growing series (to 10^6)"
     )

@@ -26,13 +26,12 @@ class Plan:
     sizes: tuple[int, ...] = (256, 4096)
     latency_seconds: float = 6.0  # a p99 of fewer messages is that of a few
     thorough: bool = False
-    """Whether every round has the larger sizes and the growing series, and not the first alone."""
+    """Whether every round has the larger sizes, and not the first alone."""
 
     def round(self, number: int, clients: Sequence[Client]) -> Iterator[Case]:
         """Round `number`, from 1."""
-        whole = self.thorough or number == 1
-        yield from self.cases(clients, self.sizes if whole else self.sizes[:1])
-        if whole and _with_ours(clients):
+        yield from self.cases(clients, self.sizes if self.thorough or number == 1 else self.sizes[:1])
+        if _with_ours(clients):
             yield from self.series([client.key for client in clients if client.key in (CEILING, OURS)])
 
     def cases(self, clients: Sequence[Client], sizes: Sequence[int]) -> Iterator[Case]:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, NamedTuple, Self
 
-from benchmarks.goals import OURS, Goal
+from benchmarks.goals import FROM, OURS, Goal
 from benchmarks.sample import Sample
 
 
@@ -74,10 +74,11 @@ class Runs:
 
     def against(self, goal: Goal) -> Spread | None:
         """The goal's figure: ours by the peer's, round by round."""
-        ours = self._by_round(goal.measure, goal.figure, OURS)
+        figures = self._grown if goal.grown else self._by_round
+        ours = figures(goal.measure, goal.figure, OURS)
         if goal.peer is None:
             return Spread.of(list(ours.values()))
-        theirs = self._by_round(goal.measure, goal.figure, goal.peer)
+        theirs = figures(goal.measure, goal.figure, goal.peer)
         return Spread.of([ours[each] / theirs[each] for each in ours.keys() & theirs.keys()])
 
     def as_json(self) -> list[dict[str, Any]]:
@@ -87,3 +88,10 @@ class Runs:
     def _by_round(self, measure: str, figure: str, client: str, size: int = 256) -> dict[int, float]:
         chosen = (run for run in self._runs if run.case.of == (measure, client, size))
         return {run.round: run.sample[figure] for run in chosen if figure in run.sample}
+
+    def _grown(self, measure: str, figure: str, client: str) -> dict[int, float]:
+        series: dict[int, list[float]] = {}
+        for run in self._runs:
+            if run.case.of == (measure, client, 256) and run.case.count >= FROM:
+                series.setdefault(run.round, []).append(run.sample[figure])
+        return {number: figures[-1] / figures[0] for number, figures in series.items() if len(figures) > 1}

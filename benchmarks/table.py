@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from benchmarks.client import Client
-from benchmarks.goals import GOALS, Goal
+from benchmarks.goals import FROM, GOALS, Goal
 from benchmarks.plan import FLOWS
 from benchmarks.runs import Case, Runs, Spread
 
-_FROM = 10_000  # messages; of fewer, the beginning is a large part
 _COLUMNS = {
     "publish /s": ("publish", "rate"),
     "consume /s": ("consume", "rate"),
@@ -26,7 +25,7 @@ _COLUMNS = {
 def tables(runs: Runs, clients: Sequence[Client], sizes: Sequence[int]) -> str:
     """All of them, each under its title."""
     parts = [f"{size} bytes: median (lowest-highest round)\n\n{_table(_peers(runs, clients, size))}" for size in sizes]
-    parts.append(f"Growing; x is to {_FROM:,} messages, or to one consumer\n\n{_table(_series(runs, clients))}")
+    parts.append(f"Growing; x is to {FROM:,} messages, or to one consumer\n\n{_table(_series(runs, clients))}")
     parts.append(f"Ratios, round by round: ours divided by the peer's\n\n{_table(_goals(runs))}")
     return "\n\n".join(parts)
 
@@ -43,7 +42,7 @@ def _series(runs: Runs, clients: Sequence[Client]) -> Iterator[list[str]]:
     for measure in ("series-publish", "series-consume", "series-consumers"):
         for client in clients:
             cases = [case for case in runs.cases(measure) if case.client == client.key]
-            base = next((case for case in cases if case.count >= _FROM), None)
+            base = next((case for case in cases if case.count >= FROM), None)
             for case in cases:
                 figures = [_spread(runs.of_case(case, figure)) for figure in ("rate", "cpu_us", "peak_mib")]
                 name = [measure.removeprefix("series-"), client.label, f"{case.count:,}", str(case.consumers)]

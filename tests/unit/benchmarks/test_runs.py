@@ -45,6 +45,20 @@ def test_a_goal_without_a_peer_is_our_own_figure() -> None:
     assert not goal.met_by(51)
 
 
+def test_growth_is_held_against_the_machines() -> None:
+    """Round by round, from 10,000 messages on; a series of one case has not grown."""
+    goal = Goal("growth", "series-publish", "cpu_us", "rabbitmq-c", 1.1, 1, at_most=True, grown=True)
+    cpu = {"ours": ((99, 10, 15), (99, 10, 15)), "rabbitmq-c": ((99, 2, 3), (99, 2, 2))}
+    grown = [
+        Run(number, Case("series-publish", key, 256, count), {"cpu_us": figure})
+        for key, rounds in cpu.items()
+        for number, figures in enumerate(rounds, 1)
+        for count, figure in zip((1_000, 10_000, 100_000), figures, strict=True)
+    ]
+    assert Runs(grown).against(goal) == Spread(1.25, 1.0, 1.5)
+    assert Runs(run for run in grown if run.case.count < 100_000).against(goal) is None
+
+
 def test_the_tables_say_what_is_met_and_what_is_open() -> None:
     text = tables(runs(), CLIENTS, [256])
     publish = next(line for line in text.splitlines() if line.startswith("| publish") and "rabbitmq-c" in line)
