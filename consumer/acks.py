@@ -9,7 +9,7 @@ class Unsettled:
 
     def __init__(self) -> None:
         self._sizes: dict[int, int] = {}  # by tag, in the order of the tags
-        self.size = 0  # of all their bodies, in bytes
+        self.size = 0  # in bytes, of all that they keep
         self._untold: list[int] = []
 
     def __len__(self) -> int:
@@ -27,7 +27,7 @@ class Unsettled:
         self.size = 0
 
     def delivered(self, tags: Sequence[int], sizes: Sequence[int]) -> None:
-        """Deliveries came, with bodies of these sizes in bytes. Tags count up on a channel."""
+        """Deliveries came, of these sizes in bytes. Tags count up on a channel."""
         self._sizes.update(zip(tags, sizes, strict=True))
         self.size += sum(sizes)
 

@@ -1,10 +1,11 @@
 """Arrivals: what came since the last hand-over, made into deliveries all at a time. I/O thread only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pika import BasicProperties, spec
 from pika.channel import Channel
 
+from common.headers import Table
 from common.message import Message
 from common.process import Process
 from consumer.acks import Unsettled
@@ -26,9 +27,9 @@ class Arrivals:
         self._came.append((channel, method, properties, body))
 
     def take(self) -> tuple[list[Delivery], list[int]]:
-        """All of them, each once; and the sizes of their bodies."""
+        """All of them, each once; and the bytes that each keeps."""
         came, self._came = self._came, []
-        sizes = [len(body) for *_, body in came]
+        sizes = [len(body) + _bytes_of(properties.headers) for _, _, properties, body in came]
         deliveries = [
             Delivery(channel, method.delivery_tag or 0, Message(body, properties=properties))
             for channel, method, properties, body in came
@@ -46,3 +47,8 @@ class Arrivals:
     def clear(self) -> None:
         """They are lost, with their channel."""
         self._came = []
+
+
+def _bytes_of(headers: Mapping[str, object] | None) -> int:
+    """They are kept as they came, and decoded."""
+    return 2 * len(headers.raw) if isinstance(headers, Table) else 0

@@ -37,7 +37,7 @@ class HandBack:
         self._workers.hand_over(each for each in taken if worn(each.message))
         self._deliveries += [each for each in taken if not worn(each.message)] + unread
         self._by = time.monotonic()
-        log.info("less is sent ahead: handlers are slow or bodies large", handed_back=len(self))
+        log.info("less is sent ahead: handlers are slow or messages large", handed_back=len(self))
 
     def lost(self) -> None:
         """The broker has taken all back by itself."""

@@ -6,8 +6,8 @@ SUSPECT = 3
 SOON = 5.0  # seconds in which each handler settles one, so that SHORT are settled long before the broker's time-out
 SHORT = 64  # enough where the handlers settle fewer within BRIEF
 BRIEF = 1.0  # seconds
-BYTES = 48 * 1024 * 1024  # of bodies, by the mean of those that came last
-HELD = 64 * 1024 * 1024  # of bodies that came and are not settled, whatever the mean was
+BYTES = 48 * 1024 * 1024  # of bodies and headers, by the mean of those that came last
+HELD = 64 * 1024 * 1024  # of those that came and are not settled, whatever the mean was
 LONG = 30.0  # seconds; handlers that settle fewer than SHORT in it are not quick any more
 FEW = 3  # and of those that settle fewer than this, SHORT would take over ten minutes
 WARY = 60.0  # seconds; what a narrowing sends back counts as a delivery on some brokers, so it must be rare
@@ -17,8 +17,8 @@ class Prefetch:
     """A long prefetch must be earned: on each channel one delivery, one for each handler, SHORT, all; each is a step.
 
     What is sent ahead to one consumer is kept from the others, fills its memory, and has to be settled within the
-    broker's `consumer_timeout` (30 minutes); only quick handlers and small bodies need or allow much of it. So it is
-    lost again by handlers that became slow and by bodies that became large.
+    broker's `consumer_timeout` (30 minutes); only quick handlers and small messages need or allow much of it. So it is
+    lost again by handlers that became slow and by messages that became large.
     """
 
     def __init__(self, most: int, handlers: int = 1) -> None:
@@ -51,7 +51,7 @@ class Prefetch:
         return max(1, self.count // 2)
 
     def arrived(self, sizes: list[int], now: float) -> None:
-        """Deliveries with bodies of these sizes came."""
+        """Deliveries of these sizes came."""
         self._since = self._since or now
         self._arrived += len(sizes)
         self._bytes += sum(sizes)
@@ -66,7 +66,7 @@ class Prefetch:
         return 0
 
     def too_large(self, held: int) -> bool:
-        """Whether bodies of `held` bytes are more than may be sent ahead; a single one may be of any size."""
+        """Whether `held` bytes are more than may be sent ahead; a single one may be of any size."""
         return self.count > 1 and held > HELD
 
     def too_slow(self, waiting: int, now: float) -> bool:
@@ -88,7 +88,7 @@ class Prefetch:
         self.opened()
 
     def has_room(self, held: int) -> bool:
-        """Whether one more may come after a narrowing that left bodies of `held` bytes."""
+        """Whether one more may come after a narrowing that left `held` bytes."""
         return held <= HELD // 2
 
     def _earned(self, count: int, now: float, enough: int, within: float, wanted: int) -> int:

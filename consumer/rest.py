@@ -12,7 +12,7 @@ BUSY = 2000  # deliveries a second; at fewer, each is handed on at once
 SPAN = 0.05  # seconds over which they are counted
 ENOUGH = 192  # deliveries at a time, whose wake-ups are a small part of their cost
 PART = 8  # of what may be sent ahead, and no more, so that nothing waits for us meanwhile
-BYTES = 32 * 1024  # of bodies; half of what is received at a time, so that with fewer no more is there
+BYTES = 32 * 1024  # half of what is received at a time, so that with fewer no more is there
 REST = 0.002  # seconds at most
 LATE = 2.0  # seconds of age; a timestamp without milliseconds adds up to one, and so do clocks that differ
 LATE_REST = 0.032  # seconds at most where those that come are late: there is a backlog, and latency is not what counts
@@ -38,7 +38,7 @@ class Rest:
         self._spent = self._resume_at = 0.0
 
     def after(self, sizes: list[int], age: float | None, ahead: int, now: float) -> None:
-        """Rest if it pays. Deliveries came, with bodies of these `sizes`, the last of this `age`; `ahead` may come."""
+        """Rest if it pays. Deliveries came, of these `sizes`, the last of this `age`; `ahead` may come."""
         self._count += len(sizes)
         passed = now - self._since
         if passed >= SPAN:

@@ -29,7 +29,7 @@ class ConsumerSettings(Settings):
     )
     consumer_prefetch: Annotated[int, Field(ge=1, le=2000)] = Field(
         1536,
-        description="deliveries held and not yet settled, at most; fewer while handlers are slow or bodies large",
+        description="deliveries held and not yet settled, at most; fewer while handlers are slow or messages large",
         examples=["100"],
     )
     consumer_handler_timeout: Annotated[Duration, Field(gt=0)] = Field(

@@ -115,7 +115,7 @@ def test_large_bodies_behind_many_small_ones_do_not_fill_the_memory(
     for number, size in enumerate(sizes):
         channel.basic_publish("", mq_ch, bytes(size), BasicProperties(message_id=f"{number}"), mandatory=True)
     consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:weigh", RECORD=record).wait_ready()
-    until(lambda: consumer.event("less is sent ahead: handlers are slow or bodies large"), "it has enough")
+    until(lambda: consumer.event("less is sent ahead: handlers are slow or messages large"), "it has enough")
     until(lambda: consumer.metric("consumer_unsettled") < 2 * SHORT, "what is more went back")
     Path(f"{record}.go").touch()
     until(lambda: len(handled(record)) >= len(sizes), "all are handled", 60)

@@ -16,6 +16,8 @@ from consumer.outcome import Reject
 
 STEP = 0.01  # seconds
 LARGE = 1000  # bytes
+QUICK = 300  # calls
+_calls = count(1)
 
 
 def record(message: Message) -> None:
@@ -51,6 +53,12 @@ def leave_a_thread(message: Message) -> None:
     """One that is no daemon, and works for an hour."""
     record(message)
     Thread(target=time.sleep, args=(3600,), daemon=False).start()
+
+
+def tire(_message: Message) -> None:
+    """Quick at first."""
+    if next(_calls) > QUICK:
+        time.sleep(60)
 
 
 def fail(message: Message) -> None:
@@ -161,3 +169,8 @@ def large() -> Iterator[bytes]:
 def heavy() -> Iterator[bytes]:
     """Messages of 400 kB without end."""
     return (b"%09d" % number + bytes(400_000) for number in count(1))
+
+
+def ornate() -> Iterator[Message]:
+    """Small ones with headers of 60 kB."""
+    return (Message(b"x", headers={"long": "x" * 60_000}) for _ in range(2500))

@@ -7,6 +7,7 @@ from unittest.mock import Mock
 import pytest
 from pika import BasicProperties, spec
 
+from common.headers import Table, table_of
 from consumer.acks import Unsettled
 from consumer.arrivals import Arrivals
 
@@ -66,6 +67,15 @@ def test_each_is_taken_once_and_counted(arrivals: Arrivals, unsettled: Unsettled
     assert (len(unsettled), unsettled.size) == (3, 6)
     assert arrivals.take() == ([], [])
     assert len(unsettled) == 3
+
+
+def test_headers_are_kept_twice(turn: Any, unsettled: Unsettled, hand_on: Mock) -> None:
+    """As they came, and decoded; also what cannot be decoded."""
+    arrivals, unread = Arrivals(turn, unsettled, hand_on), Table()
+    unread.raw = b"?" * 1000
+    for headers in (table_of({"long": "x" * 1000}), unread):
+        arrivals.add(Mock(), spec.Basic.Deliver("c", 1), BasicProperties(headers=headers), b"body")
+    assert arrivals.take()[1] == [4 + 2 * len(b"_long_size" + b"x" * 1000), 4 + 2 * 1000]
 
 
 def test_unread_they_need_no_memory_and_count_all_the_same(arrivals: Arrivals, unsettled: Unsettled) -> None:
