@@ -5,6 +5,7 @@ from collections import deque
 from hashlib import blake2b
 from pathlib import Path
 from string import ascii_letters, digits
+from threading import Thread
 
 import structlog
 
@@ -13,6 +14,7 @@ from producer.source import Follower
 
 log = structlog.get_logger()
 SAVE_EVERY = 0.5  # seconds; what was confirmed since the last save is sent again after a crash
+SLOW = 2.0  # seconds; the longest that a save on its way is waited for at the end
 BEGINNING = 4096  # bytes, by which a file is known
 
 
@@ -50,6 +52,7 @@ class Checkpoint(Follower):
         self._saved = self.position = position
         self._save_at = 0.0
         self._failing = False
+        self._writer = Thread()  # of the last save
 
     def taken(self, position: int) -> None:
         """A message left the source, which stands at `position` behind it."""
@@ -66,35 +69,45 @@ class Checkpoint(Follower):
     refused = confirmed
 
     def tick(self, now: float) -> None:
-        """Write it down now and then; a disk that is full for a while stops no messages."""
-        if now >= self._save_at:
+        """Write it down now and then, by a thread: a disk that is slow, or full for a while, stops no messages."""
+        if now >= self._save_at and self.position != self._saved and not self._writer.is_alive():
             self._save_at = now + SAVE_EVERY
-            self._save("a crash now would send again what was confirmed since")
+            otherwise = "a crash now would send again what was confirmed since"
+            self._writer = Thread(target=self._save, args=(otherwise,), name="checkpoint", daemon=True)
+            self._writer.start()
 
     def close(self) -> None:
         """Write down where it ends."""
+        otherwise = "the next start sends again what was confirmed since"
+        if self._writer.ident:
+            self._writer.join(SLOW)
         self._failing = False
-        self._save("the next start sends again what was confirmed since")
+        if self._writer.is_alive():
+            self._warn("the disk does not answer", otherwise)
+        elif self.position != self._saved:
+            self._save(otherwise)
 
     def _save(self, otherwise: str) -> None:
         try:
-            if self.position != self._saved:
-                self.write()
+            self.write()
             self._failing = False
         except OSError as error:
-            if not self._failing:
-                log.warning("checkpoint not written", path=str(self._path), reason=error.strerror, so=otherwise)
-            self._failing = True
+            self._warn(error.strerror, otherwise)
+
+    def _warn(self, reason: str | None, otherwise: str) -> None:
+        if not self._failing:
+            log.warning("checkpoint not written", path=str(self._path), reason=reason, so=otherwise)
+        self._failing = True
 
     def write(self) -> None:
         """Write it down, so that a crash leaves the old or the new one whole. Raises OSError."""
-        new = self._path.with_name(f"{self._path.name}.new")
+        position, new = self.position, self._path.with_name(f"{self._path.name}.new")
         with new.open("w") as file:
-            file.write(f"{self.position} {self.name} {self._begins}".rstrip() + "\n")
+            file.write(f"{position} {self.name} {self._begins}".rstrip() + "\n")
             file.flush()
             os.fsync(file.fileno())
         new.replace(self._path)
-        self._saved = self.position
+        self._saved = position
 
 
 def open_checkpoint(path: Path | None, file: Path) -> Checkpoint | None:
