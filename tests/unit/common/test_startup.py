@@ -55,6 +55,20 @@ def test_a_signal_while_it_loads_ends_it_without_a_word(program: str, module: st
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")
 
 
+@pytest.mark.parametrize("program", ["producer.__main__", "consumer.__main__"])
+def test_asyncio_waits_until_somebody_needs_it(program: str) -> None:
+    """Then it is there for all, also for those that imported it before."""
+    code = f"""
+import sys, {program}
+assert not any(name.partition(".")[0] == "asyncio" for name in sys.modules)
+import asyncio, structlog
+assert asyncio.iscoroutinefunction(structlog.get_logger().ainfo)
+asyncio.run(structlog.get_logger().ainfo("said"))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr, "said" in done.stdout) == (0, "", True)
+
+
 def test_a_program_that_loads_a_service_has_its_own_interrupt_back() -> None:
     """Such as this one."""
     code = "import signal, producer.__main__; assert signal.getsignal(2) is signal.default_int_handler"

@@ -1,0 +1,26 @@
+"""Later: stands in a module's place while others load that import it and may never need it."""
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+
+class Later(ModuleType):
+    """Who imports it meanwhile keeps it, and gets through it what the module has, which is imported at the first need.
+
+    The standard library's LazyLoader stays in the module's place, where a handler's threads may meet it half loaded.
+    """
+
+    def stand_in(self) -> None:
+        """From now on, unless the module is there already."""
+        sys.modules.setdefault(self.__name__, self)
+
+    def give_way(self) -> None:
+        """Who imports the module from now on gets the real one."""
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+
+    def __getattr__(self, name: str) -> Any:
+        self.give_way()
+        return getattr(import_module(self.__name__), name)
