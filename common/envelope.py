@@ -74,6 +74,11 @@ class Received(BasicProperties):
         self.encoded = encoded[offset:]
         return self
 
+    def again(self) -> "Received":
+        """Of the same bytes."""
+        again: Received = Received().decode(self.encoded)
+        return again
+
     def __getattr__(self, name: str) -> Any:
         if name not in _NAMES:
             raise AttributeError(name)
@@ -92,8 +97,9 @@ def published_ms(properties: BasicProperties) -> int | None:
         milliseconds = _int.unpack_from(encoded, at)[0]
         timestamp = _stamp.unpack_from(encoded, len(encoded) - _stamp.size)[0]
     else:
-        timestamp, milliseconds = properties.timestamp, (properties.headers or {}).get(MILLISECONDS)
-    if timestamp is None:
+        timestamp, headers = properties.timestamp, properties.headers
+        milliseconds = headers.get(MILLISECONDS) if isinstance(headers, dict) else None
+    if not isinstance(timestamp, int):  # or a handler has set it to something else
         return None
     return timestamp * 1000 + (milliseconds if isinstance(milliseconds, int) and 0 <= milliseconds < 1000 else 0)
 

@@ -29,8 +29,8 @@ class Message:
     """An immutable envelope: a body and its AMQP properties.
 
     In a source, `Message(b"...", content_type="image/png", headers={"tenant": "a"})` says more than plain bytes;
-    in a handler, the properties below read what came. None can be set, so a message whose handler failed
-    is retried or parked as it came.
+    in a handler, the properties below read what came. None can be set; a message whose handler failed is retried or
+    parked as it came.
     """
 
     __slots__ = ("_body", "_properties")

@@ -1,11 +1,11 @@
 """Arrivals: what came since the last hand-over, made into deliveries all at a time. I/O thread only."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from pika import BasicProperties, spec
 from pika.channel import Channel
 
-from common.headers import Table
+from common.envelope import Received
 from common.message import Message
 from common.process import Process
 from consumer.acks import Unsettled
@@ -29,7 +29,7 @@ class Arrivals:
     def take(self) -> tuple[list[Delivery], list[int]]:
         """All of them, each once; and the bytes that each keeps."""
         came, self._came = self._came, []
-        sizes = [len(body) + _bytes_of(properties.headers) for _, _, properties, body in came]
+        sizes = [len(body) + _bytes_of(properties) for _, _, properties, body in came]
         deliveries = [
             Delivery(channel, method.delivery_tag or 0, Message(body, properties=properties))
             for channel, method, properties, body in came
@@ -49,6 +49,6 @@ class Arrivals:
         self._came = []
 
 
-def _bytes_of(headers: Mapping[str, object] | None) -> int:
-    """They are kept as they came, and decoded."""
-    return 2 * len(headers.raw) if isinstance(headers, Table) else 0
+def _bytes_of(properties: BasicProperties) -> int:
+    """As they came: they are decoded when they are needed."""
+    return len(properties.encoded) if isinstance(properties, Received) else 0

@@ -1,6 +1,7 @@
 """The copies that a consumer publishes before it acknowledges the original. Pure."""
 
 from common.message import ATTEMPT, FIRST_ERROR, LAST_ERROR, QUEUE, Message
+from consumer.delivery import as_it_came
 from consumer.outcome import Park, Retry
 from consumer.prefetch import SUSPECT
 
@@ -51,7 +52,8 @@ def replays(message: Message) -> int:
 
 def worn(message: Message) -> bool:
     """Whether it was lost so often that it would look like what kills the process after one delivery more."""
-    return delivery_count(message) >= SUSPECT - 1
+    # Read aside: decoded headers keep many times their bytes, and most of what is asked about is not needed any more.
+    return delivery_count(as_it_came(message)) >= SUSPECT - 1
 
 
 def delivery_count(message: Message) -> int:

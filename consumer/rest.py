@@ -12,7 +12,8 @@ BUSY = 2000  # deliveries a second; at fewer, each is handed on at once
 SPAN = 0.05  # seconds over which they are counted
 ENOUGH = 192  # deliveries at a time, whose wake-ups are a small part of their cost
 PART = 8  # of what may be sent ahead, and no more, so that nothing waits for us meanwhile
-BYTES = 32 * 1024  # half of what is received at a time, so that with fewer no more is there
+BYTES = 40 * 1024  # of bodies and properties; not all that is received at a time, so that with fewer no more is there
+BUFFERED = 32 * 1024  # bytes that wait to be received
 REST = 0.002  # seconds at most
 LATE = 2.0  # seconds of age; a timestamp without milliseconds adds up to one, and so do clocks that differ
 LATE_REST = 0.032  # seconds at most where those that come are late: there is a backlog, and latency is not what counts
@@ -47,7 +48,7 @@ class Rest:
         wanted = min(ENOUGH, ahead // PART) - len(sizes)
         if now < self._resume_at or self._rate < BUSY or wanted <= 0:
             return
-        if sum(sizes) >= BYTES or self._buffered() >= BYTES:  # the next ones are there
+        if sum(sizes) >= BYTES or self._buffered() >= BUFFERED:  # the next ones are there
             return
         seconds = min(LATE_REST if age is not None and age >= LATE else REST, wanted / self._rate)
         if self._trusted:

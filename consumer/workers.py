@@ -7,7 +7,7 @@ from threading import Condition, Thread
 
 from common.logs import subject
 from common.message import Message
-from consumer.delivery import Delivery
+from consumer.delivery import Delivery, as_it_came
 from consumer.outcome import ACK, Outcome, decide
 
 LATER = (Awaitable, Generator, AsyncGenerator)
@@ -99,6 +99,7 @@ class Workers:
                     raise TypeError(f"the handler returned a {type(returned).__name__}, and nothing of it has run")
                 outcome: Outcome = ACK
             except BaseException as error:  # noqa: BLE001 - SystemExit in a handler is a failed attempt as well
+                delivery = delivery._replace(message=as_it_came(delivery.message))
                 outcome = decide(error, delivery.message.attempt, self._delays)
             done.append((delivery, outcome, clock() - start))
             began[number] = 0.0

@@ -1,5 +1,6 @@
 """The properties of the producer's own messages, held against the pika that we lock."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -110,3 +111,11 @@ def test_only_milliseconds_of_a_second_count(odd: object, counts: int) -> None:
     """Whatever a foreign publisher wrote there, the timestamp is what it is."""
     plain = BasicProperties(delivery_mode=2, message_id="m", timestamp=60, headers={MILLISECONDS: odd})
     assert published_ms(plain) == published_ms(received(plain)) == 60_000 + counts
+
+
+@pytest.mark.parametrize("timestamp", [datetime.now(UTC), "now", 1.5])
+def test_a_date_that_a_handler_has_changed_is_none(timestamp: Any) -> None:
+    """The I/O thread asks for the age of what is handled, and would end with it."""
+    changed = received(BasicProperties(timestamp=1, headers={"a": 1}))
+    changed.headers, changed.timestamp = [], timestamp
+    assert published_ms(changed) is None

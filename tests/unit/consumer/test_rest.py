@@ -5,7 +5,7 @@ from itertools import count as counter
 
 import pytest
 
-from consumer.rest import BUSY, BYTES, ENOUGH, IN_VAIN, LATE, LATE_REST, PART, REST, SPAN, TRUSTED, Rest
+from consumer.rest import BUFFERED, BUSY, BYTES, ENOUGH, IN_VAIN, LATE, LATE_REST, PART, REST, SPAN, TRUSTED, Rest
 from consumer.settings import ConsumerSettings
 
 AHEAD = ConsumerSettings.model_fields["consumer_prefetch"].default
@@ -155,7 +155,7 @@ def test_one_that_pays_stands_for_those_behind_it() -> None:
 @pytest.mark.parametrize("windows", [(108,), (108, 160), (40, 108, 190)])
 def test_where_many_wait_already_there_is_none(windows: tuple[int, ...]) -> None:
     """They are all that the window lets through: nothing comes before they are read."""
-    rest, rested = Asked(lambda: BYTES), 0.0
+    rest, rested = Asked(lambda: BUFFERED), 0.0
     for turn in range(1000):
         for count in windows:
             rested += rest.answer([256] * count, LATE, AHEAD, 100.0 + turn / 500)
@@ -164,7 +164,7 @@ def test_where_many_wait_already_there_is_none(windows: tuple[int, ...]) -> None
 
 def test_a_few_that_wait_are_few_still() -> None:
     """They, and those that come with them a little later, are read together."""
-    rest = Asked(lambda: BYTES - 1)
+    rest = Asked(lambda: BUFFERED - 1)
     assert REST in [rest.answer([256] * 5, 0.1, AHEAD, 100.0 + turn / 1000) for turn in range(60)]
 
 
@@ -178,7 +178,7 @@ def test_what_waits_is_not_asked_for_where_there_is_no_rest_anyway() -> None:
     assert asked == []
 
 
-@pytest.mark.parametrize(("count", "size"), [(14, 4096), (90, 400), (10, 4096), (1, 100_000)])
+@pytest.mark.parametrize(("count", "size"), [(14, 4096), (90, 456), (10, 4096), (1, 100_000)])
 def test_a_few_that_are_large_are_many(count: int, size: int) -> None:
     """One `recv` takes no more of them, and the next ones are there."""
     assert set(rests(20_000, count, size=size, age=LATE)) == {0.0}

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pika import BasicProperties
 
+from common.envelope import Received
 from common.message import ATTEMPT, Message
 from consumer.delivery import Delivery
 from consumer.outcome import Ack, Park, Reject, Retry
@@ -98,6 +99,37 @@ def test_no_more_workers_wake_than_there_is_work_for(monkeypatch: pytest.MonkeyP
     workers.take_back()
     workers.hand_over([])
     assert woken == [1, 3, 0]
+
+
+def take_away(message: Message) -> None:
+    message.properties.headers.clear()
+
+
+def make_a_list(message: Message) -> None:
+    message.properties.headers = []
+
+
+def rename(message: Message) -> None:
+    message.properties.message_id = "other"
+
+
+@pytest.mark.parametrize("change", [take_away, make_a_list, rename])
+def test_what_failed_goes_on_as_it_came(change: Callable[[Message], None]) -> None:
+    """Whatever its handler did to the properties: without our headers it would be tried for ever."""
+
+    def fail(message: Message) -> None:
+        change(message)
+        raise ValueError
+
+    properties = BasicProperties(message_id="mine", headers={ATTEMPT: 2, "tenant": "a"})
+    came = Received().decode(b"".join(properties.encode()))
+    woken = Semaphore(0)
+    workers = Workers(fail, 1, [1.0], woken.release)
+    workers.start()
+    workers.hand_over([Delivery("channel", 1, Message(b"x", properties=came))])
+    ((delivery, outcome, _),) = collect(workers, woken, 1)
+    assert isinstance(outcome, Park)
+    assert (delivery.message.message_id, delivery.message.headers) == ("mine", {ATTEMPT: 2, "tenant": "a"})
 
 
 def void(_: object) -> None:
