@@ -1,8 +1,9 @@
 """The seams: a callable of the user's, found by its name."""
 
 import importlib
+import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ class SeamError(Exception):
     """A seam's name is wrong, or what it names cannot be used. Its text is for people."""
 
 
-def load_callable(name: str, wanted: str) -> Callable[..., Any]:
+def load_callable(name: str, wanted: str, *, arguments: int) -> Callable[..., Any]:
     """The callable at `package.module:name`, looked for in the current folder too. `wanted` says what may be written.
 
-    Raises SeamError when nothing is there; an error inside the user's module passes through.
+    Raises SeamError when nothing is there, or it takes not so many `arguments`; an error inside the user's module
+    passes through.
     """
     module_name, colon, attribute = name.partition(":")
     if not colon or not module_name.strip(".") or module_name.startswith(".") or not attribute:
@@ -32,4 +34,17 @@ def load_callable(name: str, wanted: str) -> Callable[..., Any]:
         found = getattr(found, part, None)
     if not callable(found):
         raise SeamError(f"module {module_name!r} has no callable {attribute!r}")
+    try:
+        signature = inspect.signature(found if inspect.isroutine(found) or inspect.isclass(found) else found.__call__)
+    except (TypeError, ValueError):  # what is written in C may not say what it takes
+        return found  # type: ignore[no-any-return]
+    try:
+        signature.bind(*[None] * arguments)
+    except TypeError as error:
+        raise SeamError(f"{name} is called with {('nothing', 'one message')[arguments]}: {error}") from None
     return found  # type: ignore[no-any-return]
+
+
+def is_any(found: Callable[..., Any], kinds: Iterable[Callable[[object], bool]]) -> bool:
+    """Whether it, or an object's `__call__`, is of one of these kinds, such as `inspect.iscoroutinefunction`."""
+    return any(kind(each) for each in (found, getattr(found, "__call__", None)) for kind in kinds)  # noqa: B004

@@ -10,7 +10,7 @@ from threading import Lock
 import structlog
 
 from common.message import Message
-from common.seam import SeamError, load_callable
+from common.seam import SeamError, is_any, load_callable
 from consumer.settings import ConsumerSettings
 
 log = structlog.get_logger()
@@ -25,8 +25,10 @@ def open_handler(settings: ConsumerSettings) -> Callable[[Message], None]:
         return log_message
     if name.startswith("append:"):
         return append_to(Path(name.removeprefix("append:")))
-    found = load_callable(name, "log, append:PATH or package.module:callable")
-    if any(test(each) for each in (found, getattr(found, "__call__", None)) for test in LATER):  # noqa: B004
+    found = load_callable(name, "log, append:PATH or package.module:callable", arguments=1)
+    if inspect.isclass(found):
+        raise SeamError(f"{name} is a class: a call would make an object, and handle nothing. Name a function")
+    if is_any(found, LATER):
         raise SeamError(f"{name} is async, or has a yield: a call would run nothing of it. Name a plain function")
     return found
 

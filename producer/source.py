@@ -1,5 +1,6 @@
 """Source: where messages come from. The first of the two seams to extend."""
 
+import inspect
 import os
 import stat
 import sys
@@ -8,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from common.seam import SeamError, load_callable
+from common.seam import SeamError, is_any, load_callable
 from producer.lines import read_lines
 from producer.settings import ProducerSettings
 
@@ -50,7 +51,9 @@ def open_source(settings: ProducerSettings, offset: int = 0) -> Callable[[], Ite
         return lambda: lines(sys.stdin.fileno(), settings.mq_max_body)
     if name.startswith("lines:"):
         return file_lines(Path(name.removeprefix("lines:")), settings.mq_max_body, offset)
-    source = load_callable(name, "heartbeat, lines, lines:PATH, http or package.module:callable")
+    source = load_callable(name, "heartbeat, lines, lines:PATH, http or package.module:callable", arguments=0)
+    if is_any(source, (inspect.iscoroutinefunction, inspect.isasyncgenfunction)):
+        raise SeamError(f"{name} is async, and a source is read by a plain `for`. Name a plain function or generator")
     return lambda: _items(source())
 
 

@@ -134,6 +134,14 @@ def test_a_function_that_a_call_does_not_run_is_a_sentence(
             open_handler(make(f"{name}:{handler}"))
 
 
+def test_a_class_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each message would be acknowledged, with an object made of it, and none handled."""
+    (tmp_path / "made_of_messages.py").write_text("class C:\n  def __init__(self, message): ...")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SeamError, match="is a class"):
+        open_handler(make("made_of_messages:C"))
+
+
 @pytest.mark.parametrize("name", ["", "Log", "append", "nowhere_at_all:x"])
 def test_a_name_of_nothing_is_a_sentence(name: str) -> None:
     """With what may be written, or where was looked."""

@@ -91,9 +91,19 @@ def test_a_callable_gives_its_values_without_a_position() -> None:
 @pytest.mark.parametrize("returned", ["hello", b"hello", {"order": 1}, None, 5])
 def test_one_message_in_the_place_of_many_is_an_error(returned: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """A text would be sent letter by letter, and a dictionary's keys without its values."""
-    monkeypatch.setattr("producer.source.load_callable", lambda *_: lambda: returned)
+    monkeypatch.setattr("producer.source.load_callable", lambda *_, **__: lambda: returned)
     with pytest.raises(TypeError, match="no iterable of messages"):
         open_source(make("orders:pending"))()
+
+
+@pytest.mark.parametrize("kind", ["async def pending(): ...", "async def pending(): yield 1"])
+def test_an_async_source_is_a_sentence(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is connected."""
+    name = f"async_source_{len(kind)}"
+    (tmp_path / f"{name}.py").write_text(kind)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SeamError, match="is async"):
+        open_source(make(f"{name}:pending"))
 
 
 def test_an_offset_behind_the_end_is_a_sentence(file: Path) -> None:
