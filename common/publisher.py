@@ -87,7 +87,7 @@ class Publisher(Generic[T]):
         poisoned = "PRECONDITION_FAILED" in reason.text
         if poisoned and len(entries) == 1:
             self._refuse(entries.pop().publication, reason.text)
-        self._window.lost(len(entries) if poisoned else 0, "returned" if "NO_ROUTE" in reason.text else "")
+        self._window.lost(len(entries) if poisoned else 0, "there is no queue" if "NO_ROUTE" in reason.text else "")
         self._outbox.give_back(entries)
 
     def tick(self, now: float) -> None:

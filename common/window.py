@@ -46,5 +46,5 @@ class Window:
         self._resume_at = now + full_jitter(self._nacks, PAUSE_MAX)
         self._nacks += 1
         self.limit = 1
-        self.reason = "rejected"
+        self.reason = "the queue is full"
         return news

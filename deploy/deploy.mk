@@ -28,6 +28,7 @@ UNCHANGED = sed -n 's/^\(deployment.*\) unchanged$$/\1/p'
 RESTART = $(if $(filter %development,$(OVERLAY)),xargs -r kubectl --context $(CONTEXT) rollout restart -n mq-pair,cat)
 deploy: CONTEXT ?= $(shell kubectl config current-context)
 deploy: ## apply OVERLAY to CONTEXT (the current one)
+	@test -n "$(CONTEXT)" || { echo "make deploy CONTEXT=name: one of"; kubectl config get-contexts -o name; exit 2; }
 	@echo "to context $(CONTEXT), from $(OVERLAY)"
 	set -o pipefail; kubectl --context $(CONTEXT) apply -k $(OVERLAY) | tee /dev/stderr | $(UNCHANGED) | $(RESTART)
 	kubectl --context $(CONTEXT) rollout status --namespace mq-pair deployment/producer --timeout 5m
@@ -38,6 +39,7 @@ KINDS = kubectl kustomize $(OVERLAY) | sed -n 's/^kind: //p' | sort -u | grep -v
 KNOWN = kubectl --context $(CONTEXT) api-resources --no-headers | awk '{print $$NF}'
 undeploy: CONTEXT ?= $(shell kubectl config current-context)
 undeploy: ## remove all but the namespace, the Secrets, and the broker's claims with the messages in them
+	@test -n "$(CONTEXT)" || { echo "make undeploy CONTEXT=name: one of"; kubectl config get-contexts -o name; exit 2; }
 	@echo "from context $(CONTEXT)"
 	kubectl --context $(CONTEXT) delete --namespace mq-pair --selector app.kubernetes.io/part-of=mq-pair \
 	  $$($(KINDS) | grep -xF "$$($(KNOWN))" | paste -sd,)

@@ -40,7 +40,7 @@ def test_what_a_full_queue_refuses_is_kept_and_goes_when_there_is_room(
     start("consumer", CONSUMER_IDLE_EXIT="1ms").wait()
     with policy(broker, mq_ch, {"max-length": 5}):
         producer = start("producer", "--source", f"{SEAMS}:numbers", "--count", "300", PRODUCER_WINDOW=50)
-        until(lambda: producer.reasons() == ["rejected"], "it says why it is not ready")
+        until(lambda: producer.reasons() == ["the queue is full"], "it says why it is not ready")
         assert producer.metric("producer_nacked_total") > 0
         record = tmp_path / "record"
         consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:record", RECORD=record)

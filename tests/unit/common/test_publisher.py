@@ -69,7 +69,7 @@ def test_it_is_not_ready_and_says_why(publisher: Publisher[Token]) -> None:
     """Of the connection, and of the last loss until something is confirmed."""
     assert publisher.reasons() == ["test_publisher: closed"]
     publisher.lost(Refusal(Kind.TOPOLOGY, "312 NO_ROUTE: there is no queue jobs"))
-    assert publisher.reasons() == ["test_publisher: closed", "returned"]
+    assert publisher.reasons() == ["test_publisher: closed", "there is no queue"]
 
 
 @pytest.mark.usefixtures("own_metrics")
@@ -130,7 +130,7 @@ def test_a_channel_that_only_refuses_is_left_and_it_is_said_why(process: Loop, p
     publisher = make(process, peer.url, confirmed)
     publisher.connection.open()
     publisher.publish(numbers(0))
-    process.turn(lambda: "rejected" in publisher.reasons(), "a refusal")
+    process.turn(lambda: "the queue is full" in publisher.reasons(), "a refusal")
     publisher.tick(time.monotonic() + FULL + 1)
     assert publisher.connection.refusal is REFUSED
     process.turn(lambda: confirmed == [0], "the confirm of another")

@@ -43,7 +43,7 @@ def test_a_nack_pauses_and_closes_the_window(size: int, nacks: int) -> None:
         assert window.nacked(100.0) == (number == 0)
         assert window.limit == 1
         assert not window.paused(100.0 + PAUSE_MAX)
-    assert window.reason == "rejected"
+    assert window.reason == "the queue is full"
 
 
 @pytest.mark.parametrize("size", [1, 2, 1024])
