@@ -104,7 +104,8 @@ def _line(fields: dict[str, FieldInfo], problem: Any) -> str:
 
 def fail(lines: list[str]) -> NoReturn:
     """Say what is wrong with the settings, a line for each, and exit with 2."""
-    sys.stderr.write("".join(f"{line}\n" for line in lines))
+    if sys.stderr is not None:  # it may be closed
+        sys.stderr.write("".join(f"{line}\n" for line in lines))
     sys.exit(EXIT_CONFIGURATION)
 
 

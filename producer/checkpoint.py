@@ -5,16 +5,16 @@ from collections import deque
 from hashlib import blake2b
 from pathlib import Path
 from string import ascii_letters, digits
-from threading import Thread
 
 import structlog
 
 from common.seam import SeamError
+from producer.saver import Saver
 from producer.source import Follower
 
 log = structlog.get_logger()
 SAVE_EVERY = 0.5  # seconds; what was confirmed since the last save is sent again after a crash
-SLOW = 2.0  # seconds; the longest that a save on its way is waited for at the end
+SLOW = 1.0  # seconds; a save that takes longer is told, and is waited for no longer at the end
 BEGINNING = 4096  # bytes, by which a file is known
 
 
@@ -51,8 +51,8 @@ class Checkpoint(Follower):
         self._confirmed: set[int] = set()
         self._saved = self.position = position
         self._save_at = 0.0
-        self._failing = False
-        self._writer = Thread()  # of the last save
+        self._warned = False
+        self.saver = Saver(self.write)
 
     def taken(self, position: int) -> None:
         """A message left the source, which stands at `position` behind it."""
@@ -69,35 +69,37 @@ class Checkpoint(Follower):
     refused = confirmed
 
     def tick(self, now: float) -> None:
-        """Write it down now and then, by a thread: a disk that is slow, or full for a while, stops no messages."""
-        if now >= self._save_at and self.position != self._saved and not self._writer.is_alive():
+        """Have it written down now and then: a disk that is slow, full or away for a while stops no messages."""
+        if now < self._save_at:
+            return
+        otherwise = "a crash now would send again what was confirmed since"
+        if not self.saver.resting:
+            if now >= self._save_at + SLOW:
+                self._warn("the disk does not answer", otherwise)
+            return
+        if self.saver.error:
+            self._warn(self.saver.error.strerror, otherwise)
+        else:
+            self._warned = False
+        if self.position != self._saved:
             self._save_at = now + SAVE_EVERY
-            otherwise = "a crash now would send again what was confirmed since"
-            self._writer = Thread(target=self._save, args=(otherwise,), name="checkpoint", daemon=True)
-            self._writer.start()
+            self.saver.ask()
 
     def close(self) -> None:
-        """Write down where it ends."""
+        """Have it written down where it ends."""
         otherwise = "the next start sends again what was confirmed since"
-        if self._writer.ident:
-            self._writer.join(SLOW)
-        self._failing = False
-        if self._writer.is_alive():
+        if self.saver.wait(SLOW) and self.position != self._saved:
+            self.saver.ask()
+        self._warned = False
+        if not self.saver.wait(SLOW):
             self._warn("the disk does not answer", otherwise)
-        elif self.position != self._saved:
-            self._save(otherwise)
-
-    def _save(self, otherwise: str) -> None:
-        try:
-            self.write()
-            self._failing = False
-        except OSError as error:
-            self._warn(error.strerror, otherwise)
+        elif self.saver.error:
+            self._warn(self.saver.error.strerror, otherwise)
 
     def _warn(self, reason: str | None, otherwise: str) -> None:
-        if not self._failing:
+        if not self._warned:
             log.warning("checkpoint not written", path=str(self._path), reason=reason, so=otherwise)
-        self._failing = True
+        self._warned = True
 
     def write(self) -> None:
         """Write it down, so that a crash leaves the old or the new one whole. Raises OSError."""
@@ -115,6 +117,10 @@ def open_checkpoint(path: Path | None, file: Path) -> Checkpoint | None:
     if path is None:
         return None
     try:
+        if path.resolve() == file.resolve():
+            raise SeamError(f"{path} is what the source reads, and would be written over: name another file")
+        if path.exists() and not path.is_file():
+            raise SeamError(f"{path} is no file")
         if not path.exists() or not path.stat().st_size:
             checkpoint = Checkpoint(path, begins=beginning(file))
         else:
@@ -127,6 +133,7 @@ def open_checkpoint(path: Path | None, file: Path) -> Checkpoint | None:
                 raise SeamError(f"{path} is of a file that begins otherwise than {file}: remove it, or name another")
             checkpoint = Checkpoint(path, int(position), name, beginning(file) or begins)
         checkpoint.write()  # at the start: one that cannot be written is no use, and would be known only after messages
+        checkpoint.saver.start()
         return checkpoint
     except OSError as error:
         raise SeamError(f"{error.filename or path}: {error.strerror}") from None

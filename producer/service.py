@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 
 class ProducerService:
-    """Implements `common.process.Service`. All of it runs on the I/O thread."""
+    """Implements `common.service.Service`. All of it runs on the I/O thread."""
 
     def __init__(
         self,

@@ -98,7 +98,11 @@ def file_lines(path: Path, limit: int, offset: int) -> Callable[[], Iterable[Ite
 
 
 def _line_start(descriptor: int, offset: int, limit: int) -> int:
-    """`offset`, or where its line begins: one that was not written to its end when it was sent comes again, whole."""
+    """`offset`, or where its line begins: one that was not written to its end when it was sent comes again, whole.
+
+    One that has got nothing since but its newline is behind us.
+    """
     # What is longer than may be sent need not be looked through: what is left of it is so, too.
     before = os.pread(descriptor, min(offset, limit + 1), offset - min(offset, limit + 1))
-    return offset - len(before) + before.rfind(b"\n") + 1
+    start = offset - len(before) + before.rfind(b"\n") + 1
+    return offset + 1 if start < offset and os.pread(descriptor, 1, offset) == b"\n" else start

@@ -12,6 +12,7 @@ import pytest
 
 from local.ports import free_port
 from tests.processes import OURS, ROOT
+from tests.system.kit import Start
 
 SECRET = "S3cr:t@/#x"
 HOST = "localhost:5672"
@@ -196,3 +197,17 @@ def test_help_shows_each_variable_with_its_flag_and_default(service: str) -> Non
         assert re.search(rf"{name}: .+?\(default: [^)]+\)", text), name
         flag = "--" + re.sub("^(PRODUCER|CONSUMER)_(?!HTTP_)", "", name).lower().replace("_", "-")
         assert f"{flag} " in text, flag
+
+
+def test_a_variable_that_is_no_setting_is_told_and_stops_nothing(start: Start) -> None:
+    """Misspelled, it would go unnoticed, and the default handle what is in the queue."""
+    said = start("consumer", CONSUMER_HANDLR="append:x").wait_ready().event("a variable that is no setting")
+    assert (said["name"], said["meant"]) == ("CONSUMER_HANDLR", "CONSUMER_HANDLER")
+
+
+def test_a_wrong_setting_is_exit_code_2_though_nobody_hears_why() -> None:
+    """With standard error closed."""
+    for words in (["--source", "nonsense"], ["--rate", "x"]):
+        command = ["/bin/sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-m", "producer", *words]
+        env = os.environ | {"MQ_URL": "amqp://127.0.0.1/", "MQ_CH": "jobs"}
+        assert subprocess.run(command, cwd=ROOT, env=env, timeout=20, check=False).returncode == 2

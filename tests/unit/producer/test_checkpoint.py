@@ -2,8 +2,7 @@
 
 import os
 from pathlib import Path
-from threading import Event, Thread
-from threading import enumerate as enumerate_threads
+from threading import Event
 
 import pytest
 from hypothesis import given
@@ -12,7 +11,6 @@ from structlog.testing import capture_logs
 
 from common.seam import SeamError
 from producer.checkpoint import BEGINNING, Checkpoint, beginning, open_checkpoint
-from tests.processes import until
 
 
 @given(st.data(), st.integers(0, 100))
@@ -32,10 +30,6 @@ def test_the_position_is_never_past_the_first_unconfirmed(data: st.DataObject, s
             checkpoint.taken(taken[-1])
         done = [position for position in taken if not waiting or position < min(waiting)]
         assert checkpoint.position == (done[-1] if done else start)
-
-
-def saving() -> list[Thread]:
-    return [thread for thread in enumerate_threads() if thread.name == "checkpoint"]
 
 
 def opened(path: Path) -> Checkpoint:
@@ -81,11 +75,11 @@ def test_one_that_cannot_be_written_for_a_while_is_said_once_and_written_later(t
     with capture_logs() as logged:
         for now in (1.0, 2.0, 3.0):
             checkpoint.tick(now)
-            until(lambda: not saving(), "it was tried")
+            assert checkpoint.saver.wait(10)
         checkpoint.close()
         (tmp_path / "away").rename(folder)
         checkpoint.tick(4.0)
-        until(lambda: not saving(), "it is written")
+        assert checkpoint.saver.wait(10)
     assert [line["event"] for line in logged] == ["checkpoint not written"] * 2
     assert [" ".join(line["so"].split()[:2]) for line in logged] == ["a crash", "the next"]
     assert logged[0]["path"] == str(folder / "checkpoint")
@@ -93,24 +87,31 @@ def test_one_that_cannot_be_written_for_a_while_is_said_once_and_written_later(t
 
 
 def test_a_disk_that_does_not_answer_holds_up_no_messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The I/O thread does not wait for it, there is one save at a time, and at the end it is waited for a while."""
+    """It is told, and at the end it is waited for a while: also by the last save, which nothing else would bound."""
     path, answer, real = tmp_path / "checkpoint", Event(), os.fsync
     checkpoint = opened(path)
     monkeypatch.setattr(os, "fsync", lambda file: (answer.wait(20), real(file)))
     monkeypatch.setattr("producer.checkpoint.SLOW", 0.05)
-    for position in (7, 8, 9):
-        checkpoint.taken(position)
-        checkpoint.confirmed(position)
-        checkpoint.tick(float(position))
-    assert len(saving()) == 1
+    with capture_logs() as logged:
+        for position in (7, 8, 9):
+            checkpoint.taken(position)
+            checkpoint.confirmed(position)
+            checkpoint.tick(float(position))
+        checkpoint.close()
+    assert [line["reason"] for line in logged] == ["the disk does not answer"] * 2
+    assert path.read_text().startswith("0 ")
+    answer.set()
+    assert checkpoint.saver.wait(10)
+    assert path.read_text()[0] in "789"
+    answer.clear()
+    checkpoint.taken(10)
+    checkpoint.confirmed(10)
     with capture_logs() as logged:
         checkpoint.close()
     assert [line["reason"] for line in logged] == ["the disk does not answer"]
     answer.set()
-    until(lambda: not saving(), "it is written")
-    assert path.read_text().startswith("7 ")
-    checkpoint.close()
-    assert path.read_text().startswith("9 ")
+    assert checkpoint.saver.wait(10)
+    assert path.read_text().startswith("10 ")
 
 
 def test_a_leftover_of_a_crash_does_not_matter(tmp_path: Path) -> None:
@@ -205,3 +206,21 @@ def test_what_may_not_be_read_is_the_sources_to_say(tmp_path: Path, monkeypatch:
     file.write_bytes(b"one\n")
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert beginning(file) == ""
+
+
+def test_it_is_never_the_file_that_is_read(tmp_path: Path) -> None:
+    """By whatever name: what it holds would be lost."""
+    file, other = tmp_path / "input", tmp_path / "other"
+    file.write_bytes(b"12 monkeys\n")
+    other.symlink_to(file)
+    for path in (file, other, tmp_path / "." / "input"):
+        with pytest.raises(SeamError, match="is what the source reads"):
+            open_checkpoint(path, file)
+    assert file.read_bytes() == b"12 monkeys\n"
+
+
+def test_a_pipe_is_no_checkpoint(tmp_path: Path) -> None:
+    """It would be replaced by a file."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SeamError, match="is no file"):
+        opened(tmp_path / "pipe")

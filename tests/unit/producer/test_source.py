@@ -60,6 +60,16 @@ def test_a_line_that_was_not_whole_when_it_was_sent_comes_again(file: Path) -> N
     assert list(open_source(make(source), 3)()) == [Item(b"first", 6)]
 
 
+def test_a_line_that_got_only_its_newline_since_it_was_sent_does_not_come_again(file: Path) -> None:
+    """It would have another message id. An empty line behind it is one."""
+    source = f"lines:{file}"
+    with file.open("ab") as stream:
+        stream.write(b"\n\nnext\n")
+    items = [Item(b"", 34), Item(b"next", 39)]
+    assert list(open_source(make(source), 32)()) == items
+    assert list(open_source(make(source), 33)()) == items
+
+
 def test_a_line_that_is_too_long_to_send_is_not_looked_through_for_its_start(file: Path) -> None:
     """It may be gigabytes. Nor is what is left of it a message."""
     file.write_bytes(bytes(30) + b"\nnext\n")
