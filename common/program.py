@@ -2,14 +2,19 @@
 
 import errno
 
+import structlog
+
 from common import metrics
 from common.cli import fail
 from common.health import Health
 from common.leaving import leave_in
-from common.process import Process, Watched
+from common.process import Process
+from common.service import Watched
 from common.settings import Settings
+from common.unknown import unknown
 
 OF_THE_PORT = (errno.EADDRINUSE, errno.EACCES)  # where another port helps; what else there is, is of the address
+log = structlog.get_logger()
 LEAVE = 7.0  # seconds after the last log line: Python waits for threads of the user's, spans may take 6
 
 
@@ -24,6 +29,8 @@ def serve(process: Process, service: Watched, settings: Settings) -> int:
             if error.errno in OF_THE_PORT:
                 fail([f"HTTP_PORT: {why}; choose another, for example 8081, or 0 for off"])
             fail([f"HTTP_HOST: {why}; name an address of this machine, for example 0.0.0.0"])
+    for name, meant in unknown(type(settings).model_fields).items():
+        log.warning("a variable that is no setting", name=name, meant=meant or None)
     metrics.READY.set_function(lambda: not process.reasons(service))
     code = process.run(service)
     leave_in(LEAVE, "a thread of the source or the handler does not end")
