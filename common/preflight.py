@@ -45,7 +45,7 @@ class PreflightSettings(Needs):
 
 
 class Preflight:
-    """Implements `common.process.Service` and `common.channel_user.ChannelUser`."""
+    """Implements `common.service.Service` and `common.channel_user.ChannelUser`."""
 
     NAME = "preflight"  # of its connection, in the broker's log
 

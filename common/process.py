@@ -4,7 +4,7 @@ import signal
 import time
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from pika.adapters.select_connection import IOLoop
@@ -12,47 +12,15 @@ from pika.adapters.select_connection import IOLoop
 import common.resolver
 import common.transport  # noqa: F401 - one send a turn; see there
 from common.leaving import leave, leave_in
+from common.service import Service, Watched
 
 TICK = 0.1  # seconds; also the longest a signal waits to be noticed
 STANDSTILL = 10.0  # seconds without a tick, after which the process is not live
+TOGETHER = 0.2  # seconds; signals so close are one: `timeout` sends it to the process and to its group
+LAST_WORDS = 5.0  # seconds; a log that nobody reads may hold up the last lines
 CLOSE_TIMEOUT = 2.0  # seconds for the closing handshake; the broker has all that matters before it
 
 log = structlog.get_logger()
-
-
-class Service(Protocol):
-    """What runs in the process. All of it is called on the I/O thread, which must never wait."""
-
-    def start(self) -> None:
-        """Begin to work."""
-
-    def tick(self, now: float) -> None:
-        """Look at what depends on time. `now` is `time.monotonic()`."""
-
-    def stop(self) -> None:
-        """Take nothing new."""
-
-    def done(self) -> bool:
-        """Whether nothing is left to do: at the source's end, or after `stop` when all is settled or cannot be."""
-
-    def close(self) -> None:
-        """Close the connections."""
-
-    def closed(self) -> bool:
-        """Whether they are closed."""
-
-    def summary(self) -> tuple[int, dict[str, Any]]:
-        """How many messages are left over, and the totals for the last log line."""
-
-
-class Watched(Service, Protocol):
-    """One with a health page."""
-
-    def problems(self) -> list[str]:
-        """Why the process should be started anew (http thread)."""
-
-    def reasons(self) -> list[str]:
-        """Why it is not ready (http thread)."""
 
 
 class Process:
@@ -65,6 +33,7 @@ class Process:
         self.stopping = False  # the same
         self._grace = grace
         self._signals = 0
+        self._signalled = 0.0
         self._defect: BaseException | None = None
         self._deadline = float("inf")
         self._closing = False
@@ -109,11 +78,12 @@ class Process:
             self.loop.start()
         except Exception as error:  # noqa: BLE001 - out of pika itself
             self._defect = self._defect or error
-        leave_in(0, "")
+        leave_in(LAST_WORDS, "the log is not read")
         left, totals = service.summary()
         if self._defect:
             log.error("defect", exc_info=self._defect, left=left)
         log.info("stopped", **totals, left=left)
+        leave_in(0, "")
         return 1 if left or self._defect else 0
 
     def reasons(self, service: Watched) -> list[str]:
@@ -126,6 +96,10 @@ class Process:
         return [f"the I/O loop has stood still for {stood:.0f}s"] if stood > STANDSTILL else []
 
     def _on_signal(self, _number: int, _frame: object) -> None:
+        now = time.monotonic()
+        if self._signals and now - self._signalled < TOGETHER:
+            return
+        self._signalled = now
         self._signals += 1  # only a flag: pika's locks are not re-entrant, and the tick comes soon
         if self._signals > 1:
             leave("second signal")

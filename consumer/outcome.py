@@ -1,9 +1,15 @@
 """Outcome: what a handler's end means, as a value; and the one place that decides it. Pure."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from traceback import walk_tb
+from types import FrameType
 
 ERROR_LENGTH = 500  # characters of an error that travel in a header
+LIBRARY = str(Path(os.__file__).parent)  # the standard one
+OURS = {"common", "consumer"}
 
 
 class Reject(Exception):  # noqa: N818 - a verdict, not an error
@@ -57,8 +63,12 @@ def describe(error: BaseException) -> str:
 
 
 def location(error: BaseException) -> str:
-    """`file.py:12`, where it was raised; empty when unknown."""
-    trace = error.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
+    """`file.py:12`: the last line that is no library's and not ours, else where it was raised; empty when unknown."""
+    places = list(walk_tb(error.__traceback__))
+    users = [(frame, line) for frame, line in places if not _is_library(frame)]
+    return "".join(f"{frame.f_code.co_filename}:{line}" for frame, line in (users or places)[-1:])
+
+
+def _is_library(frame: FrameType) -> bool:
+    file, module = frame.f_code.co_filename, str(frame.f_globals.get("__name__"))
+    return file.startswith((LIBRARY, "<")) or "-packages" in file or module.partition(".")[0] in OURS

@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 class ConsumerService:
-    """Implements `common.process.Service`. All of it runs on the I/O thread."""
+    """Implements `common.service.Service`. All of it runs on the I/O thread."""
 
     def __init__(self, process: Process, settings: ConsumerSettings, handle: Callable[[Message], None]) -> None:
         wake = process.guarded(self._settle)

@@ -18,7 +18,7 @@ from consumer.progress import Progress
 
 
 class Walk:
-    """Implements `common.process.Service` and `Visitor`. I/O thread only. Its heirs do something with what is taken."""
+    """Implements `common.service.Service` and `Visitor`. I/O thread only. Its heirs do something with what is taken."""
 
     command = "list"
     settles = False  # whether it acknowledges what it took

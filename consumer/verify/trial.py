@@ -20,7 +20,7 @@ RIGHTS = " (`consumer verify` needs the rights configure and read on ^{}$, and w
 
 
 class Trial:
-    """Implements `common.process.Service`."""
+    """Implements `common.service.Service`."""
 
     def __init__(self, process: Process, settings: VerifySettings, on_tick: Callable[[], None]) -> None:
         """`on_tick` is called several times a second."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from common.process import STANDSTILL, Process
+from common.process import STANDSTILL, TOGETHER, Process
 from tests.unit.conftest import Loop
 
 ROOT = Path(__file__).parents[3]
@@ -29,7 +29,7 @@ class Stub:
     def closed(self): return {closed}
     def problems(self): return []
     reasons = problems
-    def summary(self): return self.left, {{"handled": 3}}
+    def summary(self): self.fail == "hang in summary" and time.sleep(60); return self.left, {{"handled": 3}}
     said = set()
     def at(self, what):
         if self.fail == "hang in " + what:
@@ -130,11 +130,22 @@ def test_a_second_signal_leaves_at_once() -> None:
     program.wait_for("tick")
     program.process.send_signal(signal.SIGTERM)
     program.wait_for("stop")
+    time.sleep(TOGETHER)
     program.process.send_signal(signal.SIGINT)
     code, _, err = program.end()
     assert code == 1
     assert "second signal" in err
     assert "Traceback" not in err
+
+
+def test_two_signals_at_once_are_one() -> None:
+    """`timeout` sends its signal to the process and to its group, as other wrappers do."""
+    program = Program()
+    program.wait_for("tick")
+    program.process.send_signal(signal.SIGTERM)
+    time.sleep(0.01)
+    program.process.send_signal(signal.SIGTERM)
+    assert program.end()[0] == 0
 
 
 def test_a_loop_that_hangs_does_not_outlive_the_grace() -> None:
@@ -145,6 +156,13 @@ def test_a_loop_that_hangs_does_not_outlive_the_grace() -> None:
     code, _, err = program.end()
     assert code == 1
     assert "the I/O loop hangs" in err
+
+
+def test_a_log_that_nobody_reads_holds_up_the_last_lines_for_a_while_only() -> None:
+    """Also when there was no signal, and so no other deadline."""
+    code, _, err = Program(done=True, fail="hang in summary").end()
+    assert code == 1
+    assert "the log is not read" in err
 
 
 def test_a_defect_anywhere_ends_the_process_and_is_logged() -> None:

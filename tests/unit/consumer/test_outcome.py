@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.message import Message
 from consumer.outcome import ERROR_LENGTH, Park, Reject, Retry, decide, describe, location
 
 DELAYS = st.lists(st.floats(0.001, 1e6), max_size=20)
@@ -72,3 +73,20 @@ def test_the_place_is_where_it_was_raised() -> None:
         raised = error
     assert location(raised) == f"{__file__}:{inner.__code__.co_firstlineno + 1}"
     assert location(ValueError()) == ""
+
+
+def test_the_place_is_the_users_where_a_library_raised_it() -> None:
+    """Whoever looks for it knows their own lines; and of libraries alone the last one is better than none."""
+
+    def handle(message: Message) -> None:
+        message.json()
+
+    errors = []
+    for call in (handle, Message.json):
+        try:
+            call(Message(b"{"))
+        except ValueError as error:
+            errors.append(error)
+    assert location(errors[0]) == f"{__file__}:{handle.__code__.co_firstlineno + 1}"
+    errors[1].__traceback__ = errors[1].__traceback__.tb_next  # type: ignore[union-attr]
+    assert "/json/decoder.py:" in location(errors[1])
