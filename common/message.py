@@ -4,7 +4,8 @@ import json
 import math
 import time
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 from pika import BasicProperties
 
@@ -23,17 +24,20 @@ CC = "mq-cc"
 DAY = 86400.0  # seconds; no two clocks differ by more, and a timestamp in milliseconds is far ahead
 _NAMES = tuple(vars(BasicProperties()))
 _BINARY = (bytes, bytearray, memoryview)  # a tuple is built once, a union at each call
+_set = object.__setattr__  # properties that read a field would cost more: a body is looked at seven times
 
 
 class Message:
     """An immutable envelope: a body and its AMQP properties.
 
     In a source, `Message(b"...", content_type="image/png", headers={"tenant": "a"})` says more than plain bytes;
-    in a handler, the properties below read what came. None can be set; a message whose handler failed is retried or
-    parked as it came.
+    in a handler, the properties below read what came. One whose handler failed is retried or parked as it came.
     """
 
-    __slots__ = ("_body", "_properties")
+    __slots__ = ("body", "properties")
+
+    body: bytes
+    properties: BasicProperties
 
     def __init__(
         self,
@@ -45,10 +49,17 @@ class Message:
         properties: BasicProperties | None = None,
     ) -> None:
         """Take `properties` as they are (they win), or make them of the other arguments."""
-        self._body = body
-        self._properties = properties or BasicProperties(
+        _set(self, "body", body)
+        made = properties or BasicProperties(
             content_type=content_type, headers=dict(headers or {}), message_id=message_id
         )
+        _set(self, "properties", made)
+
+    def __setattr__(self, name: str, _value: object) -> NoReturn:
+        raise AttributeError(f"a message is immutable: yield or keep a new Message, and leave its {name} as it came")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return partial(Message, properties=self.properties), (self.body,)
 
     @classmethod
     def of(cls, value: object, message_id: str) -> "Message":
@@ -96,16 +107,6 @@ class Message:
         changes = {"expiration": None, "user_id": None, "delivery_mode": PERSISTENT, "timestamp": date}
         table = table_of(old.headers).changed(own, renamed={"CC": CC})
         return Message(self.body, properties=_replace(old, headers=table, **changes))
-
-    @property
-    def body(self) -> bytes:
-        """What the publisher sent, as it came."""
-        return self._body
-
-    @property
-    def properties(self) -> BasicProperties:
-        """All of AMQP's."""
-        return self._properties
 
     @property
     def text(self) -> str:

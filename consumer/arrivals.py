@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from pika import BasicProperties, spec
+from pika import spec
 from pika.channel import Channel
 
 from common.envelope import Received
@@ -18,9 +18,9 @@ class Arrivals:
     def __init__(self, process: Process, unsettled: Unsettled, hand_on: Callable[[], None]) -> None:
         """What is taken counts as `unsettled`."""
         self._process, self._unsettled, self._hand_on = process, unsettled, hand_on
-        self._came: list[tuple[Channel, spec.Basic.Deliver, BasicProperties, bytes]] = []
+        self._came: list[tuple[Channel, spec.Basic.Deliver, Received, bytes]] = []
 
-    def add(self, channel: Channel, method: spec.Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
+    def add(self, channel: Channel, method: spec.Basic.Deliver, properties: Received, body: bytes) -> None:
         """What pika calls for each. Not guarded, and so without anything that can fail: it is called most often."""
         if not self._came:
             self._process.call_behind(self._hand_on)
@@ -29,7 +29,8 @@ class Arrivals:
     def take(self) -> tuple[list[Delivery], list[int]]:
         """All of them, each once; and the bytes that each keeps."""
         came, self._came = self._came, []
-        sizes = [len(body) + _bytes_of(properties) for _, _, properties, body in came]
+        # Their properties as they came: to decode them is a fifth of what a delivery costs.
+        sizes = [len(body) + len(properties.encoded) for _, _, properties, body in came]
         deliveries = [
             Delivery(channel, method.delivery_tag or 0, Message(body, properties=properties))
             for channel, method, properties, body in came
@@ -47,8 +48,3 @@ class Arrivals:
     def clear(self) -> None:
         """They are lost, with their channel."""
         self._came = []
-
-
-def _bytes_of(properties: BasicProperties) -> int:
-    """As they came: they are decoded when they are needed."""
-    return len(properties.encoded) if isinstance(properties, Received) else 0

@@ -23,6 +23,11 @@ class Turn:
         self.behind.append(function)
 
 
+def properties(message_id: str, **headers: str) -> Received:
+    encoded = BasicProperties(message_id=message_id, headers=headers).encode()
+    return Received().decode(b"".join(encoded))
+
+
 @pytest.fixture
 def turn() -> Any:
     return Turn()
@@ -43,7 +48,7 @@ def arrivals(turn: Any, unsettled: Unsettled, hand_on: Mock) -> Arrivals:
     """Three of them."""
     made = Arrivals(turn, unsettled, hand_on)
     for tag in (1, 2, 3):
-        made.add(Mock(), spec.Basic.Deliver("c", tag), BasicProperties(message_id=f"m{tag}"), b"x" * tag)
+        made.add(Mock(), spec.Basic.Deliver("c", tag), properties(f"m{tag}"), b"x" * tag)
     return made
 
 
@@ -51,7 +56,7 @@ def test_one_hand_over_is_for_all_of_a_turn(arrivals: Arrivals, turn: Any, hand_
     """And the next one for what comes behind it."""
     assert turn.behind == [hand_on]
     arrivals.take()
-    arrivals.add(Mock(), spec.Basic.Deliver("c", 4), BasicProperties(), b"")
+    arrivals.add(Mock(), spec.Basic.Deliver("c", 4), properties("m4"), b"")
     assert turn.behind == [hand_on, hand_on]
 
 
@@ -63,8 +68,8 @@ def test_each_is_taken_once_and_counted(arrivals: Arrivals, unsettled: Unsettled
         (2, "m2", b"xx"),
         (3, "m3", b"xxx"),
     ]
-    assert sizes == [1, 2, 3]
-    assert (len(unsettled), unsettled.size) == (3, 6)
+    assert sizes == [len(properties("m1").encoded) + length for length in (1, 2, 3)]
+    assert (len(unsettled), unsettled.size) == (3, sum(sizes))
     assert arrivals.take() == ([], [])
     assert len(unsettled) == 3
 
@@ -72,12 +77,11 @@ def test_each_is_taken_once_and_counted(arrivals: Arrivals, unsettled: Unsettled
 def test_properties_count_beside_the_body_and_are_not_decoded(
     turn: Any, unsettled: Unsettled, hand_on: Mock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To decode them is a fifth of what a delivery costs."""
-    encoded = b"".join(BasicProperties(headers={"long": "x" * 1000}).encode())
-    arrivals = Arrivals(turn, unsettled, hand_on)
-    arrivals.add(Mock(), spec.Basic.Deliver("c", 1), Received().decode(encoded), b"body")
+    """Long ones fill the memory as well."""
+    came, arrivals = properties("m", long="x" * 1000), Arrivals(turn, unsettled, hand_on)
+    arrivals.add(Mock(), spec.Basic.Deliver("c", 1), came, b"body")
     monkeypatch.setattr(BasicProperties, "decode", Mock(side_effect=AssertionError("decoded")))
-    assert arrivals.take()[1] == [4 + len(encoded)]
+    assert arrivals.take()[1] == [4 + len(came.encoded)]
 
 
 def test_unread_they_need_no_memory_and_count_all_the_same(arrivals: Arrivals, unsettled: Unsettled) -> None:

@@ -6,6 +6,7 @@ from unittest.mock import Mock, call
 import pytest
 from pika import BasicProperties, spec
 
+from common.envelope import Received
 from common.message import Message
 from common.process import Process
 from common.refusal import Kind, Refusal
@@ -54,6 +55,10 @@ def test_without_a_channel_there_is_nothing_to_cancel(subscription: Subscription
     assert subscription.connection.reasons() == ["consumer: closed"]
 
 
+NO_PROPERTIES = 2  # bytes of them
+SMALL = len(b"small") + NO_PROPERTIES
+
+
 class Consumed:
     """A subscription with a channel, and the broker's side of it."""
 
@@ -78,7 +83,8 @@ class Consumed:
 
     def come(self, tag: int, body: bytes = b"small", timestamp: int | None = None) -> None:
         """The next delivery."""
-        self._arrive(self.channel, spec.Basic.Deliver("c", tag), BasicProperties(timestamp=timestamp), body)
+        properties = Received().decode(b"".join(BasicProperties(timestamp=timestamp).encode()))
+        self._arrive(self.channel, spec.Basic.Deliver("c", tag), properties, body)
 
     def shut(self) -> None:
         """The answers to what it asks before it consumes no more."""
@@ -94,14 +100,14 @@ def consumed(process: Loop) -> Consumed:
 
 def test_bodies_that_became_large_go_back_and_come_again_one_by_one(process: Loop, consumed: Consumed) -> None:
     """What comes while it narrows needs no memory; it goes on when there is room, and after a stop never."""
-    subscription, channel, quarter = consumed.subscription, consumed.channel, bytes(HELD // 4)
+    subscription, channel, quarter = consumed.subscription, consumed.channel, bytes(HELD // 4 - NO_PROPERTIES)
     subscription._prefetch.count = SHORT
     consumed.come(1)
     for tag in (2, 3, 4, 5):
         consumed.come(tag, quarter)
     process.turn(lambda: consumed.handed, "they are handed on")
     consumed.come(6, quarter)
-    assert subscription.unsettled.size == HELD + 5
+    assert subscription.unsettled.size == HELD + SMALL
     subscription.acknowledge([1])
     channel.basic_ack.assert_not_called()
     consumed.shut()
@@ -224,7 +230,7 @@ def test_what_comes_before_a_stop_is_for_the_workers_and_what_comes_after_it_goe
     assert [each.tag for each in consumed.handed] == [1]
     assert [[(each.tag, each.message.body) for each in back] for back in consumed.back] == [[(2, b""), (3, b"")]]
     assert len(subscription.unsettled) == 3
-    assert subscription.unsettled.size == len(b"small")
+    assert subscription.unsettled.size == SMALL
 
 
 def test_what_was_lost_before_its_hand_over_is_nobodys(process: Loop, consumed: Consumed) -> None:
