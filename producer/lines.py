@@ -13,18 +13,24 @@ def read_lines(descriptor: int, limit: int, offset: int = 0) -> Iterator[tuple[L
     Holds at most `limit` and a chunk in memory. A longer line gives a `ValueError` in its place. Reads with
     `os.read`: a thread that waits in a buffered reader would hold its lock when the program ends. Raises OSError.
     """
-    rest, skipped = b"", 0
+    parts: list[bytes] = []  # of a line whose end has not come; joined once, since it may be of many chunks
+    held = skipped = 0
     while chunk := os.read(descriptor, CHUNK):
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            offset += skipped + len(line) + 1
-            yield _checked(line, skipped, limit), offset
-            skipped = 0
-        if skipped or len(rest) > limit:
-            skipped, rest = skipped + len(rest), b""
-    if rest or skipped:
-        offset += skipped + len(rest)
-        yield _checked(rest, skipped, limit), offset
+        first, *more = chunk.split(b"\n")
+        parts.append(first)
+        held += len(first)
+        if more:
+            *lines, last = b"".join(parts), *more
+            for line in lines:
+                offset += skipped + len(line) + 1
+                yield _checked(line, skipped, limit), offset
+                skipped = 0
+            parts, held = [last], len(last)
+        if skipped or held > limit:
+            skipped, parts, held = skipped + held, [], 0
+    if held or skipped:
+        offset += skipped + held
+        yield _checked(b"".join(parts), skipped, limit), offset
 
 
 def _checked(line: bytes, skipped: int, limit: int) -> Line:

@@ -1,6 +1,7 @@
 """Lines as bytes, whatever pieces they come in."""
 
 import os
+import time
 import tracemalloc
 from pathlib import Path
 from threading import Thread
@@ -84,6 +85,21 @@ def test_a_line_without_end_does_not_fill_the_memory(tmp_path: Path) -> None:
         os.close(descriptor)
     assert isinstance(first, ValueError)
     assert second == b"next"
+
+
+def test_a_long_line_is_not_looked_through_again_at_each_read(tmp_path: Path) -> None:
+    """Eight times the length takes eight times as long, and not sixty-four times."""
+
+    def spent(length: int) -> float:
+        path = tmp_path / "long"
+        path.write_bytes(b"x" * length + b"\n")
+        descriptor, before = os.open(path, os.O_RDONLY), time.process_time()
+        assert [len(line) for line, _ in read_lines(descriptor, length) if isinstance(line, bytes)] == [length]
+        os.close(descriptor)
+        return time.process_time() - before
+
+    short, long = (min(spent(size * 1024 * 1024) for _ in range(3)) for size in (4, 32))
+    assert long < 24 * short
 
 
 def test_a_line_comes_as_soon_as_it_is_written() -> None:
