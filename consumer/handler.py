@@ -23,8 +23,8 @@ def open_handler(settings: ConsumerSettings) -> Callable[[Message], None]:
     name = settings.consumer_handler
     if name == "log":
         return log_message
-    if name.startswith("append:"):
-        return append_to(Path(name.removeprefix("append:")))
+    if (path := name.removeprefix("append:")) not in (name, ""):
+        return append_to(Path(path))
     found = load_callable(name, "log, append:PATH or package.module:callable", arguments=1)
     if inspect.isclass(found):
         raise SeamError(f"{name} is a class: a call would make an object, and handle nothing. Name a function")

@@ -49,8 +49,8 @@ def open_source(settings: ProducerSettings, offset: int = 0) -> Callable[[], Ite
         if sys.stdin is None:
             raise SeamError("standard input is closed")
         return lambda: lines(sys.stdin.fileno(), settings.mq_max_body)
-    if name.startswith("lines:"):
-        return file_lines(Path(name.removeprefix("lines:")), settings.mq_max_body, offset)
+    if (path := name.removeprefix("lines:")) not in (name, ""):
+        return file_lines(Path(path), settings.mq_max_body, offset)
     source = load_callable(name, "heartbeat, lines, lines:PATH, http or package.module:callable", arguments=0)
     if is_any(source, (inspect.iscoroutinefunction, inspect.isasyncgenfunction)):
         raise SeamError(f"{name} is async, and a source is read by a plain `for`. Name a plain function or generator")

@@ -142,8 +142,8 @@ def test_a_class_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         open_handler(make("made_of_messages:C"))
 
 
-@pytest.mark.parametrize("name", ["", "Log", "append", "nowhere_at_all:x"])
+@pytest.mark.parametrize("name", ["", "Log", "append", "append:", "nowhere_at_all:x"])
 def test_a_name_of_nothing_is_a_sentence(name: str) -> None:
     """With what may be written, or where was looked."""
-    with pytest.raises(SeamError):
+    with pytest.raises(SeamError, match=r"is none of|no module"):
         open_handler(make(name))

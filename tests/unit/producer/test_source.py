@@ -142,8 +142,8 @@ def test_a_pipe_is_opened_when_it_is_read(tmp_path: Path) -> None:
         open_source(make(f"lines:{pipe}"), 4)
 
 
-@pytest.mark.parametrize("name", ["", "Heartbeat", "line", "nowhere_at_all:x"])
+@pytest.mark.parametrize("name", ["", "Heartbeat", "line", "lines:", "nowhere_at_all:x"])
 def test_a_name_of_nothing_is_a_sentence(name: str) -> None:
     """With what may be written, or where was looked."""
-    with pytest.raises(SeamError):
+    with pytest.raises(SeamError, match=r"is none of|no module"):
         open_source(make(name))
