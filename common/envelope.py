@@ -15,6 +15,7 @@ from typing import Any, Final
 from pika import BasicProperties, spec
 
 PERSISTENT: Final = 2
+LONG: Final = 2048  # bytes; decoded, many small headers keep ten times their bytes
 MILLISECONDS: Final = "mq-ms"  # what AMQP's timestamp, which has seconds, leaves out
 
 _ALWAYS = (
@@ -97,6 +98,8 @@ def published_ms(properties: BasicProperties) -> int | None:
         milliseconds = _int.unpack_from(encoded, at)[0]
         timestamp = _stamp.unpack_from(encoded, len(encoded) - _stamp.size)[0]
     else:
+        if isinstance(properties, Received) and len(encoded) > LONG:
+            properties = properties.again()  # which is not kept
         timestamp, headers = properties.timestamp, properties.headers
         milliseconds = headers.get(MILLISECONDS) if isinstance(headers, dict) else None
     if not isinstance(timestamp, int):  # or a handler has set it to something else

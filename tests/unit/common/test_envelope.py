@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pika import BasicProperties, frame
 
 import common.headers  # noqa: F401 - tables as the services read them
-from common.envelope import _TABLE, MILLISECONDS, Envelope, Received, published_ms
+from common.envelope import _TABLE, LONG, MILLISECONDS, Envelope, Received, published_ms
 from common.message import Message
 from producer.checkpoint import new_name
 
@@ -111,6 +111,14 @@ def test_only_milliseconds_of_a_second_count(odd: object, counts: int) -> None:
     """Whatever a foreign publisher wrote there, the timestamp is what it is."""
     plain = BasicProperties(delivery_mode=2, message_id="m", timestamp=60, headers={MILLISECONDS: odd})
     assert published_ms(plain) == published_ms(received(plain)) == 60_000 + counts
+
+
+@pytest.mark.parametrize("length", [LONG // 2, LONG])
+def test_the_date_is_read_of_long_properties_too_and_those_are_not_kept_decoded(length: int) -> None:
+    """Deliveries that wait are asked for their age."""
+    came = received(BasicProperties(timestamp=7, headers={"long": "x" * length, MILLISECONDS: 5}))
+    assert published_ms(came) == 7005
+    assert ("headers" in vars(came)) == (length < LONG)
 
 
 @pytest.mark.parametrize("timestamp", [datetime.now(UTC), "now", 1.5])
