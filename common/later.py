@@ -21,6 +21,10 @@ class Later(ModuleType):
         if sys.modules.get(self.__name__) is self:
             del sys.modules[self.__name__]
 
+    def __bool__(self) -> bool:
+        """Not there yet: from Python 3.12 on `logging` asks so whether asyncio may have a task to name in a line."""
+        return False
+
     def __getattr__(self, name: str) -> Any:
         self.give_way()
         return getattr(import_module(self.__name__), name)
