@@ -9,7 +9,7 @@ from common.process import Process
 from common.publisher import Publisher
 from common.topology import Topology
 from consumer import metrics
-from consumer.copies import failed_copy, fresh_copy, worn
+from consumer.copies import by_wear, failed_copy, fresh_copy
 from consumer.delivery import Delivery
 from consumer.outcome import Park, Retry
 from consumer.settings import ConsumerSettings
@@ -54,9 +54,9 @@ class Copier:
         Before RabbitMQ 4.3 even a nack counts as a delivery, and rollouts would make a message a suspect, and then park
         it. A copy's count begins anew.
         """
-        name, copies = self._topology.name, [each for each in deliveries if worn(each.message)]
+        name, (copies, others) = self._topology.name, by_wear(deliveries)
         self.publisher.publish([Publication(name, fresh_copy(each.message), (each, None)) for each in copies])
-        return [each for each in deliveries if not worn(each.message)]
+        return others
 
     def lost(self) -> None:
         """The broker has taken its deliveries back: their copies would be others, and more at each loss."""

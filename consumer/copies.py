@@ -1,7 +1,9 @@
 """The copies that a consumer publishes before it acknowledges the original. Pure."""
 
+from collections.abc import Iterable
+
 from common.message import ATTEMPT, FIRST_ERROR, LAST_ERROR, QUEUE, Message
-from consumer.delivery import as_it_came
+from consumer.delivery import Delivery, as_it_came
 from consumer.outcome import Park, Retry
 from consumer.prefetch import SUSPECT
 
@@ -54,6 +56,15 @@ def worn(message: Message) -> bool:
     """Whether it was lost so often that it would look like what kills the process after one delivery more."""
     # Read aside: decoded headers keep many times their bytes, and most of what is asked about is not needed any more.
     return delivery_count(as_it_came(message)) >= SUSPECT - 1
+
+
+def by_wear(deliveries: Iterable[Delivery]) -> tuple[list[Delivery], list[Delivery]]:
+    """Those that are worn, and the others, each in their order."""
+    tired: list[Delivery] = []
+    others: list[Delivery] = []
+    for delivery in deliveries:
+        (tired if worn(delivery.message) else others).append(delivery)
+    return tired, others
 
 
 def delivery_count(message: Message) -> int:

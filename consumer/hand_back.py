@@ -5,7 +5,7 @@ import time
 import structlog
 
 from consumer.copier import Copier
-from consumer.copies import worn
+from consumer.copies import by_wear
 from consumer.delivery import Delivery
 from consumer.subscription import Subscription
 from consumer.workers import Workers
@@ -33,9 +33,9 @@ class HandBack:
 
     def most(self, unread: list[Delivery]) -> None:
         """All but the next for each handler, and those that would have to go as copies: a full queue takes none."""
-        taken = self._workers.take_back(self._workers.count)
-        self._workers.hand_over(each for each in taken if worn(each.message))
-        self._deliveries += [each for each in taken if not worn(each.message)] + unread
+        worn, others = by_wear(self._workers.take_back(self._workers.count))
+        self._workers.hand_over(worn)
+        self._deliveries += others + unread
         self._by = time.monotonic()
         log.info("less is sent ahead: handlers are slow or messages large", handed_back=len(self))
 

@@ -6,6 +6,9 @@ CLUSTER ?= mq-pair
 image = $(shell sed -n 's/.*name: $(1), newName: \([^,]*\), newTag: \([^}]*\)}.*/\1:\2/p' $(K8S)/base/kustomization.yaml)
 OURS = $(call image,producer) $(call image,consumer)
 
+# Without it `--context` would take the next word.
+NEEDS_CONTEXT = test -n "$(CONTEXT)" || { echo "make $@ CONTEXT=name: one of"; kubectl config get-contexts -o name; exit 2; }
+
 .PHONY: images k3d kind deploy undeploy secrets rotate test-cluster lock
 
 BUILD = docker build --file docker/Dockerfile $(if $(OTEL),--build-arg REQUIREMENTS=requirements-otel.lock)
@@ -28,7 +31,7 @@ UNCHANGED = sed -n 's/^\(deployment.*\) unchanged$$/\1/p'
 RESTART = $(if $(filter %development,$(OVERLAY)),xargs -r kubectl --context $(CONTEXT) rollout restart -n mq-pair,cat)
 deploy: CONTEXT ?= $(shell kubectl config current-context)
 deploy: ## apply OVERLAY to CONTEXT (the current one)
-	@test -n "$(CONTEXT)" || { echo "make deploy CONTEXT=name: one of"; kubectl config get-contexts -o name; exit 2; }
+	@$(NEEDS_CONTEXT)
 	@echo "to context $(CONTEXT), from $(OVERLAY)"
 	set -o pipefail; kubectl --context $(CONTEXT) apply -k $(OVERLAY) | tee /dev/stderr | $(UNCHANGED) | $(RESTART)
 	kubectl --context $(CONTEXT) rollout status --namespace mq-pair deployment/producer --timeout 5m
@@ -39,21 +42,21 @@ KINDS = kubectl kustomize $(OVERLAY) | sed -n 's/^kind: //p' | sort -u | grep -v
 KNOWN = kubectl --context $(CONTEXT) api-resources --no-headers | awk '{print $$NF}'
 undeploy: CONTEXT ?= $(shell kubectl config current-context)
 undeploy: ## remove all but the namespace, the Secrets, and the broker's claims with the messages in them
-	@test -n "$(CONTEXT)" || { echo "make undeploy CONTEXT=name: one of"; kubectl config get-contexts -o name; exit 2; }
+	@$(NEEDS_CONTEXT)
 	@echo "from context $(CONTEXT)"
 	kubectl --context $(CONTEXT) delete --namespace mq-pair --selector app.kubernetes.io/part-of=mq-pair \
 	  $$($(KINDS) | grep -xF "$$($(KNOWN))" | paste -sd,)
 
 secrets: $(READY) ## random passwords and users for OVERLAY (production) on CONTEXT
-	@test -n "$(CONTEXT)" || { echo "make secrets CONTEXT=name: one of"; kubectl config get-contexts -o name; exit 2; }
+	@$(NEEDS_CONTEXT)
 	$(BIN)/python -m deploy.credentials --context $(CONTEXT) $(if $(filter command% environment%,$(origin OVERLAY)),--overlay $(OVERLAY))
 
 rotate: $(READY) ## new passwords, and apply OVERLAY (production) on CONTEXT, while messages flow
-	@test -n "$(CONTEXT)" || { echo "make rotate CONTEXT=name: one of"; kubectl config get-contexts -o name; exit 2; }
+	@$(NEEDS_CONTEXT)
 	$(BIN)/python -m deploy.credentials --rotate --context $(CONTEXT) $(if $(filter command% environment%,$(origin OVERLAY)),--overlay $(OVERLAY))
 
 test-cluster: $(READY) ## the end-to-end tests on the cluster CONTEXT, in a namespace of their own
-	@test -n "$(CONTEXT)" || { echo "make test-cluster CONTEXT=name: one of"; kubectl config get-contexts -o name; exit 2; }
+	@$(NEEDS_CONTEXT)
 	CLUSTER_CONTEXT=$(CONTEXT) $(BIN)/python -m pytest tests/deploy -m cluster --full $(ARGS)
 
 # Universal: one file for every Python from 3.11 on. Never with the address of an index.

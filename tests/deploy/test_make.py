@@ -42,7 +42,7 @@ def make(tmp_path: Path) -> Make:
     def run(*words: str, **env: str) -> tuple[int, list[str]]:
         asked.write_text("")
         path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
-        command = ["make", "--no-print-directory", *words, "CONTEXT=test"]
+        command = ["make", "--no-print-directory", "CONTEXT=test", *words]
         env = {**os.environ, "PATH": path, "ASKED": str(asked), "FAIL": "", **env}
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, timeout=60, check=False)
         return done.returncode, asked.read_text().splitlines()
@@ -69,6 +69,14 @@ def test_an_apply_that_fails_ends_it(make: Make) -> None:
     code, asked = make("deploy", FAIL="yes")
     assert code
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("target", ["deploy", "undeploy", "rotate"])
+def test_without_a_context_nothing_is_asked_but_which_there_are(target: str, make: Make) -> None:
+    """An empty one would swallow the next word."""
+    code, asked = make(target, "CONTEXT=")
+    assert code
+    assert asked == ["config get-contexts -o name"]
 
 
 def test_undeploy_leaves_the_namespace_and_the_secrets(make: Make) -> None:

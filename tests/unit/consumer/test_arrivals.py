@@ -10,6 +10,7 @@ from pika import BasicProperties, spec
 from common.envelope import Received
 from consumer.acks import Unsettled
 from consumer.arrivals import Arrivals
+from tests.unit.common.test_envelope import received
 
 
 class Turn:
@@ -24,8 +25,7 @@ class Turn:
 
 
 def properties(message_id: str, **headers: str) -> Received:
-    encoded = BasicProperties(message_id=message_id, headers=headers).encode()
-    return Received().decode(b"".join(encoded))
+    return received(BasicProperties(message_id=message_id, headers=headers))
 
 
 @pytest.fixture

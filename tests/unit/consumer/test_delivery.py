@@ -2,14 +2,14 @@
 
 from pika import BasicProperties
 
-from common.envelope import Received
 from common.message import Message
 from consumer.delivery import as_it_came
+from tests.unit.common.test_envelope import received
 
 
 def test_what_was_changed_is_as_it_came() -> None:
     """What was changed stays so for whoever has it."""
-    properties = Received().decode(b"".join(BasicProperties(message_id="mine", headers={"a": 1}).encode()))
+    properties = received(BasicProperties(message_id="mine", headers={"a": 1}))
     message = Message(b"x", properties=properties)
     message.properties.headers, message.properties.message_id = None, "other"
     came = as_it_came(message)

@@ -6,7 +6,6 @@ from unittest.mock import Mock, call
 import pytest
 from pika import BasicProperties, spec
 
-from common.envelope import Received
 from common.message import Message
 from common.process import Process
 from common.refusal import Kind, Refusal
@@ -16,6 +15,7 @@ from consumer.prefetch import HELD, SHORT
 from consumer.rest import BYTES, REST
 from consumer.settings import ConsumerSettings
 from consumer.subscription import Subscription
+from tests.unit.common.test_envelope import received
 from tests.unit.conftest import Loop
 
 
@@ -83,7 +83,7 @@ class Consumed:
 
     def come(self, tag: int, body: bytes = b"small", timestamp: int | None = None) -> None:
         """The next delivery."""
-        properties = Received().decode(b"".join(BasicProperties(timestamp=timestamp).encode()))
+        properties = received(BasicProperties(timestamp=timestamp))
         self._arrive(self.channel, spec.Basic.Deliver("c", tag), properties, body)
 
     def shut(self) -> None:

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pika import BasicProperties
 
-from common.envelope import Received
 from common.message import ATTEMPT, Message
 from consumer.delivery import Delivery
 from consumer.outcome import Ack, Park, Reject, Retry
 from consumer.workers import Done, Workers
+from tests.unit.common.test_envelope import received
 
 PATIENCE = 10.0  # seconds
 
@@ -121,8 +121,7 @@ def test_what_failed_goes_on_as_it_came(change: Callable[[Message], None]) -> No
         change(message)
         raise ValueError
 
-    properties = BasicProperties(message_id="mine", headers={ATTEMPT: 2, "tenant": "a"})
-    came = Received().decode(b"".join(properties.encode()))
+    came = received(BasicProperties(message_id="mine", headers={ATTEMPT: 2, "tenant": "a"}))
     woken = Semaphore(0)
     workers = Workers(fail, 1, [1.0], woken.release)
     workers.start()

@@ -7,10 +7,6 @@ from producer.saver import Saver
 PATIENCE = 10.0  # seconds
 
 
-def void(_: object) -> None:
-    """For a lambda that returns nothing."""
-
-
 def test_each_time_it_is_asked_it_saves_once() -> None:
     """And rests until then."""
     saved: list[int] = []
@@ -26,7 +22,11 @@ def test_each_time_it_is_asked_it_saves_once() -> None:
 def test_who_asks_does_not_wait() -> None:
     """Unless it wants to, and no longer than it wants to."""
     go_on = Event()
-    saver = Saver(lambda: void(go_on.wait(PATIENCE)))
+
+    def save() -> None:
+        go_on.wait(PATIENCE)
+
+    saver = Saver(save)
     saver.start()
     saver.ask()
     assert not saver.wait(0.05)
