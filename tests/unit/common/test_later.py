@@ -43,7 +43,7 @@ def test_who_needs_it_at_once_gets_it_at_once(statement: str) -> None:
 
 def test_a_line_of_the_log_does_not_need_it() -> None:
     """From Python 3.12 on it has the name of a task, if asyncio is there."""
-    run(f"{BEGIN}import logging\nlogging.makeLogRecord({{}})\nassert sys.modules['asyncio'] is later")
+    run(f"{BEGIN}assert not later\nimport logging\nlogging.makeLogRecord({{}})\nassert sys.modules['asyncio'] is later")
 
 
 def test_what_it_has_not_is_an_error_as_ever() -> None:
