@@ -1,17 +1,14 @@
 """Metrics that both services have. Counters are counted where a state changes; gauges are read when asked for."""
 
-from prometheus_client import Counter, Gauge, disable_created_metrics
-
 from common.histogram import Histogram
-
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter that nobody asks for
+from common.metric import Counter, Gauge
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 READY = Gauge("mq_ready", "1 while /readyz says that the service is ready.")
-CONNECTED = Gauge("mq_connected", "1 while the connection is open and its queues are accepted.", ["connection"])
-BLOCKED = Gauge("mq_blocked", "1 while the broker blocks the connection (memory or disk alarm).", ["connection"])
-RECONNECTS = Counter("mq_reconnects", "Open connections that were lost and are made anew.", ["connection"])
+CONNECTED = Gauge("mq_connected", "1 while the connection is open and its queues are accepted.", "connection")
+BLOCKED = Gauge("mq_blocked", "1 while the broker blocks the connection (memory or disk alarm).", "connection")
+RECONNECTS = Counter("mq_reconnects", "Open connections that were lost and are made anew.", "connection")
 
 
 class PublisherMetrics:

@@ -1,13 +1,12 @@
 """The consumer's metrics."""
 
-from prometheus_client import Counter, Gauge
-
 from common.histogram import Histogram
+from common.metric import Counter, Gauge
 from common.metrics import LATENCY_BUCKETS
 
 DELIVERED = Counter("consumer_delivered", "Messages that the broker delivered; a message delivered again counts again.")
 SETTLED = Counter(
-    "consumer_settled", "Deliveries that are settled: ack (handled), retry (comes again), reject (parked).", ["outcome"]
+    "consumer_settled", "Deliveries that are settled: ack (handled), retry (comes again), reject (parked).", "outcome"
 )
 ACKED, RETRIED, PARKED = (SETTLED.labels(outcome) for outcome in ("ack", "retry", "reject"))
 UNSETTLED = Gauge("consumer_unsettled", "Deliveries that wait or are being handled.")

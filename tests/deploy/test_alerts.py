@@ -110,7 +110,7 @@ def test_an_age_that_is_asked_for_is_a_bucket_of_its_own() -> None:
     asked = [text for text in EXPRESSIONS.values() if "consumer_message_age_seconds_bucket" in text]
     thresholds = [float(number) for text in asked for number in re.findall(r"> (\d+)", text)]
     assert thresholds
-    assert {*thresholds} <= {*AGE_SECONDS._bounds}
+    assert {*thresholds} <= {*AGE_SECONDS.bounds}
 
 
 def test_every_alert_has_a_case() -> None:

@@ -34,7 +34,7 @@ OTHERS = {
 
 PAGE = """
 from common.metrics import PublisherMetrics
-import consumer.metrics, prometheus_client
+import common.exposition, consumer.metrics, prometheus_client
 PublisherMetrics("producer")
 PublisherMetrics("consumer_retry")
 print(prometheus_client.generate_latest().decode())

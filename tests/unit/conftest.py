@@ -9,8 +9,9 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from prometheus_client import REGISTRY
 
+import common.exposition  # noqa: F401 - prometheus_client's registry has our metrics, too
+from common.metric import METRICS
 from common.process import Process
 from tests.unit.peer import Peer
 
@@ -61,19 +62,12 @@ def peer() -> Iterator[Peer]:
 
 
 @pytest.fixture
-def own_metrics(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The metrics that a test's publishers register are gone after it: a name can be registered once."""
-    registered: list[object] = []
-    register = REGISTRY.register
-
-    def note(collector: object) -> None:
-        registered.append(collector)
-        register(collector)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(REGISTRY, "register", note)
+def own_metrics() -> Iterator[None]:
+    """The metrics that a test makes are gone after it: a name can be taken once."""
+    before = METRICS.copy()
     yield
-    for collector in registered:
-        REGISTRY.unregister(collector)  # type: ignore[arg-type]
+    for name in METRICS.keys() - before.keys():
+        del METRICS[name]
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,6 @@ def test_every_outcome_has_a_series_from_the_start() -> None:
 
 def test_an_age_of_a_day_still_has_a_bucket() -> None:
     """Messages wait as long as an outage."""
-    bounds = list(metrics.AGE_SECONDS._bounds)
+    bounds = list(metrics.AGE_SECONDS.bounds)
     assert bounds == sorted(bounds)
     assert 86400 in bounds
