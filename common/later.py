@@ -12,6 +12,11 @@ class Later(ModuleType):
     The standard library's LazyLoader stays in the module's place, where a handler's threads may meet it half loaded.
     """
 
+    def __init__(self, name: str, **meanwhile: Any) -> None:
+        """In place of the module `name`; `meanwhile` is what it has of its own while it stands in."""
+        super().__init__(name)
+        self.__dict__.update(meanwhile)
+
     def stand_in(self) -> None:
         """From now on, unless the module is there already."""
         sys.modules.setdefault(self.__name__, self)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
 from common.duration import Duration
 from common.settings import Settings
@@ -11,6 +12,8 @@ from common.settings import Settings
 
 class ProducerSettings(Settings):
     """Take messages from a source and put them on a RabbitMQ queue, each confirmed by the broker."""
+
+    model_config = SettingsConfigDict(defer_build=False)  # in the time when startup.py keeps things short
 
     producer_source: str = Field(
         "heartbeat",

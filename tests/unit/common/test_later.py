@@ -58,3 +58,17 @@ def test_what_is_there_stays() -> None:
     later.stand_in()
     later.give_way()
     assert sys.modules["string"] is before
+
+
+def test_what_it_has_of_its_own_answers_while_it_stands_in() -> None:
+    """Then the module's does."""
+    run("""
+from common.later import Later
+later = Later("colorsys", rgb_to_hsv=lambda *_: "not yet", __path__=[])
+later.stand_in()
+from colorsys import rgb_to_hsv
+assert rgb_to_hsv(1, 1, 1) == "not yet"
+later.give_way()
+from colorsys import rgb_to_hsv
+assert rgb_to_hsv(1, 1, 1) == (0, 0, 1)
+""")

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -67,6 +68,39 @@ asyncio.run(structlog.get_logger().ainfo("said"))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr, "said" in done.stdout) == (0, "", True)
+
+
+PLUGIN = """
+import importlib.util, sys, {program}
+assert "importlib.metadata" not in sys.modules, "what our settings have no need of"
+sys.path.insert(0, {folder!r})
+from pydantic import BaseModel
+class Order(BaseModel):
+    number: int
+assert Order(number="1").number == 1
+import a_plugin
+assert "Order" in a_plugin.seen
+"""
+
+
+@pytest.mark.parametrize("program", ["producer.__main__", "consumer.__main__"])
+def test_the_users_own_models_have_the_plugins_of_pydantic_that_are_installed(program: str, tmp_path: Path) -> None:
+    """Such as one that traces them; to look for it takes a twentieth of the start, and ours need none."""
+    metadata = tmp_path / "a_plugin-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: a-plugin\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text("[pydantic]\na = a_plugin:plugin\n")
+    (tmp_path / "a_plugin.py").write_text(
+        "seen = []\n"
+        "class Plugin:\n"
+        "    def new_schema_validator(self, schema, kind, path, *rest, **more):\n"
+        "        seen.append(path.name)\n"
+        "        return None, None, None\n"
+        "plugin = Plugin()\n"
+    )
+    code = PLUGIN.format(program=program, folder=str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_program_that_loads_a_service_has_its_own_interrupt_back() -> None:
