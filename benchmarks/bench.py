@@ -108,17 +108,20 @@ class Bench:
     def _drained(self, where: Where, children: Sequence[Child]) -> None:
         """Until nothing is ready and the consumers rest.
 
-        The broker does not say what a consumer still holds, so their CPU time tells; a guess too early shows in the
-        count afterwards.
+        The broker does not say what a consumer still holds, so their CPU time tells, from when nothing was ready on; a
+        guess too early shows in the count afterwards.
         """
         deadline = time.monotonic() + _LONGEST
+        empty = False
         while True:
             before = sum(child.cpu for child in children)
             time.sleep(_QUIET)
             for child in children:
                 child.check()
             working = sum(child.cpu for child in children) - before > 0.02 * len(children) + 0.01
-            if not working and not self._broker.state(where.queue)[0]:
+            ready, subscribed = self._broker.state(where.queue)  # which does not know the queue while it is busy
+            was_empty, empty = empty, not ready and subscribed >= len(children)
+            if was_empty and empty and not working:
                 return
             if time.monotonic() > deadline:
                 raise MeasureError(f"not drained within {_LONGEST:.0f} s")
