@@ -106,7 +106,7 @@ def container() -> Iterator[Broker]:
         "RABBITMQ_ENABLED_PLUGINS_FILE": "/dev/null",
     }
     environment = [part for key, value in settings.items() for part in ("--env", f"{key}={value}")]
-    _docker("run", "--detach", "--rm", "--name", name, "--network", "host", *environment, IMAGE)
+    _docker("run", "--detach", "--name", name, "--network", "host", *environment, IMAGE)
     try:
         with _reached(f"amqp://guest:guest@127.0.0.1:{port}/%2f", name) as broker:
             yield broker
@@ -122,6 +122,8 @@ def _reached(url: str, container: str) -> Broker:
         except UnpreparedError as error:
             if time.monotonic() > deadline:
                 raise UnpreparedError(f"the broker did not answer within {_START:.0f} s") from error
+            if _docker("inspect", "--format", "{{.State.Running}}", container) != "true":
+                raise UnpreparedError(f"the broker ended: {_docker('logs', '--tail', '5', container)}") from error
             time.sleep(0.25)
 
 
@@ -138,10 +140,13 @@ def free_port() -> int:
     return _free_ports(1)[0]
 
 
-def _docker(*arguments: str) -> None:
+def _docker(*arguments: str) -> str:
     try:
-        subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            ["docker", *arguments], check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120
+        )
     except FileNotFoundError:
         raise UnpreparedError("the benchmark starts its broker with Docker; without it, name one with --url") from None
     except subprocess.CalledProcessError as error:
-        raise UnpreparedError(f"docker {arguments[0]}: {error.stderr.strip()}") from None
+        raise UnpreparedError(f"docker {arguments[0]}: {error.stdout.strip()}") from None
+    return done.stdout.strip()

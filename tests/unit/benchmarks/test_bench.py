@@ -108,6 +108,18 @@ def test_consumers_must_handle_all_together(tmp_path: Path) -> None:
     assert broker.logs == 1
 
 
+def test_what_is_on_its_way_when_the_queue_is_empty_has_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fastest hardly works for that; and a broker too busy to look says that nothing and nobody is there."""
+    looks = [(7, 1), (0, 0), (0, 0), (0, 1), (3, 1), (0, 1), (0, 1)]
+    broker = FakeBroker(tmp_path, 50, 0)
+    monkeypatch.setattr(broker, "state", lambda _: looks.pop(0))
+    monkeypatch.setattr("benchmarks.bench._QUIET", 0.05)
+    bench(broker).consume(client(broker, consume=50), 50, 256)
+    assert looks == []
+
+
 def test_a_reader_may_be_given_the_messages_of_another(tmp_path: Path) -> None:
     """Who declares the queue, too."""
     broker = FakeBroker(tmp_path, 50, 0)
