@@ -17,6 +17,7 @@ from common.service import Service, Watched
 TICK = 0.1  # seconds; also the longest a signal waits to be noticed
 STANDSTILL = 10.0  # seconds without a tick, after which the process is not live
 TOGETHER = 0.2  # seconds; signals so close are one: `timeout` sends it to the process and to its group
+NEWS = 5.0  # seconds between two lines on what a stop waits for
 LAST_WORDS = 5.0  # seconds; a log that nobody reads may hold up the last lines
 CLOSE_TIMEOUT = 2.0  # seconds for the closing handshake; the broker has all that matters before it
 
@@ -35,7 +36,7 @@ class Process:
         self._signals = 0
         self._signalled = 0.0
         self._defect: BaseException | None = None
-        self._deadline = float("inf")
+        self._deadline = self._news_at = float("inf")
         self._closing = False
 
     def call_later(self, delay: float, function: Callable[[], None]) -> Callable[[], None]:
@@ -111,7 +112,7 @@ class Process:
         service.tick(now)
         if self._signals and not self.stopping:
             self.stopping = True
-            self._deadline = now + self._grace
+            self._deadline, self._news_at = now + self._grace, now + NEWS
             log.info("stopping", grace=self._grace)
             service.stop()
         if self._closing:
@@ -121,3 +122,7 @@ class Process:
             self.stopping = self._closing = True
             self._deadline = now + CLOSE_TIMEOUT
             service.close()
+        elif now >= self._news_at:
+            self._news_at = now + NEWS
+            left, totals = service.summary()
+            log.info("still stopping", **totals, left=left, grace=round(self._deadline - now))

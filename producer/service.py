@@ -84,6 +84,8 @@ class ProducerService:
 
     def close(self) -> None:
         """Close the connection."""
+        if self._feed.error:
+            log.error("the source failed", exc_info=self._feed.error)
         self._feed.stop()
         self.publisher.connection.close()
         for follower in self._followers:
@@ -103,8 +105,6 @@ class ProducerService:
 
     def summary(self) -> tuple[int, dict[str, Any]]:
         """Left over: taken and not confirmed, or refused; and totals."""
-        if self._feed.error:
-            log.error("the source failed", exc_info=self._feed.error)
         left = self._left() + self._refused + bool(self._feed.error)
         totals = {"published": self.publisher.metrics.sent, "confirmed": self._confirmed}
         return left, {**totals, "unconfirmed": self._left(), "refused": self._refused}

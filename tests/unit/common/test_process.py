@@ -1,5 +1,6 @@
 """The loop, the signals, the deadline and the exit code: each in a program of its own."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from common.process import STANDSTILL, TOGETHER, Process
+from common.process import NEWS, STANDSTILL, TOGETHER, Process
 from tests.unit.conftest import Loop
 
 ROOT = Path(__file__).parents[3]
@@ -105,6 +106,17 @@ def test_a_source_at_its_end_stops_the_process_by_itself() -> None:
         assert code == (1 if left else 0)
         assert f'"left": {left}' in err
         assert out.split() == ["start", "tick", "close"]
+
+
+def test_a_stop_that_takes_longer_says_what_is_left() -> None:
+    """Somebody sits before the terminal, and has pressed Ctrl-C."""
+    program = Program(settled=False, left=2, grace=NEWS + 2)
+    program.wait_for("tick")
+    program.process.send_signal(signal.SIGINT)
+    code, _, err = program.end()
+    told = [line for line in map(json.loads, err.splitlines()) if line["event"] == "still stopping"]
+    assert [(line["handled"], line["left"], line["grace"]) for line in told] == [(3, 2, 2)]
+    assert code == 1
 
 
 def test_after_the_grace_it_leaves_though_nothing_is_settled() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pika import spec
+from structlog.testing import capture_logs
 
 from common.state import State
 from producer.checkpoint import open_checkpoint
@@ -57,8 +58,8 @@ def test_it_lives_and_is_not_ready_without_a_broker(process: Loop) -> None:
     service.close()
 
 
-def test_a_source_that_fails_is_left_over(process: Loop, capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit code 1, though nothing is unconfirmed."""
+def test_a_source_that_fails_is_left_over(process: Loop) -> None:
+    """Exit code 1, though nothing is unconfirmed; and it is told once, with where it was."""
 
     def failing() -> Iterator[Item]:
         raise RuntimeError("the disk is gone")
@@ -67,8 +68,13 @@ def test_a_source_that_fails_is_left_over(process: Loop, capsys: pytest.CaptureF
     service = ProducerService(process, make(), failing, name="n")
     service.start()
     process.turn(service.done, "the source's end")
-    assert service.summary()[0] == 1
-    service.close()
+    with capture_logs() as lines:
+        assert service.summary()[0] == 1
+        service.close()
+        assert service.summary()[0] == 1
+    (told,) = [line["exc_info"] for line in lines if line["event"] == "the source failed"]
+    assert str(told) == "the disk is gone"
+    assert told.__traceback__
 
 
 def test_an_unconfirmed_line_does_not_move_the_checkpoint(process: Loop, tmp_path: Path) -> None:
