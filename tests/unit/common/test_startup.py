@@ -71,7 +71,9 @@ asyncio.run(structlog.get_logger().ainfo("said"))
 
 
 PLUGIN = """
-import importlib.util, sys, {program}
+import sys, {service}.__main__
+from {service}.settings import {settings}
+assert {settings}(mq_url="amqp://localhost", mq_ch="jobs").mq_ch == "jobs"
 assert "importlib.metadata" not in sys.modules, "what our settings have no need of"
 sys.path.insert(0, {folder!r})
 from pydantic import BaseModel
@@ -83,8 +85,10 @@ assert "Order" in a_plugin.seen
 """
 
 
-@pytest.mark.parametrize("program", ["producer.__main__", "consumer.__main__"])
-def test_the_users_own_models_have_the_plugins_of_pydantic_that_are_installed(program: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("service", "settings"), [("producer", "ProducerSettings"), ("consumer", "ConsumerSettings")])
+def test_the_users_own_models_have_the_plugins_of_pydantic_that_are_installed(
+    service: str, settings: str, tmp_path: Path
+) -> None:
     """Such as one that traces them; to look for it takes a twentieth of the start, and ours need none."""
     metadata = tmp_path / "a_plugin-1.dist-info"
     metadata.mkdir()
@@ -98,7 +102,7 @@ def test_the_users_own_models_have_the_plugins_of_pydantic_that_are_installed(pr
         "        return None, None, None\n"
         "plugin = Plugin()\n"
     )
-    code = PLUGIN.format(program=program, folder=str(tmp_path))
+    code = PLUGIN.format(service=service, settings=settings, folder=str(tmp_path))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
