@@ -4,7 +4,12 @@ import json
 import select
 import socket
 from collections.abc import Callable
-from threading import Thread
+from threading import Event, Thread
+
+import structlog
+
+RETRY = 1.0  # seconds
+log = structlog.get_logger()
 
 Answer = tuple[int, str, bytes]
 
@@ -32,10 +37,18 @@ class Health:
         return int(listener.getsockname()[1])
 
     def _serve(self, listener: socket.socket) -> None:
-        select.select([listener], [], [])
-        from common.page import serve  # noqa: PLC0415 - what it needs is a tenth of a start, and nobody has asked yet
+        asked = select.poll()
+        asked.register(listener, select.POLLIN)
+        asked.poll()
+        while True:
+            try:
+                # Not before: what it needs is a tenth of a start.
+                from common.page import serve  # noqa: PLC0415
 
-        serve(listener, self._answers)
+                serve(listener, self._answers)
+            except Exception:
+                log.exception("the pages cannot be served, and are tried again")
+                Event().wait(RETRY)
 
 
 def _answer(what: str, reasons: list[str]) -> Answer:
