@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable
 from threading import Event, Thread
 from typing import NamedTuple
 
+import structlog
+
 from common.message import Message
 from producer.pace import Pace
 from producer.source import Item
 
 BYTES = 1024 * 1024  # bodies held; with the 4 MiB of a thousand of 4 KiB a process took 7 MiB more
 STALL = 0.5  # seconds; the longest a stop goes unnoticed, and a source is waited for then
+log = structlog.get_logger()
 
 
 class UnsendableError(Exception):
@@ -108,8 +111,9 @@ class Feed:
                 self._in_hand = False
                 if taken == self._most or self._stop.is_set():
                     break
-        except BaseException as error:  # noqa: BLE001 - the user's code: even SystemExit must not lose what was taken
+        except BaseException as error:
             self.error = error
+            log.error("the source failed", exc_info=error)
         self._in_hand = False
         self._wake()
 

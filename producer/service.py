@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import structlog
-
 from common.outbox import Publication
 from common.process import Process
 from common.publisher import Publisher
@@ -14,8 +12,6 @@ from producer.feed import Feed, UnsendableError
 from producer.pace import Pace
 from producer.settings import ProducerSettings
 from producer.source import Follower, Item
-
-log = structlog.get_logger()
 
 
 class ProducerService:
@@ -84,8 +80,6 @@ class ProducerService:
 
     def close(self) -> None:
         """Close the connection."""
-        if self._feed.error:
-            log.error("the source failed", exc_info=self._feed.error)
         self._feed.stop()
         self.publisher.connection.close()
         for follower in self._followers:
