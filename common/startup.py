@@ -4,8 +4,8 @@ What a module makes as it loads, it keeps. To look through that again and again,
 time from the start to the first confirm. A signal has nothing to wait for yet: SIGINT would be a traceback through what
 is loading, and a container's first process would never hear of a SIGTERM that it has no handler for. pika, structlog
 and pydantic-settings import asyncio for what is not called here, so it waits until somebody needs it: a twentieth of
-the start, and 2 MiB. So does what looks through all that is installed for plugins of pydantic, which our settings have
-no need of: as much again. (Both deletable.)
+the start, and 2 MiB. So does what looks through all that is installed for plugins of pydantic, which the producer's
+settings have no need of: as much again. (Both deletable.)
 """
 
 import gc

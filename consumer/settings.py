@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from pydantic import Field, PlainValidator
-from pydantic_settings import SettingsConfigDict
 
 from common.duration import RETRY_DELAYS, Delays, Duration, parse_duration
 from common.settings import Settings
@@ -19,8 +18,6 @@ class ConsumerSettings(Settings):
 
     `consumer verify` proves a deployment instead; `consumer dead-letters` shows, replays or deletes what was parked.
     """
-
-    model_config = SettingsConfigDict(defer_build=False)  # in the time when startup.py keeps things short
 
     consumer_handler: str = Field(
         "log", description="log, append:PATH, or package.module:callable", examples=["append:/data/out.txt"]
