@@ -106,8 +106,8 @@ def container() -> Iterator[Broker]:
         "RABBITMQ_ENABLED_PLUGINS_FILE": "/dev/null",
     }
     environment = [part for key, value in settings.items() for part in ("--env", f"{key}={value}")]
-    _docker("run", "--detach", "--name", name, "--network", "host", *environment, IMAGE)
     try:
+        _docker("run", "--detach", "--name", name, "--network", "host", *environment, IMAGE)
         with _reached(f"amqp://guest:guest@127.0.0.1:{port}/%2f", name) as broker:
             yield broker
     finally:
@@ -122,7 +122,7 @@ def _reached(url: str, container: str) -> Broker:
         except UnpreparedError as error:
             if time.monotonic() > deadline:
                 raise UnpreparedError(f"the broker did not answer within {_START:.0f} s") from error
-            if _docker("inspect", "--format", "{{.State.Running}}", container) != "true":
+            if _docker("inspect", "--format", "{{.State.Running}}", container)[-4:] != "true":
                 raise UnpreparedError(f"the broker ended: {_docker('logs', '--tail', '5', container)}") from error
             time.sleep(0.25)
 

@@ -15,18 +15,8 @@ from benchmarks.span import Span, padding, stamped
 from common.message import Message
 from common.metric import METRICS, Numbers
 
-
-def _scrape() -> None:
-    """As Prometheus would: what /metrics needs is loaded when somebody first asks, and is of the peak of memory."""
-    with socket.create_connection(("127.0.0.1", int(os.environ["HTTP_PORT"])), timeout=10) as page:
-        page.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
-        while page.recv(65536):
-            pass
-
-
 _span = Span()
 atexit.register(_span.report)
-atexit.register(_scrape)
 
 
 def messages() -> Iterator[str]:
@@ -37,6 +27,7 @@ def messages() -> Iterator[str]:
     yield from map(bytes.decode, Task("publish", "", "", count, size, rate).bodies())
     _wait_for("producer_confirmed", count)
     _span.confirmed(count)
+    _scrape()
 
 
 def first() -> Iterator[str]:
@@ -62,3 +53,13 @@ def _wait_for(name: str, value: float) -> None:
     assert isinstance(metric, Numbers)
     while sum(series.read() for _, series in metric.series()) < value:
         time.sleep(0.001)
+
+
+def _scrape() -> None:
+    """As Prometheus would: what /metrics needs is loaded when somebody first asks, and is of the peak of memory."""
+    with socket.create_connection(("127.0.0.1", int(os.environ["HTTP_PORT"])), timeout=10) as page:
+        page.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        if not page.recv(1):
+            raise ConnectionError("/metrics is empty")
+        while page.recv(65536):
+            pass
