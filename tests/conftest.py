@@ -84,3 +84,5 @@ def start(broker: Broker, mq_ch: str, tmp_path: Path) -> Iterator[Start]:
     yield start_one
     for process in started:
         process.close()
+        said = [line for line in process.stderr.read_text(errors="replace").splitlines() if '"message",' not in line]
+        print(process.stderr.name, *said[-20:], sep="\n")  # which pytest shows if the test failed
