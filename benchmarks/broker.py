@@ -122,7 +122,7 @@ def _reached(url: str, container: str) -> Broker:
         except UnpreparedError as error:
             if time.monotonic() > deadline:
                 raise UnpreparedError(f"the broker did not answer within {_START:.0f} s") from error
-            if _docker("inspect", "--format", "{{.State.Running}}", container)[-4:] != "true":
+            if not _docker("inspect", "--format", "{{.State.Running}}", container).endswith("true"):
                 raise UnpreparedError(f"the broker ended: {_docker('logs', '--tail', '5', container)}") from error
             time.sleep(0.25)
 

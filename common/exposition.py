@@ -28,10 +28,10 @@ def family(metric: Metric) -> Any:
         return HistogramMetricFamily(metric.name, metric.documentation, buckets=metric.buckets(), sum_value=metric.sum)
     assert isinstance(metric, Numbers)  # noqa: S101 - there are no others
     kind = CounterMetricFamily if isinstance(metric, Counter) else GaugeMetricFamily
-    family = kind(metric.name, metric.documentation, labels=[metric.label] if metric.label else [])
+    found = kind(metric.name, metric.documentation, labels=[metric.label] if metric.label else [])
     for labels, series in metric.series():
-        family.add_metric(labels, series.read())
-    return family
+        found.add_metric(labels, series.read())
+    return found
 
 
 REGISTRY.register(_Ours())

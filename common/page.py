@@ -1,4 +1,4 @@
-"""Page: the HTTP server of a service's health and metrics. Loaded when somebody first asks."""
+"""Page: the HTTP server of a service's health and metrics. A producer loads it when somebody first asks."""
 
 import socket
 from collections.abc import Callable, Mapping

@@ -111,7 +111,7 @@ class Feed:
                 self._in_hand = False
                 if taken == self._most or self._stop.is_set():
                     break
-        except BaseException as error:
+        except BaseException as error:  # the user's code: even SystemExit must not lose what was taken
             self.error = error
             log.error("the source failed", exc_info=error)
         self._in_hand = False
