@@ -20,10 +20,9 @@ class Told:
         """How many may come to the next consumer."""
         self._hear(f"qos {prefetch_count}", callback)
 
-    def basic_consume(self, queue: str, _on_message: object) -> str:
-        """The tag."""
-        self.heard.append(f"consume {queue}")
-        return f"c{sum(each.startswith('consume') for each in self.heard)}"
+    def basic_consume(self, queue: str, _on_message: object, consumer_tag: str) -> None:
+        """By this name."""
+        self.heard.append(f"consume {queue} {consumer_tag}")
 
     def basic_cancel(self, tag: str, callback: Any = None) -> None:
         """Of one consumer."""
@@ -64,7 +63,7 @@ def intake(process: Loop, told: Any, on_shut: Mock) -> Intake:
 
 def test_more_come_by_a_further_consumer(intake: Intake, told: Told) -> None:
     """Each with its own part of the prefetch."""
-    assert told.heard == ["consume jobs", "qos 63", "consume jobs"]
+    assert told.heard == ["consume jobs 000001", "qos 63", "consume jobs 000002"]
     assert not intake.shut
 
 
@@ -76,7 +75,7 @@ def test_a_cancel_is_sent_behind_all_that_was_on_its_way(intake: Intake, told: T
     intake.widen(1)
     assert told.heard == ["qos 1"]
     told.answer()
-    assert told.heard == ["qos 1", "cancel c1", "cancel c2"]
+    assert told.heard == ["qos 1", "cancel 000001", "cancel 000002"]
     assert intake.shutting
     on_shut.assert_not_called()
     told.answer()
@@ -86,13 +85,13 @@ def test_a_cancel_is_sent_behind_all_that_was_on_its_way(intake: Intake, told: T
 
 
 def test_it_can_be_opened_again(intake: Intake, told: Any) -> None:
-    """With the prefetch of 1 that it left."""
+    """With the prefetch of 1 that it left; pika takes no name a second time on a channel."""
     intake.close()
     told.answer()
     told.answer()
     del told.heard[:]
     intake.open(told)
-    assert told.heard == ["consume jobs"]
+    assert told.heard == ["consume jobs 000003"]
     assert not intake.shut
 
 
