@@ -2,7 +2,6 @@
 
 import contextlib
 import secrets
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pika.exceptions import AMQPError
 
 from benchmarks.environment import UnpreparedError
 from common.refusal import explain
+from local.ports import free_ports
 
 IMAGE: Final = "rabbitmq:4-management"
 _START: Final = 90.0
@@ -94,7 +94,7 @@ def container() -> Iterator[Broker]:
     It is on the host's own network, since forwarding a port would cost CPU of its own.
     """
     name = f"benchmark-{secrets.token_hex(4)}"
-    port, distribution, epmd = _free_ports(3)
+    port, distribution, epmd = free_ports(3)
     settings = {
         "RABBITMQ_NODENAME": f"{name}@localhost",
         "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
@@ -125,19 +125,6 @@ def _reached(url: str, container: str) -> Broker:
             if not _docker("inspect", "--format", "{{.State.Running}}", container).endswith("true"):
                 raise UnpreparedError(f"the broker ended: {_docker('logs', '--tail', '5', container)}") from error
             time.sleep(0.25)
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    return _free_ports(1)[0]
 
 
 def _docker(*arguments: str) -> str:

@@ -2,8 +2,8 @@
 
 import sys
 
-from benchmarks.broker import free_port
 from benchmarks.client import Client, Command, Where
+from local.ports import free_port
 
 
 class Ours(Client):

@@ -2,6 +2,7 @@
 
 import random
 import socket
+from itertools import islice
 
 # Below the range that Linux gives to outgoing connections and to Kubernetes' node ports: a broker that is restarted
 # finds its port still free.
@@ -22,11 +23,15 @@ def is_free(port: int) -> bool:
 
 def free_port(preferred: int | None = None) -> int:
     """Return the preferred port if it is free, else another that is; raises OSError when none is found."""
-    candidates = [preferred] if preferred else []
-    for port in candidates + random.sample(_RANGE, 200):
-        if is_free(port):
-            return port
-    raise OSError(f"no free port between {_RANGE.start} and {_RANGE.stop}")
+    return preferred if preferred and is_free(preferred) else free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """As many different ones; raises OSError when there are fewer."""
+    found = list(islice(filter(is_free, random.sample(_RANGE, 200)), count))
+    if len(found) < count:
+        raise OSError(f"no free port between {_RANGE.start} and {_RANGE.stop}")
+    return found
 
 
 def speaks_amqp(port: int) -> bool:

@@ -6,7 +6,7 @@ import time
 from typing import Any, Self
 
 from local import Failure
-from local.ports import free_port, speaks_amqp
+from local.ports import free_ports, speaks_amqp
 
 IMAGE = "rabbitmq:4.3-management"
 NODES = 3
@@ -28,7 +28,7 @@ class Cluster:
 
         self._docker = DockerClient().client
         self._name = f"chaos-{secrets.token_hex(4)}"
-        self._ports = [free_port() for _ in range(NODES)]
+        self._ports = free_ports(NODES)
         self._containers: list[Any] = []
         self._network: Any = None
 

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks import __main__ as benchmark
-from benchmarks.broker import free_port
+from local.ports import free_port
 
 
 @pytest.mark.parametrize(
