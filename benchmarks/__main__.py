@@ -22,7 +22,7 @@ from benchmarks.runs import Runs
 from benchmarks.table import tables
 from common.broker_url import parse_urls
 
-SHORT = Plan(rounds=1, volume=0.02, largest=1_000, sizes=(256,), latency_seconds=0.5)
+SHORT = Plan(rounds=1, volume=0.02, largest=1_000, sizes=(256,), latency_seconds=0.5, latency_turns=1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -26,7 +26,7 @@ class Case:
 
 
 class Spread(NamedTuple):
-    """A median with the lowest and the highest of its rounds."""
+    """A median with the lowest and the highest of its runs."""
 
     middle: float
     low: float
@@ -66,32 +66,33 @@ class Runs:
 
     def spread(self, measure: str, figure: str, client: str, size: int = 256) -> Spread | None:
         """None when it was not measured."""
-        return Spread.of(list(self._by_round(measure, figure, client, size).values()))
+        return Spread.of(self._figures(measure, figure, client, size))
 
     def of_case(self, case: Case, figure: str) -> Spread | None:
         """As `spread`, for exactly this case."""
         return Spread.of([run.sample[figure] for run in self._runs if run.case == case and figure in run.sample])
 
     def against(self, goal: Goal) -> Spread | None:
-        """The goal's figure: ours by the peer's, round by round."""
-        figures = self._grown if goal.grown else self._by_round
+        """The goal's figure: ours by the peer's that ran beside it, run by run."""
+        figures = self._grown if goal.grown else self._figures
         ours = figures(goal.measure, goal.figure, OURS)
         if goal.peer is None:
-            return Spread.of(list(ours.values()))
+            return Spread.of(ours)
         theirs = figures(goal.measure, goal.figure, goal.peer)
-        return Spread.of([ours[each] / theirs[each] for each in ours.keys() & theirs.keys()])
+        return Spread.of([mine / its for mine, its in zip(ours, theirs, strict=bool(ours and theirs))])
 
     def as_json(self) -> list[dict[str, Any]]:
         """One flat object a run."""
         return [{"round": run.round, **asdict(run.case), **run.sample} for run in self._runs]
 
-    def _by_round(self, measure: str, figure: str, client: str, size: int = 256) -> dict[int, float]:
+    def _figures(self, measure: str, figure: str, client: str, size: int = 256) -> list[float]:
+        """In the order in which they ran."""
         chosen = (run for run in self._runs if run.case.of == (measure, client, size))
-        return {run.round: run.sample[figure] for run in chosen if figure in run.sample}
+        return [run.sample[figure] for run in chosen if figure in run.sample]
 
-    def _grown(self, measure: str, figure: str, client: str) -> dict[int, float]:
+    def _grown(self, measure: str, figure: str, client: str) -> list[float]:
         series: dict[int, list[float]] = {}
         for run in self._runs:
             if run.case.of == (measure, client, 256) and run.case.count >= FROM:
                 series.setdefault(run.round, []).append(run.sample[figure])
-        return {number: figures[-1] / figures[0] for number, figures in series.items() if len(figures) > 1}
+        return [figures[-1] / figures[0] for figures in series.values() if len(figures) > 1]

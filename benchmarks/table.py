@@ -24,9 +24,9 @@ _COLUMNS = {
 
 def tables(runs: Runs, clients: Sequence[Client], sizes: Sequence[int]) -> str:
     """All of them, each under its title."""
-    parts = [f"{size} bytes: median (lowest-highest round)\n\n{_table(_peers(runs, clients, size))}" for size in sizes]
+    parts = [f"{size} bytes: median (lowest-highest run)\n\n{_table(_peers(runs, clients, size))}" for size in sizes]
     parts.append(f"Growing; x is to {FROM:,} messages, or to one consumer\n\n{_table(_series(runs, clients))}")
-    parts.append(f"Ratios, round by round: ours divided by the peer's\n\n{_table(_goals(runs))}")
+    parts.append(f"Ratios, run by run: ours divided by the peer's beside it\n\n{_table(_goals(runs))}")
     return "\n\n".join(parts)
 
 

@@ -10,7 +10,7 @@ from benchmarks.plan import Plan
 from benchmarks.sample import Sample
 
 CLIENTS = [Client("ours", "", (), 1000, 2000), Client("kombu", "", (), 300, 400)]
-SMALL = Plan(rounds=2, volume=0.5, largest=10_000, sizes=(256, 4096), thorough=True)
+SMALL = Plan(rounds=2, volume=0.5, largest=10_000, sizes=(256, 4096), thorough=True, latency_turns=1)
 
 
 class FakeBench:
@@ -34,6 +34,12 @@ class FakeBench:
 def test_the_clients_of_a_measure_run_side_by_side() -> None:
     keys = [(case.measure, case.size) for case in SMALL.cases(CLIENTS, SMALL.sizes)]
     assert keys[::2] == keys[1::2] == list(dict.fromkeys(keys))
+
+
+def test_latency_takes_turns() -> None:
+    """Each client once before any has its second."""
+    keys = [case.client for case in Plan(latency_turns=3).cases(CLIENTS, [256]) if case.measure == "latency"]
+    assert [set(keys[at : at + 2]) for at in (0, 2, 4)] == [{"ours", "kombu"}] * 3
 
 
 def test_volume_and_size_scale_the_messages() -> None:

@@ -32,9 +32,17 @@ def test_the_median_comes_with_its_spread() -> None:
     assert runs().spread("latency", "p99_ms", "ours") is None
 
 
-def test_ratios_are_taken_round_by_round() -> None:
+def test_ratios_are_taken_run_by_run() -> None:
     goal = Goal("publish", "publish", "rate", "rabbitmq-c", 0.7, 0.9)
     assert runs().against(goal) == Spread(0.75, 0.4, 1.0)
+
+
+def test_each_of_a_rounds_runs_counts() -> None:
+    """Against the one that ran beside it, in whichever order."""
+    p99 = (("ours", 1.0), ("rabbitmq-c", 2.0), ("rabbitmq-c", 8.0), ("ours", 6.0), ("ours", 9.0), ("rabbitmq-c", 9.0))
+    found = Runs(Run(1, Case("latency", key), {"p99_ms": each}) for key, each in p99)
+    assert found.against(Goal("p99", "latency", "p99_ms", "rabbitmq-c", 1.2, 1, at_most=True)) == Spread(0.75, 0.5, 1.0)
+    assert found.spread("latency", "p99_ms", "ours") == Spread(6, 1, 9)
 
 
 def test_a_goal_without_a_peer_is_our_own_figure() -> None:
