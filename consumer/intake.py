@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pika.channel import Channel
 
 from common.process import Process
+from consumer.consumer_tags import consumer_tags
 
 
 class Intake:
@@ -19,7 +20,7 @@ class Intake:
         self._on_message, self._on_shut = on_message, on_shut
         self._channel: Channel | None = None
         self._consumer_tags: list[str] = []
-        self._consumers = 0  # of all channels
+        self._names = consumer_tags()
 
     @property
     def shut(self) -> bool:
@@ -53,12 +54,8 @@ class Intake:
         self._channel, self._consumer_tags, self.shutting = None, [], False
 
     def _consume(self, channel: Channel) -> None:
-        self._consumers += 1
-        # RabbitMQ 3.10 gives back in the order of these names. And each delivery has it: pika's own, of 38 bytes, makes
-        # it a tenth longer.
-        tag = f"{self._consumers:06}"
-        self._consumer_tags.append(tag)
-        channel.basic_consume(self._queue, self._on_message, consumer_tag=tag)
+        self._consumer_tags.append(next(self._names))
+        channel.basic_consume(self._queue, self._on_message, consumer_tag=self._consumer_tags[-1])
 
     def _cancel(self, channel: Channel) -> None:
         if channel is self._channel:

@@ -17,6 +17,7 @@ from common.process import Process
 from common.refusal import Refusal
 from common.settings import Settings
 from common.topology import Topology
+from consumer.consumer_tags import consumer_tags
 from consumer.dead_letters.chunks import credits_of
 from consumer.dead_letters.settlement import Settlement
 
@@ -54,7 +55,8 @@ class Browser:
         self._guarded, self._visitor = process.guarded, visitor
         self._size = 0  # bytes of the bodies seen
         self._consumer_tags: list[str] = []  # of the open chunk
-        self._coming = self._consumers = 0
+        self._coming = 0
+        self._names = consumer_tags()
         self._came_back = False  # the last one seen was delivered to somebody before
         self._closed_tag = 0  # the last delivery tag of closed chunks
         self._leaving = False
@@ -115,9 +117,7 @@ class Browser:
         assert self.total is not None  # noqa: S101 - counted before the channel was accepted
         self._coming = self._visitor.next_chunk(self.seen, self._size, self.total - self.seen)
         for credit in credits_of(self._coming):
-            self._consumers += 1
-            # RabbitMQ 3.10 gives back in the order of these names.
-            tag = f"{self._consumers:06}"
+            tag = next(self._names)
             self._consumer_tags.append(tag)
             channel.basic_qos(prefetch_count=credit)
             channel.basic_consume(self.topology.dead, self._guarded(self._on_message), consumer_tag=tag)
