@@ -73,13 +73,15 @@ class Runs:
         return Spread.of([run.sample[figure] for run in self._runs if run.case == case and figure in run.sample])
 
     def against(self, goal: Goal) -> Spread | None:
-        """The goal's figure: ours by the peer's that ran beside it, run by run."""
+        """The goal's figure: ours by the peer's that ran beside it, run by run. None when one was not measured."""
         figures = self._grown if goal.grown else self._figures
         ours = figures(goal.measure, goal.figure, OURS)
         if goal.peer is None:
             return Spread.of(ours)
         theirs = figures(goal.measure, goal.figure, goal.peer)
-        return Spread.of([mine / its for mine, its in zip(ours, theirs, strict=bool(ours and theirs))])
+        if not ours or not theirs:
+            return None
+        return Spread.of([mine / its for mine, its in zip(ours, theirs, strict=True)])
 
     def as_json(self) -> list[dict[str, Any]]:
         """One flat object a run."""
