@@ -20,7 +20,7 @@ from benchmarks.lineup import lineup
 from benchmarks.plan import Plan
 from benchmarks.runs import Runs
 from benchmarks.table import tables
-from common.broker_url import parse_urls
+from common.settings.broker_url import parse_urls
 
 SHORT = Plan(rounds=1, volume=0.02, largest=1_000, sizes=(256,), latency_seconds=0.5, latency_turns=1)
 

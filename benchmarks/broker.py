@@ -11,7 +11,7 @@ import pika
 from pika.exceptions import AMQPError
 
 from benchmarks.environment import UnpreparedError
-from common.refusal import explain
+from common.amqp.errors import explain
 from local.ports import free_ports
 
 IMAGE: Final = "rabbitmq:4-management"

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from benchmarks.peers.contract import Task
 from benchmarks.span import Span, padding, stamped
 from common.message import Message
-from common.metric import METRICS, Numbers
+from common.observe.metric import METRICS, Numbers
 
 _span = Span()
 atexit.register(_span.report)

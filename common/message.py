@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 from pika import BasicProperties
 
-from common.envelope import MILLISECONDS, PERSISTENT, Envelope, published_ms
-from common.headers import table_of
+from common.wire.headers import table_of
+from common.wire.properties import MILLISECONDS, PERSISTENT, Envelope, published_ms
 
 # Our own headers. Names with "x-" belong to the broker, and x-death changed its meaning between versions.
 ATTEMPT = "mq-attempt"

@@ -5,10 +5,11 @@ import sys
 from collections.abc import Sequence
 
 import common.startup
-from common import cli, logs, tracing
-from common.process import Process
-from common.program import serve
-from common.seam import SeamError
+from common.observe import logs, tracing
+from common.plugins import SeamError
+from common.process.program import serve
+from common.process.run import Process
+from common.settings import flags as cli
 from consumer.handler import open_handler
 from consumer.service import ConsumerService
 from consumer.settings import ConsumerSettings
@@ -28,14 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = cli.load(ConsumerSettings, "consumer", arguments)
     logs.configure(settings.log_level, settings.log_format)
     # Before handlers can compute: each file of an import waits for all threads that do, and a probe for the import.
-    import common.page  # noqa: F401, PLC0415
+    import common.observe.page  # noqa: F401, PLC0415
 
     try:
         handle = open_handler(settings)
     except SeamError as error:
         cli.fail([f"CONSUMER_HANDLER: {error}"])
     if tracing.wanted(settings, "consumer"):
-        from consumer.spans import traced  # noqa: PLC0415 - loads OpenTelemetry
+        from consumer.tracing import traced  # noqa: PLC0415 - loads OpenTelemetry
 
         handle = traced(handle, settings.mq_ch)
     process = Process(settings.shutdown_grace)

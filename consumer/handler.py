@@ -10,7 +10,7 @@ from threading import Lock
 import structlog
 
 from common.message import Message
-from common.seam import SeamError, is_any, load_callable
+from common.plugins import SeamError, is_any, load_callable
 from consumer.settings import ConsumerSettings
 
 log = structlog.get_logger()

@@ -1,8 +1,8 @@
 """The consumer's metrics."""
 
-from common.histogram import Histogram
-from common.metric import Counter, Gauge
-from common.metrics import LATENCY_BUCKETS
+from common.observe.histogram import Histogram
+from common.observe.metric import Counter, Gauge
+from common.observe.metrics import LATENCY_BUCKETS
 
 DELIVERED = Counter("consumer_delivered", "Messages that the broker delivered; a message delivered again counts again.")
 SETTLED = Counter(

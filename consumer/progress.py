@@ -3,7 +3,7 @@
 import shutil
 from typing import TextIO
 
-from common.logs import Stream
+from common.observe.logs import Stream
 
 FIRST = 0.5  # seconds; what is done sooner says nothing
 ON_TERMINAL, ELSEWHERE = 0.2, 5.0  # seconds between lines

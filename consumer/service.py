@@ -6,14 +6,14 @@ from typing import Any
 
 import structlog
 
+from common.amqp.connection import State
 from common.message import Message
-from common.process import Process
-from common.state import State
+from common.process.run import Process
 from consumer import metrics
-from consumer.copier import Copier
 from consumer.delivery import Delivery
-from consumer.hand_back import HandBack
 from consumer.outcome import Ack, Park, Retry
+from consumer.requeue import HandBack
+from consumer.retry import Copier
 from consumer.settings import ConsumerSettings
 from consumer.subscription import Subscription
 from consumer.workers import Workers
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 class ConsumerService:
-    """Implements `common.service.Service`. All of it runs on the I/O thread."""
+    """Implements `common.process.run.Service`. All of it runs on the I/O thread."""
 
     def __init__(self, process: Process, settings: ConsumerSettings, handle: Callable[[Message], None]) -> None:
         wake = process.guarded(self._settle)

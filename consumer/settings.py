@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, PlainValidator
 
-from common.duration import RETRY_DELAYS, Delays, Duration, parse_duration
-from common.settings import Settings
+from common.settings.shared import Settings
+from common.settings.types import RETRY_DELAYS, Delays, Duration, parse_duration
 
 
 def parse_idle(text: str | float | None) -> float | None:

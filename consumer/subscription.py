@@ -5,16 +5,14 @@ from collections.abc import Callable
 
 from pika.channel import Channel
 
-from common.connection import Connection
-from common.process import Process
-from common.refusal import Refusal
-from common.topology import Topology
+from common.amqp.connection import Connection
+from common.amqp.errors import Refusal
+from common.amqp.topology import Topology
+from common.process.run import Process
 from consumer import metrics
-from consumer.acknowledger import Acknowledger
-from consumer.arrivals import Arrivals
-from consumer.copies import delivery_count
-from consumer.delivery import Delivery
-from consumer.intake import Intake
+from consumer.acks import Acknowledger
+from consumer.delivery import Delivery, delivery_count
+from consumer.intake import Arrivals, Intake
 from consumer.prefetch import Prefetch
 from consumer.receive_buffer import buffered
 from consumer.rest import Rest
@@ -22,7 +20,7 @@ from consumer.settings import ConsumerSettings
 
 
 class Subscription:
-    """Implements `common.channel_user.ChannelUser`. I/O thread only.
+    """Implements `common.amqp.connection.ChannelUser`. I/O thread only.
 
     `on_deliveries` gets what one turn of the loop read; `on_lost` hears that the broker takes all unsettled back;
     `on_cancelled` that it sends no more, with the deliveries that came meanwhile, unread.

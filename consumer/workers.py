@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Sequence
 from threading import Condition, Thread
 
-from common.logs import subject
 from common.message import Message
+from common.observe.logs import subject
 from consumer.delivery import Delivery, as_it_came
 from consumer.outcome import ACK, Outcome, decide
 

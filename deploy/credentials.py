@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from common.duration import RETRY_DELAYS, parse_delays
-from common.topology import Topology
+from common.amqp.topology import Topology
+from common.settings.types import RETRY_DELAYS, parse_delays
 from deploy.definitions import VHOST, definitions, users
 
 Object = dict[str, Any]

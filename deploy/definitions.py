@@ -7,7 +7,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any
 
-from common.topology import Topology
+from common.amqp.topology import Topology
 from consumer.verify.topology import pattern
 
 VHOST = "pair"

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from common.cli import default_of
-from common.settings import Settings
+from common.settings.flags import default_of
+from common.settings.shared import Settings
 from consumer.settings import ConsumerSettings
 from producer.settings import ProducerSettings
 

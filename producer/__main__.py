@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import common.startup
-from common import cli, logs, tracing
-from common.process import Process
-from common.program import serve
-from common.seam import SeamError
+from common.observe import logs, tracing
+from common.plugins import SeamError
+from common.process.program import serve
+from common.process.run import Process
+from common.settings import flags as cli
 from producer.checkpoint import new_name, open_checkpoint
 from producer.service import ProducerService
 from producer.settings import ProducerSettings
 from producer.source import Follower, Item, open_source
 
 if TYPE_CHECKING:
-    from producer.door import Door
+    from producer.http.server import Door
 
 common.startup.loaded()
 
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SeamError as error:
         cli.fail([f"PRODUCER_SOURCE: {error}"])
     if tracing.wanted(settings, "producer"):
-        from producer.spans import Spans  # noqa: PLC0415 - loads OpenTelemetry
+        from producer.tracing import Spans  # noqa: PLC0415 - loads OpenTelemetry
 
         spans = Spans(source, settings.mq_ch, name)
         source = spans.items
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def open_door(settings: ProducerSettings, reasons: Callable[[], list[str]]) -> "Door":
     """The source `http`. Raises SeamError."""
     try:
-        from producer.door import Door  # noqa: PLC0415 - loads waitress
+        from producer.http.server import Door  # noqa: PLC0415 - loads waitress
     except ImportError:
         raise SeamError("http needs the extra `http`: pip install 'mq-pair[http]'") from None
     return Door(settings, reasons)

@@ -3,19 +3,18 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from common.outbox import Publication
-from common.process import Process
-from common.publisher import Publisher
-from common.state import State
-from common.topology import Topology
-from producer.feed import Feed, UnsendableError
-from producer.pace import Pace
+from common.amqp.connection import State
+from common.amqp.inflight import Publication
+from common.amqp.publisher import Publisher
+from common.amqp.topology import Topology
+from common.process.run import Process
+from producer.reader import Feed, Pace, UnsendableError
 from producer.settings import ProducerSettings
 from producer.source import Follower, Item
 
 
 class ProducerService:
-    """Implements `common.service.Service`. All of it runs on the I/O thread."""
+    """Implements `common.process.run.Service`. All of it runs on the I/O thread."""
 
     def __init__(
         self,

@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from common.duration import Duration
-from common.settings import Settings
+from common.settings.shared import Settings
+from common.settings.types import Duration
 
 
 class ProducerSettings(Settings):

@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from common.seam import SeamError, is_any, load_callable
+from common.plugins import SeamError, is_any, load_callable
 from producer.lines import read_lines
 from producer.settings import ProducerSettings
 

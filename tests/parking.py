@@ -6,7 +6,7 @@ from typing import Any
 from pika import BasicProperties
 from pika.adapters.blocking_connection import BlockingChannel
 
-from common.topology import Topology
+from common.amqp.topology import Topology
 from tests.conftest import Start
 from tests.processes import Process, until
 

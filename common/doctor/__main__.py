@@ -10,15 +10,16 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import SecretStr
 
-from common import cli, logs
 from common.doctor import clock, network, report
 from common.doctor.check import Check, Verdict, exit_code
 from common.doctor.examination import Examination, undeclared
+from common.doctor.preflight import Preflight
 from common.doctor.questions import Tell
 from common.doctor.settings import DoctorSettings
-from common.leaving import end_on_signals
-from common.preflight import Preflight
-from common.process import Process
+from common.observe import logs
+from common.process.exit import end_on_signals
+from common.process.run import Process
+from common.settings import flags as cli
 
 common.startup.loaded()
 EXIT_INTERRUPTED = 130

@@ -3,7 +3,7 @@
 from enum import Enum
 from typing import NamedTuple
 
-from common.refusal import ADVICE, Refusal
+from common.amqp.errors import ADVICE, Refusal
 
 
 class Verdict(Enum):

@@ -4,14 +4,14 @@ import time
 
 from pika.channel import Channel
 
-from common.broker_url import BrokerUrl
+from common.amqp.errors import Kind, Refusal
 from common.doctor.check import Check, Verdict, refused
 from common.doctor.inquiry import Inquiry
+from common.doctor.preflight import Preflight
 from common.doctor.questions import Tell, questions
 from common.doctor.settings import Needs
-from common.preflight import Preflight
-from common.process import Process
-from common.refusal import Kind, Refusal
+from common.process.run import Process
+from common.settings.broker_url import BrokerUrl
 
 QUESTIONS = 10.0  # seconds for all of them; each takes some milliseconds
 UNANSWERED = Refusal(Kind.OTHER, "the broker answers no more")

@@ -6,8 +6,8 @@ from typing import Any
 from pika.channel import Channel
 from pika.connection import Connection
 
-from common.process import Process
-from common.refusal import explain
+from common.amqp.errors import explain
+from common.process.run import Process
 
 Answer = Callable[[object], None]
 # Asks on an open channel, and gives the reply to `Answer`.

@@ -10,10 +10,10 @@ from pika import frame, spec
 from pika.adapters.utils.connection_workflow import AMQPConnectorStackTimeout
 from pika.exceptions import AMQPError, IncompatibleProtocolError
 
-from common.broker_url import BrokerUrl
+from common.amqp.errors import explain
 from common.doctor.check import Check, Verdict, refused
-from common.refusal import explain
-from common.settings import Settings
+from common.settings.broker_url import BrokerUrl
+from common.settings.shared import Settings
 
 DAY = 24 * 3600.0
 RENEW_BEFORE = 14  # days that a certificate is still good for

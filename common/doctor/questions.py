@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 
 from pika import spec
 
-from common.difference import Difference, compare
+from common.amqp.difference import Difference, compare
+from common.amqp.errors import Kind, Refusal, broker_said
+from common.amqp.topology import Queue, Topology
 from common.doctor import rights
 from common.doctor.check import Check, Verdict, refused
 from common.doctor.inquiry import Questions
-from common.refusal import Kind, Refusal, broker_said
-from common.topology import Queue, Topology
 
 Tell = Callable[[Check], None]
 PARKED = "the headers mq-last-error and mq-first-error of each say why"

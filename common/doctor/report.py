@@ -4,9 +4,9 @@ import re
 import textwrap
 from typing import Any
 
-from common.cli import written
 from common.doctor.check import Check, Verdict, exit_code
 from common.doctor.settings import Needs
+from common.settings.flags import written
 
 # On a terminal, in its colour; elsewhere.
 MARKS = {

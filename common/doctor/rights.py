@@ -9,9 +9,9 @@ from uuid import uuid4
 
 from pika.channel import Channel
 
+from common.amqp.errors import Kind, Refusal
+from common.amqp.topology import Queue
 from common.doctor.inquiry import Answer, Question, Questions
-from common.refusal import Kind, Refusal
-from common.topology import Queue
 
 IMPOSSIBLE = "no number"  # where the broker wants one
 

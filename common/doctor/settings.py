@@ -5,9 +5,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from common.duration import RETRY_DELAYS, Delays, Duration
-from common.settings import Settings
-from common.topology import Topology
+from common.amqp.topology import Topology
+from common.settings.shared import Settings
+from common.settings.types import RETRY_DELAYS, Delays, Duration
 
 
 def check_page(url: str) -> str:

@@ -11,15 +11,15 @@ from typing import Any, Protocol
 from pika import BasicProperties, spec
 from pika.channel import Channel
 
-from common.connection import Connection
+from common.amqp.connection import Connection
+from common.amqp.errors import Refusal
+from common.amqp.topology import Topology
 from common.message import Message
-from common.process import Process
-from common.refusal import Refusal
-from common.settings import Settings
-from common.topology import Topology
-from consumer.consumer_tags import consumer_tags
+from common.process.run import Process
+from common.settings.shared import Settings
 from consumer.dead_letters.chunks import credits_of
 from consumer.dead_letters.settlement import Settlement
+from consumer.intake import consumer_tags
 
 QUIET = 10.0  # seconds without a delivery that was asked for: somebody else took the message
 
@@ -38,7 +38,7 @@ class Visitor(Protocol):
 
 
 class Browser:
-    """Implements `common.channel_user.ChannelUser`. I/O thread only.
+    """Implements `common.amqp.connection.ChannelUser`. I/O thread only.
 
     A chunk is asked for by consumers with just that much credit, cancelled once it came. Nothing is acknowledged
     before, or the broker would send another message for it.

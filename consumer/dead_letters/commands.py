@@ -7,10 +7,11 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
-from common import cli, logs
-from common.leaving import end_on_signals
-from common.process import Process
-from common.settings import Settings
+from common.observe import logs
+from common.process.exit import end_on_signals
+from common.process.run import Process
+from common.settings import flags as cli
+from common.settings.shared import Settings
 from consumer.dead_letters.fingerprint import fingerprint
 from consumer.dead_letters.looking import Looking
 from consumer.dead_letters.page import page

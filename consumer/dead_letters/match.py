@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from common.duration import parse_duration
+from common.settings.types import parse_duration
 from consumer.dead_letters.parked import Parked, text_of
 
 SYNTAX = "id=ID, error~REGEX, header.NAME=TEXT (= is equal, ~ is found in), older=DURATION, newer=DURATION"

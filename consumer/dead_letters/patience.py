@@ -3,10 +3,9 @@
 import time
 from collections.abc import Sequence
 
-from common.connection import Connection
-from common.refusal import FINAL, Kind, Refusal
-from common.settings import Settings
-from common.state import State
+from common.amqp.connection import Connection, State
+from common.amqp.errors import FINAL, Kind, Refusal
+from common.settings.shared import Settings
 
 
 class Patience:

@@ -2,19 +2,19 @@
 
 from collections import deque
 
-from common.connection import Connection
-from common.outbox import Publication
-from common.process import Process
-from common.publisher import Publisher
-from common.settings import Settings
-from common.topology import Topology
-from consumer.copies import replayed_copy
+from common.amqp.connection import Connection
+from common.amqp.inflight import Publication
+from common.amqp.publisher import Publisher
+from common.amqp.topology import Topology
+from common.process.run import Process
+from common.settings.shared import Settings
 from consumer.dead_letters.chunks import WORK, work_chunk
 from consumer.dead_letters.parked import Parked
 from consumer.dead_letters.report import Report
 from consumer.dead_letters.selection import Selection
 from consumer.dead_letters.walk import Walk
 from consumer.progress import Progress
+from consumer.retry import replayed_copy
 
 WINDOW = 1024  # messages without their confirm
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from common.refusal import Kind, Refusal
+from common.amqp.errors import Kind, Refusal
 
 EXIT_PARTLY = 1
 MISSING = "is MQ_CH right? a producer or consumer that starts there makes the queue"

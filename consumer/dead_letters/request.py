@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from common.cli import Parser, Wide, add_flags, read
-from common.settings import Settings
+from common.settings.flags import Parser, Wide, add_flags, read
+from common.settings.shared import Settings
 from consumer.dead_letters.match import SYNTAX, parse_match
 from consumer.dead_letters.selection import REPLAYS
 
@@ -16,7 +16,7 @@ LISTED = 1000
 EXIT_CODES = (
     "Exit codes: 0 done; 1 not all of it: interrupted, not confirmed, replayed too often, held by another program, or "
     "no such message; 2 a wrong setting or flag; 10 to 19 the broker cannot be used or was lost, as those of "
-    "`python -m common.preflight`."
+    "`python -m common.doctor.preflight`."
 )
 EXAMPLE = f"For example: {PROGRAM} replay --match error~timeout --match header.tenant=acme --match older=2h --dry-run"
 FLAGS = ("mq_url_file", "mq_url", "mq_ch", "log_level")

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from common.connection import Connection
+from common.amqp.connection import Connection, State
+from common.amqp.errors import Refusal
 from common.message import Message
-from common.process import Process
-from common.refusal import Refusal
-from common.settings import Settings
-from common.state import State
+from common.process.run import Process
+from common.settings.shared import Settings
 from consumer.dead_letters.browser import Browser
 from consumer.dead_letters.chunks import look_chunk
 from consumer.dead_letters.parked import Parked
@@ -18,7 +17,7 @@ from consumer.progress import Progress
 
 
 class Walk:
-    """Implements `common.service.Service` and `Visitor`. I/O thread only. Its heirs do something with what is taken."""
+    """Implements `Service` and `Visitor`. I/O thread only. Its heirs do something with what is taken."""
 
     command = "list"
     settles = False  # whether it acknowledges what it took

@@ -5,9 +5,10 @@ import sys
 import time
 from collections.abc import Sequence
 
-from common import cli, logs
-from common.duration import format_duration
-from common.process import Process
+from common.observe import logs
+from common.process.run import Process
+from common.settings import flags as cli
+from common.settings.types import format_duration
 from consumer.progress import Progress
 from consumer.verify import report
 from consumer.verify.settings import VerifySettings

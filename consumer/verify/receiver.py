@@ -4,9 +4,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from common.amqp.topology import Topology
 from common.message import Message
-from common.process import Process
-from common.topology import Topology
+from common.process.run import Process
 from consumer.settings import ConsumerSettings
 from consumer.subscription import Subscription
 from consumer.verify.ledger import Ledger

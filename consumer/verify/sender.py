@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable
 
+from common.amqp.inflight import Publication
+from common.amqp.publisher import Publisher
+from common.amqp.topology import Topology
 from common.message import Message
-from common.outbox import Publication
-from common.process import Process
-from common.publisher import Publisher
-from common.topology import Topology
+from common.process.run import Process
 from consumer.verify.ledger import Ledger
 from consumer.verify.settings import VerifySettings
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from common.duration import Duration
+from common.settings.types import Duration
 from consumer.settings import ConsumerSettings
 
 

@@ -2,7 +2,7 @@
 
 import re
 
-from common.topology import Queue, Topology
+from common.amqp.topology import Queue, Topology
 
 EXPIRES_MS = 300_000  # without a consumer for so long the broker deletes it, should a killed run have left it
 

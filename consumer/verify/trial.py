@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from common.duration import format_duration
-from common.process import Process
-from common.refusal import FINAL, Kind
-from common.state import State
+from common.amqp.connection import State
+from common.amqp.errors import FINAL, Kind
+from common.process.run import Process
+from common.settings.types import format_duration
 from consumer.verify.ledger import Ledger
 from consumer.verify.receiver import Receiver
 from consumer.verify.sender import Sender
@@ -20,7 +20,7 @@ RIGHTS = " (`consumer verify` needs the rights configure and read on ^{}$, and w
 
 
 class Trial:
-    """Implements `common.service.Service`."""
+    """Implements `common.process.run.Service`."""
 
     def __init__(self, process: Process, settings: VerifySettings, on_tick: Callable[[], None]) -> None:
         """`on_tick` is called several times a second."""

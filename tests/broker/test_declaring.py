@@ -6,8 +6,8 @@ import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import ChannelClosedByBroker
 
-from common.difference import Difference
-from common.topology import Topology
+from common.amqp.difference import Difference
+from common.amqp.topology import Topology
 from tests.processes import until
 from tests.system.kit import QUICK, SEAMS, Start
 

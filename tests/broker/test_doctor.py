@@ -5,8 +5,8 @@ from typing import Any
 
 from pika.adapters.blocking_connection import BlockingChannel
 
-from common.duration import RETRY_DELAYS
-from common.topology import Topology
+from common.amqp.topology import Topology
+from common.settings.types import RETRY_DELAYS
 from deploy.definitions import users
 from tests.brokers import Broker, queues
 from tests.processes import Process, until
@@ -101,7 +101,7 @@ def test_who_cannot_use_it_learns_why_and_the_preflight_ends_with_the_same_code(
     started = {
         code: (
             start("common.doctor", "--json", MQ_URL=url, **more),
-            start("common.preflight", MQ_URL=url, **quick, **more),
+            start("common.doctor.preflight", MQ_URL=url, **quick, **more),
         )
         for code, (_, url, more) in cases.items()
     }
@@ -137,7 +137,7 @@ def test_the_rights_of_production_are_enough_to_look_and_are_told(
             code, checks, _ = doctor(start, **settings)
             assert (code, checks["permissions"]["text"]) == (0, text)
             assert checks[f"queue {mq_ch}"]["verdict"] == "ok"
-            assert start("common.preflight", **settings).wait() == 0
+            assert start("common.doctor.preflight", **settings).wait() == 0
         code, checks, _ = doctor(start, MQ_URL=url)
         assert (code, checks[f"queue {mq_ch}"]["verdict"]) == (16, "failed")
 
@@ -161,7 +161,7 @@ def test_a_right_that_the_service_needs_and_has_not_is_in_the_way(
             ({"write": "^$"}, "producer", 16),
         ):
             permit(broker, mq_ch, **missing)
-            preflight = start("common.preflight", PREFLIGHT_FOR=who, **settings)
+            preflight = start("common.doctor.preflight", PREFLIGHT_FOR=who, **settings)
             code, checks, _ = doctor(start, PREFLIGHT_FOR=who, **settings)
             assert (preflight.wait(), code) == (expected, expected)
             assert checks["permissions"]["verdict"] == ("failed" if expected else "ok")
@@ -180,11 +180,11 @@ def test_a_retry_queue_that_is_not_there_is_in_the_consumers_way_only(
     cases = {("consumer", "5s"): 0, ("consumer", "5s,7s"): 17, ("producer", "5s,7s"): 0}
     for (who, delays), expected in cases.items():
         settings = {"PREFLIGHT_FOR": who, "CONSUMER_RETRY_DELAYS": delays, "MQ_TOPOLOGY": "assert", **QUICK}
-        preflight = start("common.preflight", **settings)
+        preflight = start("common.doctor.preflight", **settings)
         code, checks, _ = doctor(start, **settings)
         assert (preflight.wait(), code) == (expected, expected)
         assert (f"queue {mq_ch}.retry.7s" in checks) is (expected == 17)
-    assert start("common.preflight", CONSUMER_RETRY_DELAYS="5s,7s").wait() == 0
+    assert start("common.doctor.preflight", CONSUMER_RETRY_DELAYS="5s,7s").wait() == 0
     channel.queue_declare(f"{mq_ch}.retry.7s", passive=True)
 
 
@@ -192,6 +192,6 @@ def test_the_preflight_does_not_wait_for_the_end_of_an_alarm(start: Start, mq_ch
     """The services wait for it themselves."""
     try:
         broker.rabbitmqctl("set_vm_memory_high_watermark", "0")
-        assert start("common.preflight", PREFLIGHT_TIMEOUT="20s").wait() == 0
+        assert start("common.doctor.preflight", PREFLIGHT_TIMEOUT="20s").wait() == 0
     finally:
         broker.rabbitmqctl("set_vm_memory_high_watermark", "0.6")

@@ -5,7 +5,7 @@ from typing import Any
 
 from pika.adapters.blocking_connection import BlockingChannel
 
-from common.topology import Topology
+from common.amqp.topology import Topology
 from consumer.verify.topology import pattern, temporary
 from deploy.definitions import users
 from tests.brokers import Broker, queues

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from common.duration import parse_duration
+from common.settings.types import parse_duration
 from local import Failure
 from tests.chaos import table
 from tests.chaos.faults import promises

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from common.duration import parse_duration
+from common.settings.types import parse_duration
 from consumer.settings import ConsumerSettings
 from tests.deploy.kustomize import BASE, COMPONENTS, K8S, PRODUCTION, containers, render, workloads
 from tests.processes import ROOT

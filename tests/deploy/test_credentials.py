@@ -13,7 +13,7 @@ import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import ChannelClosedByBroker, ProbableAccessDeniedError, ProbableAuthenticationError
 
-from common.topology import Topology
+from common.amqp.topology import Topology
 from deploy.credentials import contents
 from deploy.definitions import VHOST
 from tests.brokers import Broker

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from common.topology import Topology
+from common.amqp.topology import Topology
 from consumer.settings import ConsumerSettings
 from deploy.credentials import contents, facts
 from deploy.definitions import password_hash

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from common.duration import parse_duration
-from producer.door import CONNECTIONS
+from common.settings.types import parse_duration
+from producer.http.server import CONNECTIONS
 from producer.settings import ProducerSettings
 from tests.deploy.kustomize import DEVELOPMENT, PRODUCTION, Object, layer, of_kind, render, workloads
 from tests.deploy.test_budgets import _bytes

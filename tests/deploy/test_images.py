@@ -72,7 +72,7 @@ def test_it_says_what_is_missing_on_a_root_that_cannot_be_written(images: dict[s
 
 def test_the_wait_of_the_init_container_is_in_it(images: dict[str, str], service: str) -> None:
     settings = ("--env=MQ_URL=amqp://u:hidden@nowhere.invalid/", "--env=MQ_CH=q", "--env=PREFLIGHT_TIMEOUT=1s")
-    command = ("--entrypoint=python", images[service], "-m", "common.preflight")
+    command = ("--entrypoint=python", images[service], "-m", "common.doctor.preflight")
     done = subprocess.run(
         ["docker", "run", *HARDENED, *settings, *command], capture_output=True, text=True, timeout=60, check=False
     )
@@ -118,7 +118,10 @@ def test_opentelemetry_is_in_it_when_asked_for() -> None:
     tag = "mq-pair-producer:test-otel"
     build = ("build", "--quiet", "--file", "docker/Dockerfile", "--build-arg", "REQUIREMENTS=requirements-otel.lock")
     docker(*build, "--target", "producer", "--tag", tag, ".", timeout=600)
-    code = "from common.spans import is_set_up, set_up; set_up('http://127.0.0.1:1', 'producer'); print(is_set_up())"
+    code = (
+        "from common.observe.spans import is_set_up, set_up; "
+        "set_up('http://127.0.0.1:1', 'producer'); print(is_set_up())"
+    )
     assert docker("run", *HARDENED, "--entrypoint=python", tag, "-c", code).strip() == "True"
 
 

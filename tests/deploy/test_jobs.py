@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from common import cli
+from common.amqp.topology import Topology
 from common.doctor.settings import DoctorSettings
-from common.topology import Topology
+from common.settings import flags as cli
 from consumer.dead_letters.request import parse
 from consumer.verify.settings import VerifySettings
 from deploy.credentials import contents

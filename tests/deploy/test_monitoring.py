@@ -33,8 +33,8 @@ OTHERS = {
 
 
 PAGE = """
-from common.metrics import PublisherMetrics
-import common.exposition, consumer.metrics, prometheus_client
+from common.observe.metrics import PublisherMetrics
+import common.observe.exposition, consumer.metrics, prometheus_client
 PublisherMetrics("producer")
 PublisherMetrics("consumer_retry")
 print(prometheus_client.generate_latest().decode())

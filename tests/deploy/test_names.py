@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from common.preflight import PreflightSettings
-from common.settings import Settings
-from common.topology import Topology
+from common.amqp.topology import Topology
+from common.doctor.preflight import PreflightSettings
+from common.settings.shared import Settings
 from consumer.settings import ConsumerSettings
 from deploy.credentials import contents
 from producer.settings import ProducerSettings

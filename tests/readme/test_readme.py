@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from common.topology import DELIVERY_LIMIT
+from common.amqp.topology import DELIVERY_LIMIT
 from local.settings_table import README, renewed
 from tests.conftest import Start
 from tests.readme.documents import example

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from common.process import TOGETHER
+from common.process.run import TOGETHER
 from tests.brokers import Broker
 from tests.chaos.proxy import Proxy
 from tests.processes import ROOT, until

@@ -10,9 +10,9 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-import common.exposition  # noqa: F401 - prometheus_client's registry has our metrics, too
-from common.metric import METRICS
-from common.process import Process
+import common.observe.exposition  # noqa: F401 - prometheus_client's registry has our metrics, too
+from common.observe.metric import METRICS
+from common.process.run import Process
 from tests.unit.peer import Peer
 
 settings.register_profile("unit", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])

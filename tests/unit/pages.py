@@ -4,7 +4,7 @@ import urllib.error
 import urllib.request
 from email.message import Message
 
-from common.health import Health
+from common.observe.health import Health
 
 PATIENCE = 10.0  # seconds
 

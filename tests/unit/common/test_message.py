@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pika import BasicProperties
 
-from common.envelope import MILLISECONDS
 from common.message import ATTEMPT, CC, EXPIRATION, USER_ID, Message
+from common.wire.properties import MILLISECONDS
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),

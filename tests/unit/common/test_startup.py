@@ -45,7 +45,7 @@ import {program}
 
 
 @pytest.mark.parametrize(
-    "program", ["producer.__main__", "consumer.__main__", "common.preflight", "common.doctor.__main__"]
+    "program", ["producer.__main__", "consumer.__main__", "common.doctor.preflight", "common.doctor.__main__"]
 )
 @pytest.mark.parametrize("module", ["pika", "pydantic_settings", "structlog"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -4,7 +4,7 @@ from pika import BasicProperties
 
 from common.message import Message
 from consumer.delivery import as_it_came
-from tests.unit.common.test_envelope import received
+from tests.unit.common.wire.test_properties import received
 
 
 def test_what_was_changed_is_as_it_came() -> None:

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from common.message import Message
-from common.seam import SeamError
+from common.plugins import SeamError
 from consumer.handler import SHOWN, append_to, open_handler
 from consumer.settings import ConsumerSettings
 

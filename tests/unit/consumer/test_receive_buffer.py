@@ -10,7 +10,7 @@ import pytest
 from pika.adapters.utils import io_services_utils
 
 from consumer.receive_buffer import buffered
-from tests.unit.common.test_connection import LOST, opened
+from tests.unit.common.amqp.test_connection import LOST, opened
 from tests.unit.conftest import PATIENCE, Loop
 from tests.unit.peer import Peer
 

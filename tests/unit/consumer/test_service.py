@@ -5,10 +5,10 @@ from threading import Event
 
 import pytest
 
+from common.amqp.connection import State
+from common.amqp.errors import Kind, Refusal
 from common.message import Message
-from common.refusal import Kind, Refusal
-from common.state import State
-from consumer.acknowledger import LINGER
+from consumer.acks import LINGER
 from consumer.delivery import Delivery
 from consumer.outcome import Park
 from consumer.service import ConsumerService

@@ -6,16 +6,16 @@ from unittest.mock import Mock, call
 import pytest
 from pika import BasicProperties, spec
 
+from common.amqp.connection import State
+from common.amqp.errors import Kind, Refusal
 from common.message import Message
-from common.process import Process
-from common.refusal import Kind, Refusal
-from common.state import State
+from common.process.run import Process
 from consumer.delivery import Delivery
 from consumer.prefetch import HELD, SHORT
 from consumer.rest import BYTES, REST
 from consumer.settings import ConsumerSettings
 from consumer.subscription import Subscription
-from tests.unit.common.test_envelope import received
+from tests.unit.common.wire.test_properties import received
 from tests.unit.conftest import Loop
 
 

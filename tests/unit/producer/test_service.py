@@ -9,7 +9,7 @@ import pytest
 from pika import spec
 from structlog.testing import capture_logs
 
-from common.state import State
+from common.amqp.connection import State
 from producer.checkpoint import open_checkpoint
 from producer.service import ProducerService
 from producer.settings import ProducerSettings

@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from common.seam import SeamError
+from common.plugins import SeamError
 from producer.settings import ProducerSettings
 from producer.source import Item, heartbeat, open_source
 

@@ -1,7 +1,7 @@
 """What a check says, and what the exit code is."""
 
+from common.amqp.errors import Kind, Refusal
 from common.doctor.check import Check, Verdict, exit_code, refused
-from common.refusal import Kind, Refusal
 
 OK = Check("name", Verdict.OK, "found")
 

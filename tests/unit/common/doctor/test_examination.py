@@ -2,10 +2,10 @@
 
 import time
 
-from common.broker_url import parse_urls
 from common.doctor.check import Check, Verdict
 from common.doctor.examination import Examination, undeclared
 from common.doctor.settings import Needs
+from common.settings.broker_url import parse_urls
 from tests.unit.conftest import Loop
 
 URL = "amqp://user:Zq7Xj9Kv@127.0.0.1:1/"

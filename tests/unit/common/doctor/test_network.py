@@ -11,10 +11,10 @@ from threading import Thread
 import pytest
 from pika import frame, spec
 
-from common.broker_url import parse_urls
 from common.doctor.check import Check, Verdict
 from common.doctor.network import look
-from common.settings import Settings
+from common.settings.broker_url import parse_urls
+from common.settings.shared import Settings
 
 Serve = Callable[[socket.socket], None]
 GREETING = frame.Method(

@@ -7,10 +7,10 @@ import pytest
 from pika import frame, spec
 from pika.channel import Channel
 
+from common.amqp.errors import Kind, Refusal
+from common.amqp.topology import Topology
 from common.doctor.check import Check, Verdict
 from common.doctor.questions import questions
-from common.refusal import Kind, Refusal
-from common.topology import Topology
 
 ABSENT = Refusal(
     Kind.TOPOLOGY,

@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
+from common.amqp.errors import Kind, Refusal
 from common.doctor.check import Check, Verdict, refused
 from common.doctor.report import as_object, conclusion, in_force, row, settings_lines
 from common.doctor.settings import Needs
-from common.refusal import Kind, Refusal
 
 OK = Check("tcp", Verdict.OK, "127.0.0.1 port 5672", seconds=0.0012)
 WARNING = Check("alarms", Verdict.WARNING, "low on memory", "free some")

@@ -5,9 +5,9 @@ from typing import Any, cast
 import pytest
 from pika.channel import Channel
 
+from common.amqp.errors import Kind, Refusal
+from common.amqp.topology import Topology
 from common.doctor import rights
-from common.refusal import Kind, Refusal
-from common.topology import Topology
 
 
 class Recorder:

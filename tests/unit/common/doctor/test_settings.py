@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from common import cli
 from common.doctor.settings import DoctorSettings, Needs
-from common.duration import parse_delays
+from common.settings import flags as cli
+from common.settings.types import parse_delays
 from consumer.settings import ConsumerSettings
 
 

@@ -5,8 +5,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from common.refusal import Kind, Refusal
-from common.state import State
+from common.amqp.connection import State
+from common.amqp.errors import Kind, Refusal
 from consumer.dead_letters.browser import QUIET, Browser, Visitor
 from consumer.dead_letters.request import DeadLettersSettings
 from tests.unit.conftest import Loop

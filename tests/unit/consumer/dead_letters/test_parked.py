@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pika import BasicProperties
 
-from common.envelope import Received
-from common.headers import table_of
 from common.message import Message
+from common.wire.headers import table_of
+from common.wire.properties import Received
 from consumer.dead_letters.match import parse_match
 from consumer.dead_letters.page import page
 from consumer.dead_letters.parked import Parked, plain, text_of

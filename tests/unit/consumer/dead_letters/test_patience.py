@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from common.connection import Connection
-from common.refusal import Kind, Refusal
-from common.state import State
+from common.amqp.connection import Connection, State
+from common.amqp.errors import Kind, Refusal
 from consumer.dead_letters.browser import Browser
 from consumer.dead_letters.patience import Patience
 from consumer.dead_letters.request import DeadLettersSettings

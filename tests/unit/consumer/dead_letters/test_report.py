@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.refusal import Kind, Refusal
+from common.amqp.errors import Kind, Refusal
 from consumer.dead_letters.report import Report, exit_code, words
 
 REPORT = Report("replay", "jobs.dead", 2000, 2000, 1500)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from common.refusal import Kind
+from common.amqp.errors import Kind
 from consumer.dead_letters.looking import Looking
 from consumer.dead_letters.purge import Purge
 from consumer.dead_letters.replay import Replay

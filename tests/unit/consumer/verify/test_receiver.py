@@ -5,8 +5,8 @@ from unittest.mock import Mock, call
 
 import pytest
 
+from common.amqp.connection import State
 from common.message import Message
-from common.state import State
 from consumer.delivery import Delivery
 from consumer.prefetch import SHORT
 from consumer.settings import ConsumerSettings

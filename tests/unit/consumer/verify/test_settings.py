@@ -2,7 +2,7 @@
 
 import pytest
 
-from common import cli
+from common.settings import flags as cli
 from consumer.verify.settings import VerifySettings
 
 

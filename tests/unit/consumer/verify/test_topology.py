@@ -5,8 +5,8 @@ import secrets
 
 import pytest
 
-from common.queue_name import check_queue_name
-from common.topology import Topology
+from common.amqp.topology import Topology
+from common.settings.types import check_queue_name
 from consumer.verify.topology import EXPIRES_MS, pattern, temporary
 
 

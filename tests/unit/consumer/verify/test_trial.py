@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from common.refusal import Kind, Refusal
+from common.amqp.errors import Kind, Refusal
 from consumer.verify.settings import VerifySettings
 from consumer.verify.trial import Trial
 from tests.unit.conftest import Loop

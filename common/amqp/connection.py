@@ -1,0 +1,191 @@
+"""Connection: one AMQP connection and channel, kept open through five named states."""
+
+import time
+from collections.abc import Callable
+from enum import Enum
+from typing import Protocol
+
+import structlog
+from pika import ConnectionParameters, PlainCredentials, SSLOptions
+from pika.channel import Channel
+
+from common.amqp.backoff import Backoff
+from common.amqp.errors import Kind, Refusal
+from common.amqp.session import Link
+from common.amqp.topology import Topology
+from common.observe import metrics
+from common.process.run import Process
+from common.settings.broker_url import BrokerUrl
+from common.settings.shared import Settings
+
+log = structlog.get_logger()
+
+
+class State(Enum):
+    """From CONNECTING and OPEN a loss leads to BACKING_OFF, and from there, after a delay, to CONNECTING."""
+
+    CLOSED = "closed"
+    CONNECTING = "connecting"
+    OPEN = "open"
+    BACKING_OFF = "backing off"
+    CLOSING = "closing"
+
+
+class ChannelUser(Protocol):
+    """All of it is called on the I/O thread."""
+
+    topology: Topology
+
+    def prepare(self, channel: Channel) -> None:
+        """Declare and select what is needed, ending with a call whose reply calls `Connection.accepted`."""
+
+    def opened(self, channel: Channel) -> None:
+        """All of that was accepted: begin."""
+
+    def lost(self, reason: Refusal) -> None:
+        """The channel is gone, and so is all that was in flight on it."""
+
+
+def connection_parameters(url: BrokerUrl, settings: Settings, name: str) -> ConnectionParameters:
+    """Every wait of pika's has a bound. Raises OSError (ssl.SSLError too) for TLS files that cannot be used."""
+    heartbeat = round(settings.mq_heartbeat)
+    return ConnectionParameters(
+        host=url.host,
+        port=url.port,
+        virtual_host=url.vhost,
+        credentials=PlainCredentials(url.username, url.password),
+        ssl_options=SSLOptions(settings.tls_context(), url.host) if url.tls else None,
+        heartbeat=heartbeat,
+        blocked_connection_timeout=settings.mq_blocked_timeout,
+        socket_timeout=settings.mq_connect_timeout,
+        stack_timeout=settings.mq_connect_timeout,
+        # A dead peer that acknowledges no packet is known sooner so than by its missing heartbeat.
+        tcp_options={"TCP_USER_TIMEOUT": 2000 * heartbeat},
+        client_properties={"connection_name": name, "product": "mq-pair"},
+    )
+
+
+class Connection:
+    """Keeps one link open, with backoff, until `close`. All of it runs on the I/O thread.
+
+    The http thread reads `state`, `blocked`, `refusal` and `broker`.
+    """
+
+    def __init__(self, name: str, process: Process, settings: Settings, user: ChannelUser) -> None:
+        self.name = name
+        self.state = State.CLOSED
+        self.blocked = False
+        self.refusal: Refusal | None = None  # why it is not open
+        self.broker: BrokerUrl | None = None
+        self._process, self._settings, self._user = process, settings, user
+        self._link: Link | None = None
+        self._channel: Channel | None = None
+        self._call_off: Callable[[], None] = lambda: None  # the next try
+        self._backoff = Backoff(settings.mq_backoff_max)
+        self._brokers = 1
+        self._failed = 0  # tries since it was open
+        self._opened_at = 0.0
+        metrics.RECONNECTS.labels(name)
+        metrics.CONNECTED.labels(name).set_function(lambda: self.state is State.OPEN)
+        metrics.BLOCKED.labels(name).set_function(lambda: self.blocked)
+
+    @property
+    def channel(self) -> Channel | None:
+        """The channel while OPEN, else None."""
+        return self._channel if self.state is State.OPEN else None
+
+    @property
+    def away(self) -> bool:
+        """Whether each broker was tried since it was open, and none could be connected to."""
+        return self._failed >= self._brokers
+
+    def reasons(self) -> list[str]:
+        """Why the connection cannot be used now; empty when it can."""
+        if self.state is not State.OPEN:
+            return [f"{self.name}: {self.state.value}" + (f" ({self.refusal})" if self.refusal else "")]
+        return [f"{self.name}: blocked"] if self.blocked else []
+
+    def open(self) -> None:
+        """Connect, and stay connected."""
+        if self.state is State.CLOSED:
+            self._connect()
+
+    def close(self) -> None:
+        """Leave for good; `state` becomes CLOSED when the broker has answered."""
+        self._call_off()
+        self._become(State.CLOSING)
+        if self._link and not self._link.close():
+            self._link.drop()
+            self._link = None
+        if not self._link:
+            self._become(State.CLOSED)
+
+    def fail(self, refusal: Refusal) -> None:
+        """Drop the connection, since `refusal`, and come back with a new one: the one way of recovery."""
+        if self._link:
+            self._link.drop()
+            self.on_lost(refusal)
+
+    def accepted(self, channel: Channel) -> None:
+        """The broker accepted all that `ChannelUser.prepare` asked for on `channel`."""
+        if channel is self._channel and self._link and self.state is State.CONNECTING:
+            self._link.settled()
+            self._failed, self._opened_at = 0, time.monotonic()
+            self._become(State.OPEN)
+            self._user.opened(channel)
+
+    def on_channel(self, channel: Channel) -> None:
+        """Implements `LinkOwner`."""
+        if self.state is State.CONNECTING:
+            self._channel = channel
+            self._user.prepare(channel)
+
+    def on_blocked(self, blocked: bool) -> None:
+        """Implements `LinkOwner`."""
+        self.blocked = blocked
+        log.warning("blocked by the broker's alarm" if blocked else "unblocked", connection=self.name)
+
+    def on_lost(self, refusal: Refusal) -> None:
+        """Implements `LinkOwner`."""
+        was, self._link, self._channel, self.blocked = self.state, None, None, False
+        if was is State.CLOSING:
+            self._become(State.CLOSED)
+            return
+        self.refusal = refusal
+        if was is State.OPEN:
+            delay = self._backoff.lost(time.monotonic() - self._opened_at)
+        else:
+            self._failed += 1
+            delay = self._backoff.failed(self._brokers)
+        self._become(State.BACKING_OFF, delay)
+        self._call_off = self._process.call_later(delay, self._connect)
+        if was is State.OPEN:
+            self._user.lost(refusal)
+
+    def _connect(self) -> None:
+        self._become(State.CONNECTING)
+        settings = self._settings
+        try:
+            urls = settings.broker_urls()
+            self._brokers = len(urls)
+            self.broker = urls[self._backoff.which(len(urls))]
+            parameters = connection_parameters(self.broker, settings, self.name)
+        except (OSError, ValueError) as error:  # a file of ours that changed since the start
+            self.on_lost(Refusal(Kind.OTHER, f"MQ_URL_FILE or MQ_TLS files: {error}"))
+            return
+        self._link = Link(self, parameters, self._process, self._user.topology, settings.mq_connect_timeout)
+
+    def _become(self, state: State, delay: float = 0.0) -> None:
+        """The only writer of the state, and the only place that logs and counts a change of it."""
+        was, self.state = self.state, state
+        broker = str(self.broker) if self.broker else None
+        if state is State.OPEN:
+            self.refusal = None
+            log.info("connected", connection=self.name, broker=broker)
+        elif state is State.BACKING_OFF:
+            reason, retry_in = str(self.refusal), round(delay, 2)
+            log.warning("not connected", connection=self.name, broker=broker, reason=reason, retry_in=retry_in)
+            if was is State.OPEN:
+                metrics.RECONNECTS.labels(self.name).inc()
+        else:
+            log.debug("connection", connection=self.name, state=state.value)

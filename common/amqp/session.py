@@ -1,0 +1,109 @@
+"""Link: one try at a connection and its channel, from the first packet to its end. It is never used again."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from pika import ConnectionParameters, SelectConnection
+from pika.channel import Channel
+from pika.exceptions import AMQPError
+
+from common.amqp.difference import Difference
+from common.amqp.errors import Kind, Refusal, broker_said, explain
+from common.amqp.topology import Topology
+from common.process.run import CLOSE_TIMEOUT, Process
+from common.wire.connection import QuickConnection
+
+UNANSWERED = Refusal(Kind.TOPOLOGY, "no answer to the declarations in MQ_CONNECT_TIMEOUT")
+CANCELLED = Refusal(
+    Kind.TOPOLOGY,
+    "the broker cancelled the consumer: the queue was deleted, its leader moved, or a handler took longer than the "
+    "broker's consumer_timeout",
+)
+
+
+class LinkOwner(Protocol):
+    """Hears of a link until it drops it."""
+
+    def on_channel(self, channel: Channel) -> None:
+        """The channel is there to declare and select on."""
+
+    def on_lost(self, refusal: Refusal) -> None:
+        """It came to nothing, or was lost."""
+
+    def on_blocked(self, blocked: bool) -> None:
+        """The broker reads nothing from it, for an alarm of its own; or does again."""
+
+
+class Link:
+    """Connects at once. A closed channel ends it like a lost connection: there is one way of recovery. I/O thread."""
+
+    def __init__(
+        self, owner: LinkOwner, parameters: ConnectionParameters, process: Process, topology: Topology, timeout: float
+    ) -> None:
+        """`timeout` seconds are from the open connection until `settled`; before it pika's own time-outs hold."""
+        self._owner: LinkOwner | None = owner
+        self._process, self._topology, self._timeout = process, topology, timeout
+        self._settled: Callable[[], None] = lambda: None
+        self._connection = QuickConnection(
+            parameters,
+            on_open_callback=process.guarded(self._on_open),
+            on_open_error_callback=process.guarded(self._on_close),
+            on_close_callback=process.guarded(self._on_close),
+            custom_ioloop=process.loop,
+        )
+
+    def settled(self) -> None:
+        """What the owner asked for on the channel is accepted."""
+        self._settled()
+
+    def drop(self) -> None:
+        """Close it and hear nothing of it any more: its last callbacks may come late."""
+        self._owner = None
+        self.close()
+
+    def close(self) -> bool:
+        """Begin the closing handshake; whether there is one, which ends with `on_lost`."""
+        self._settled()
+        try:
+            # One that is still opening ends by pika's time-outs: closing it breaks an assertion of pika's.
+            if self._connection.is_open:
+                self._connection.close()
+                self._process.call_later(CLOSE_TIMEOUT, self._connection.abort)
+                return True
+        except (AMQPError, OSError):
+            pass  # it is gone already, which is what we wanted
+        return False
+
+    def _on_open(self, connection: SelectConnection) -> None:
+        if self._owner is None:
+            self.close()
+            return
+        guarded, owner = self._process.guarded, self._owner
+        self._settled = self._process.call_later(self._timeout, lambda: self._end(UNANSWERED))
+        connection.add_on_connection_blocked_callback(guarded(lambda *_: self._on_blocked(True)))
+        connection.add_on_connection_unblocked_callback(guarded(lambda *_: self._on_blocked(False)))
+        channel = connection.channel(on_open_callback=guarded(owner.on_channel))
+        channel.add_on_close_callback(guarded(lambda _, error: self._on_channel_close(error)))
+        # Queue deleted, leader moved, consumer timeout: the broker cancels, and no delivery would come any more.
+        channel.add_on_cancel_callback(guarded(lambda _: self._end(CANCELLED)))
+
+    def _on_blocked(self, blocked: bool) -> None:
+        if self._owner:  # one that was dropped may be blocked while it closes, and its successor is not
+            self._owner.on_blocked(blocked)
+
+    def _on_channel_close(self, error: Exception) -> None:
+        refusal = explain(error)
+        if self._owner and "inequivalent arg" in refusal.text:
+            on_known = self._process.guarded(lambda text: self._end(broker_said(text) or refusal))
+            self._difference = Difference(self._connection, self._topology.queues, refusal.text, on_known)
+        elif not self._connection.is_closing:
+            self._end(refusal)
+
+    def _on_close(self, _connection: SelectConnection, error: BaseException) -> None:
+        self._end(explain(error))
+
+    def _end(self, refusal: Refusal) -> None:
+        owner, self._owner = self._owner, None
+        self.close()
+        if owner:
+            owner.on_lost(refusal)

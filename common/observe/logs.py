@@ -1,0 +1,109 @@
+"""Log lines: structlog's, pika's and Python's own through one renderer, on standard error."""
+
+import logging
+import sys
+from contextlib import suppress
+from threading import local
+from typing import Any
+
+import structlog
+
+from common.message import Message
+from common.observe.trace_context import trace_id
+
+QUIET = {"pika": logging.CRITICAL}  # it logs a traceback a failed connect, and bodies of returned messages
+
+subject = local()  # `subject.message`: what this thread works on; its lines bear the message's names
+
+
+def names(message: Message) -> dict[str, str | None]:
+    """By what a message is found: its id, and that of its trace where it has one."""
+    found = {"message_id": message.message_id}
+    return {**found, "trace_id": trace} if (trace := trace_id(message.headers)) else found
+
+
+def add_names(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """A processor of structlog's."""
+    message = getattr(subject, "message", None)
+    return names(message) | event if message else event
+
+
+class Stream:
+    """Standard error, whose failures stop no messages: a full disk, a reader who left; closed, it is None."""
+
+    def write(self, text: str) -> None:
+        """If it can be."""
+        with suppress(OSError):
+            if sys.stderr:
+                sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """If it can be."""
+        with suppress(OSError):
+            if sys.stderr:
+                sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        """Whether a person reads it."""
+        return bool(sys.stderr) and sys.stderr.isatty()
+
+
+def configure(level: str, form: str) -> None:
+    """Set up logging once. `form`: json, text, or auto, which is text on a terminal."""
+    terminal = Stream().isatty()
+    text = form == "text" or (form == "auto" and terminal)
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        add_names,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if text else "iso", utc=not text),
+    ]
+    last: list[Any] = (
+        # Plain tracebacks: richer ones show local variables, and one of them may be a password.
+        [structlog.dev.ConsoleRenderer(colors=terminal, exception_formatter=structlog.dev.plain_traceback)]
+        if text
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+    )
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(file=Stream()),  # type: ignore[arg-type]
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(Stream())
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=number, force=True)
+    for name, quiet in QUIET.items():
+        logging.getLogger(name).setLevel(quiet)
+
+
+class Quota:
+    """Warnings of a kind that could come with every message: at most so many a second. One thread only."""
+
+    def __init__(self, lines: int = 20) -> None:
+        self._lines = self._left = lines
+        self._skipped = 0
+        self._refill_at = 0.0
+
+    def warn(self, event: str, **fields: object) -> None:
+        """Write one, or count it as not written."""
+        if self._left:
+            self._left -= 1
+            structlog.get_logger().warning(event, **fields)
+        else:
+            self._skipped += 1
+
+    def tick(self, now: float) -> None:
+        """Each second: say how many were not written, and begin anew."""
+        if now < self._refill_at:
+            return
+        self._refill_at, self._left = now + 1.0, self._lines
+        if self._skipped:
+            structlog.get_logger().warning("more of these warnings, not written one by one", count=self._skipped)
+            self._skipped = 0

@@ -1,0 +1,152 @@
+"""From the command line and the environment to one frozen settings object, or to exit code 2."""
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from common.settings.shared import Settings
+from common.settings.types import format_duration
+
+S = TypeVar("S", bound=Settings)
+EXIT_CONFIGURATION = 2
+Wide = partial(argparse.HelpFormatter, max_help_position=30, width=110)  # as wide as our lines
+PASSWORD = re.compile(r"://\S*:\S*@")  # also one that holds what should have been encoded
+
+
+class Parser(argparse.ArgumentParser):
+    """Repeats no password that stands in a wrong place."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with 2."""
+        super().error(PASSWORD.sub("://…@", message))
+
+
+def flag_of(field: str) -> str:
+    """`--source` of `producer_source`; `--producer-http-port`: `--http-port` is another."""
+    return "--" + re.sub("^(producer|consumer|doctor|verify)_(?!http_)", "", field).replace("_", "-")
+
+
+def written(value: object) -> str:
+    """A setting's value as a person writes it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return format_duration(value)
+    if isinstance(value, tuple):
+        return ",".join(format_duration(each) for each in value)
+    return "-" if value is None else str(value)
+
+
+def default_of(info: FieldInfo) -> str:
+    """The default as a person writes it."""
+    if info.is_required():
+        return "required"
+    if info.default is None:
+        return (info.json_schema_extra or {}).get("unset", "-")  # type: ignore[union-attr, return-value]
+    return written(info.default)
+
+
+def load(settings: type[S], program: str, arguments: Sequence[str] | None = None) -> S:
+    """The settings of flags, which win, and the environment.
+
+    Exits with 2 and a line for each bad variable on standard error: its name, what is wrong, an example.
+    """
+    parser = Parser(
+        program,
+        description=settings.__doc__,
+        epilog="Each flag is also the environment variable named beside it. Durations: 250ms, 5s, 2m, 1h. "
+        "Exit codes: 0 done or stopped cleanly; 1 messages left unconfirmed, or a defect; 2 a wrong setting.",
+        formatter_class=Wide,
+        allow_abbrev=False,
+    )
+    add_flags(parser, settings.model_fields)
+    return read(settings, vars(parser.parse_args(arguments)))
+
+
+def add_flags(parser: argparse._ActionsContainer, fields: Mapping[str, FieldInfo]) -> None:
+    """A flag for each of these settings, without a default: what is not given comes from the environment."""
+    for name, info in fields.items():
+        text = f"{name.upper()}: {info.description} (default: {default_of(info)})".replace("%", "%%")
+        switch: dict[str, Any] = {"nargs": "?", "const": "true"} if info.annotation is bool else {}
+        parser.add_argument(flag_of(name), dest=name, metavar="…", default=argparse.SUPPRESS, help=text, **switch)
+
+
+def read(settings: type[S], flags: Mapping[str, Any]) -> S:
+    """The settings of `flags`, by the names of the fields, and the environment. Exits as `load` does."""
+    fields = settings.model_fields
+    for name in ("mq_url", "otel_exporter_otlp_endpoint"):
+        if PASSWORD.search(flags.get(name, "")):
+            why = "a password on a command line is seen by every user of the machine; set it in the environment"
+            fail([f"{name.upper()}: {why}"])
+    try:
+        loaded = settings(**flags)
+    except ValidationError as error:
+        fail([_line(fields, problem) for problem in error.errors(include_url=False, include_input=False)])
+    problems = loaded.problems()
+    if problems:
+        fail([f"{name}: {problem}" for name, problem in problems.items()])
+    return loaded
+
+
+def _line(fields: dict[str, FieldInfo], problem: Any) -> str:
+    name = str(problem["loc"][0])
+    message = re.sub("^Value error, |^Input ", "", problem["msg"]).replace("should be", "must be")
+    message = "is required" if problem["type"] == "missing" else message
+    return f"{name.upper()}: {message}, for example {fields[name].examples[0]}"  # type: ignore[index]
+
+
+def fail(lines: list[str]) -> NoReturn:
+    """Say what is wrong with the settings, a line for each, and exit with 2."""
+    if sys.stderr is not None:  # it may be closed
+        sys.stderr.write("".join(f"{line}\n" for line in lines))
+    sys.exit(EXIT_CONFIGURATION)
+
+
+def say(text: str) -> None:
+    """A line on standard output, now. What its encoding lacks is replaced; a reader who left (`| head`) is no error.
+
+    Exits with 1 when it cannot be written for another reason, such as a full disk.
+    """
+    if sys.stdout is None:  # it is closed
+        return
+    encoding = sys.stdout.encoding
+    try:
+        sys.stdout.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            sys.exit(f"standard output cannot be written: {error.strerror}")
+
+
+def utf8() -> bool:
+    """Whether standard output takes more than ASCII."""
+    return sys.stdout is not None and sys.stdout.encoding.lower().replace("-", "") == "utf8"
+
+
+PREFIXES = ("MQ_", "PRODUCER_", "CONSUMER_")  # the other settings begin as those of other programs do
+LINKS = re.compile("_(SERVICE|PORT)(_|$)")  # what Kubernetes sets for a Service that is named so
+
+
+def unknown(known: Iterable[str], names: Iterable[str] = os.environ) -> dict[str, str]:
+    """Those of `names` that begin as some of the `known` do and are none of them: name to the known one most like it.
+
+    The empty text where none is like it. One service knows nothing of the other's, which may be beside its own.
+    """
+    settings = {name.upper() for name in known}
+    prefixes = tuple(prefix for prefix in PREFIXES if any(name.startswith(prefix) for name in settings))
+    strange = [name for name in names if name.upper().startswith(prefixes) and name.upper() not in settings]
+    return {name: _most_like(name.upper(), settings) for name in sorted(strange) if not LINKS.search(name)}
+
+
+def _most_like(name: str, settings: Iterable[str]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - seldom needed
+
+    return next(iter(get_close_matches(name, settings, n=1, cutoff=0.8)), "")

@@ -1,0 +1,63 @@
+"""Durations as people write them."""
+
+import re
+from typing import Annotated
+from unicodedata import category
+
+from pydantic import PlainValidator
+from pydantic_settings import NoDecode
+
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+LONGEST = 1176 * 3600.0  # seconds; x-message-ttl has 32 bits of milliseconds
+RETRY_DELAYS = (5.0, 30.0, 300.0)  # by default; whoever looks at the queues must know those that the consumer makes
+
+
+def parse_duration(text: str | float) -> float:
+    """Seconds of `250ms`, `5s`, `2m`, `1h`; a number is taken as seconds already. Raises ValueError."""
+    if isinstance(text, int | float):
+        return float(text)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text.strip())
+    if not match:
+        raise ValueError("a duration is a number and its unit: ms, s, m or h")
+    seconds = float(match[1]) * UNITS[match[2]]
+    if seconds > 365 * 24 * 3600:
+        raise ValueError("longer than a year")
+    return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """The shortest of 250ms, 5s, 2m, 1h that says the same."""
+    for unit, size in (("h", 3600), ("m", 60), ("s", 1)):
+        if seconds >= size and seconds % size == 0:
+            return f"{round(seconds / size)}{unit}"
+    return f"{round(seconds * 1000)}ms"
+
+
+def parse_delays(text: str | tuple[float, ...]) -> tuple[float, ...]:
+    """Seconds of `5s,30s,5m`; the empty text is no retries. Raises ValueError."""
+    if isinstance(text, tuple):
+        return text
+    delays = tuple(parse_duration(part) for part in text.split(",")) if text.strip() not in ("", "off") else ()
+    if any(not 0.001 <= delay <= LONGEST for delay in delays) or len(delays) > 20:
+        raise ValueError("up to 20 delays between 1ms and 1176h (49 days, the broker's longest)")
+    return delays
+
+
+Duration = Annotated[float, PlainValidator(parse_duration)]
+Delays = Annotated[tuple[float, ...], NoDecode, PlainValidator(parse_delays)]
+
+
+LONGEST_SUFFIX = len(b".retry.31536000000ms")  # a year
+
+
+def check_queue_name(name: str) -> str:
+    """`name` if the broker takes it, with the suffixes of its retry and dead-letter queues. Raises ValueError."""
+    if not name:
+        raise ValueError("empty, and the broker would invent a name")
+    if len(name.encode()) > 255 - LONGEST_SUFFIX:
+        raise ValueError(f"longer than {255 - LONGEST_SUFFIX} bytes (255 with the suffix of a retry queue)")
+    if any(category(character) == "Cc" for character in name):
+        raise ValueError("holds a control character")
+    if name.startswith("amq."):
+        raise ValueError("names that begin with amq. belong to the broker")
+    return name

@@ -1,0 +1,1 @@
+"""The HTTP source: messages that other programs post."""

@@ -1,0 +1,69 @@
+"""Request: what a `POST /messages` brings, as messages, or why it cannot be taken. Pure."""
+
+import re
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+from uuid import uuid4
+
+from common.message import Message
+from common.observe.trace_context import TRACEPARENT, TRACESTATE, trace_context
+
+PATH = "/messages"
+BATCH = "application/x-ndjson"
+LINES = 1000  # of a batch; each costs more memory than its bytes
+# Both travel in AMQP's short strings, of 255 bytes; a key gets a number behind it.
+CONTENT_TYPE = re.compile(r"[\x20-\x7e]{1,255}")
+KEY = re.compile(r"[\x21-\x7e]{1,200}")
+
+
+class Answer(Exception):  # noqa: N818 - raised instead of taking anything; 202 is no error
+    """An HTTP status, and what the body says, as a JSON object."""
+
+    def __init__(self, status: int, error: str | None = None, **more: object) -> None:
+        self.status = status
+        self.says = {"error": error, **more} if error else more
+
+
+def read_request(environ: Mapping[str, Any], body: bytes, max_body: int) -> list[Message]:
+    """The messages of a request: one, or one a line of a batch, whose blank lines count for nothing. Raises Answer.
+
+    `environ` is WSGI's (PEP 3333). The header Idempotency-Key becomes the message id, with `-1`, `-2` ... behind it in
+    a batch; so a request that is sent again gives the same ids. `max_body` is for each message, in bytes.
+    """
+    if environ["PATH_INFO"] != PATH:
+        raise Answer(404, f"there is only POST {PATH}")
+    if environ["REQUEST_METHOD"] != "POST":
+        raise Answer(405, f"only POST is for {PATH}")
+    if environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
+        raise Answer(415, "Content-Encoding: send the body as it is to arrive")
+    key = _header(environ, "Idempotency-Key", KEY, "1 to 200 visible ASCII characters") or uuid4().hex
+    content_type = _header(environ, "Content-Type", CONTENT_TYPE, "at most 255 ASCII characters")
+    context = trace_context({name: environ.get(f"HTTP_{name.upper()}") for name in (TRACEPARENT, TRACESTATE)})
+    if content_type and content_type.partition(";")[0].strip().lower() == BATCH:
+        named = [(f"{key}-{number}", line) for number, line in enumerate(_lines(body), 1)]
+        content_type = "application/json"
+    else:
+        named = [(key, body)]
+    if longest := max((len(each) for _, each in named if len(each) > max_body), default=0):
+        raise Answer(413, f"a message of {longest} bytes is over MQ_MAX_BODY ({max_body})")
+    kind = content_type or None  # a type that nobody said is none, in AMQP as in HTTP
+    return [Message(each, content_type=kind, headers=context, message_id=name) for name, each in named]
+
+
+def _header(environ: Mapping[str, Any], name: str, pattern: re.Pattern[str], wanted: str) -> str:
+    variable = name.upper().replace("-", "_")
+    value: str = environ.get("CONTENT_TYPE" if name == "Content-Type" else f"HTTP_{variable}", "")
+    if value and not pattern.fullmatch(value):
+        raise Answer(400, f"{name} must be {wanted}")
+    return value
+
+
+def _lines(body: bytes) -> list[bytes]:
+    found = (match[0] for match in re.finditer(rb"[^\n]+", body))  # one by one: a million short ones would take 50 MB
+    lines = list(islice((line for line in found if line.strip()), LINES + 1))
+    if len(lines) > LINES:
+        raise Answer(413, f"a batch of more than {LINES} lines: send several")
+    if not lines:
+        raise Answer(400, "a batch without a line")
+    return lines

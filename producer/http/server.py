@@ -1,0 +1,116 @@
+"""Door: `POST /messages` for other services. An answer of 202 says that the broker has confirmed all of the request.
+
+waitress takes the requests: a loop that reads them whole, so that a slow client holds no thread, and a thread for each
+while it is answered.
+"""
+
+import json
+import logging
+import random
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
+from threading import Thread
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+import structlog
+import waitress.server  # type: ignore[import-untyped]
+from prometheus_client import Counter, Gauge
+
+from common.plugins import SeamError
+from common.process.program import OF_THE_PORT
+from common.settings.types import format_duration
+from producer.http.pending import Pending, Receipt
+from producer.http.request import Answer, read_request
+from producer.settings import ProducerSettings
+from producer.source import Item
+
+SPARE = 4  # threads for what is answered at once, beside those that wait for confirms
+CONNECTIONS = 100  # that may be open beside two for each request
+HEADERS = 16 * 1024  # bytes of a request's headers
+IDLE = 30  # seconds after which a connection without a request is closed
+RETRY_AFTER = {429: 2, 503: 10}  # seconds at most; who was sent away together should not come back together
+
+log = structlog.get_logger()
+REQUESTS = Counter("producer_http_requests", "Requests that were answered; 202 is confirmed.", ["status"])
+PENDING = Gauge("producer_http_pending", "Requests whose messages are not all confirmed, or that wait for an answer.")
+
+
+class Door:
+    """A WSGI application. `reasons` says why nothing can be sent now; empty is well."""
+
+    def __init__(self, settings: ProducerSettings, reasons: Callable[[], list[str]]) -> None:
+        """Bind the port. Raises SeamError."""
+        self.pending = Pending(settings.producer_http_requests)
+        self._settings, self._reasons = settings, reasons
+        host, port = settings.http_host, settings.producer_http_port
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()  # as the health page does
+            listener = socket.create_server((host, port), family=family, dualstack_ipv6=both)
+        except OSError as error:
+            change = "PRODUCER_HTTP_PORT" if error.errno in OF_THE_PORT else "HTTP_HOST"
+            raise SeamError(f"http cannot listen on {host}:{port}: {error.strerror}; change {change}") from None
+        logging.getLogger("waitress").setLevel(logging.ERROR)  # it warns of each request that finds all threads at work
+        self._server = waitress.server.create_server(
+            self,
+            sockets=[listener],
+            threads=settings.producer_http_requests + SPARE,
+            connection_limit=2 * settings.producer_http_requests + CONNECTIONS,
+            channel_timeout=IDLE,
+            max_request_header_size=HEADERS,
+            max_request_body_size=settings.producer_http_max_body + 1,
+            inbuf_overflow=settings.producer_http_max_body + 1,  # never into a file: the root may be read-only
+            asyncore_use_poll=True,
+            ident=None,
+        )
+        PENDING.set_function(self.pending.__len__)
+        log.info("listening for POST /messages", host=host, port=port)
+
+    def items(self) -> Iterator[Item]:
+        """Serve from now on, in threads of its own; the messages as they come. Source thread."""
+        Thread(target=self._server.run, name="door", daemon=True).start()
+        return self.pending.items()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        receipt = None
+        try:
+            messages = read_request(environ, environ["wsgi.input"].read(), self._settings.mq_max_body)
+            if reasons := self._reasons():
+                raise Answer(503, "not ready; nothing was taken", reasons=reasons)
+            receipt = self.pending.admit(messages)
+            if not receipt:
+                raise Answer(429, "there is no room for another request; nothing was taken")
+            answer = self._wait(receipt)
+        except Answer as instead:
+            answer = instead
+        REQUESTS.labels(answer.status).inc()
+        body = json.dumps(answer.says).encode() + b"\n"
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        if most := RETRY_AFTER.get(answer.status):
+            headers.append(("Retry-After", str(random.randint(1, most))))
+        if answer.status == 405:
+            headers.append(("Allow", "POST"))
+        start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers)
+        return self._written(body, receipt)
+
+    def _wait(self, receipt: Receipt) -> Answer:
+        """What became of it. Only 202 and 422 are final; after the others some of it may still arrive."""
+        timeout, ids = self._settings.producer_http_timeout, [message.message_id for message in receipt.messages]
+        again = "it may still arrive; send it again, with the same Idempotency-Key"
+        if not receipt.settled.wait(timeout):
+            return Answer(504, f"not confirmed in {format_duration(timeout)}: {again}", message_ids=ids)
+        if receipt.unsettled:
+            return Answer(503, f"stopped before it was confirmed: {again}", message_ids=ids)
+        if receipt.refused:
+            return Answer(422, "no broker takes some of it", refused=receipt.refused, message_ids=ids)
+        return Answer(202, message_ids=ids)
+
+    def _written(self, body: bytes, receipt: Receipt | None) -> Iterator[bytes]:
+        """The body; then, when waitress has sent it, the place is free: a stop waits for that."""
+        try:
+            yield body
+        finally:
+            if receipt:
+                self.pending.answered(receipt)

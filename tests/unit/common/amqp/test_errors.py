@@ -1,0 +1,127 @@
+"""What pika hands over, in words for people."""
+
+import socket
+import ssl
+
+import pytest
+from pika import exceptions
+from pika.adapters.utils.connection_workflow import (
+    AMQPConnectionWorkflowFailed,
+    AMQPConnectorAMQPHandshakeError,
+    AMQPConnectorSocketConnectError,
+    AMQPConnectorStackTimeout,
+    AMQPConnectorTransportSetupError,
+)
+
+from common.amqp.errors import ADVICE, Kind, Refusal, broker_said, explain, root_cause
+
+
+def certificate() -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_message = "self-signed certificate"
+    return error
+
+
+CASES: list[tuple[BaseException, Kind, str]] = [
+    (socket.gaierror(-2, "Name or service not known"), Kind.DNS, "does not resolve"),
+    (ConnectionRefusedError(111, "Connection refused"), Kind.TCP, "nothing listens there"),
+    (OSError(113, "No route to host"), Kind.TCP, "cannot connect (No route to host)"),
+    (TimeoutError(), Kind.TCP, "no answer in MQ_CONNECT_TIMEOUT"),
+    (certificate(), Kind.TLS, "not trusted (self-signed certificate)"),
+    (ssl.SSLError(1, "WRONG_VERSION_NUMBER"), Kind.TLS, "is it the broker's TLS port?"),
+    (exceptions.IncompatibleProtocolError("x"), Kind.HANDSHAKE, "does not speak AMQP 0-9-1 (yet;"),
+    (exceptions.ConnectionOpenAborted("x"), Kind.HANDSHAKE, "no AMQP answer"),
+    (AMQPConnectorStackTimeout("x"), Kind.HANDSHAKE, "no AMQP answer"),
+    (exceptions.StreamLostError("x"), Kind.HANDSHAKE, "the connection was lost"),
+    (exceptions.AMQPHeartbeatTimeout("x"), Kind.TCP, "no heartbeat"),
+    (exceptions.ConnectionBlockedTimeout("x"), Kind.LIMIT, "MQ_BLOCKED_TIMEOUT"),
+    (RuntimeError("odd"), Kind.OTHER, "odd"),
+    (RuntimeError(), Kind.OTHER, "RuntimeError"),
+]
+WORDS = [
+    (403, "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN.", Kind.CREDENTIALS),
+    (403, "ACCESS_REFUSED - configure access to queue 'jobs' in vhost '/' refused for user 'bob'", Kind.PERMISSION),
+    (530, "NOT_ALLOWED - vhost nowhere not found", Kind.VHOST),
+    (530, "NOT_ALLOWED - access to vhost 'v' refused for user 'bob'", Kind.VHOST),
+    (530, "NOT_ALLOWED - access to vhost 'v' refused for user 'bob': connection limit (1) is reached", Kind.LIMIT),
+    (506, "RESOURCE_ERROR - no more channels", Kind.LIMIT),
+    (404, "NOT_FOUND - no queue 'jobs' in vhost '/'", Kind.TOPOLOGY),
+    (406, "PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue 'jobs' in vhost '/'", Kind.TOPOLOGY),
+    (406, "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out", Kind.OTHER),
+    (405, "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'jobs'", Kind.TOPOLOGY),
+    (541, "INTERNAL_ERROR - Feature `transient_nonexcl_queues` is deprecated.", Kind.TOPOLOGY),
+]
+
+
+def wrapped(error: BaseException) -> list[BaseException]:
+    """As it is, and in the wrappers that pika puts around it."""
+    failed = AMQPConnectionWorkflowFailed([RuntimeError("an older try"), AMQPConnectorSocketConnectError(error)])
+    return [
+        error,
+        AMQPConnectorAMQPHandshakeError(error),
+        AMQPConnectorTransportSetupError(error),
+        failed,
+        exceptions.AMQPConnectionError(failed),
+    ]
+
+
+@pytest.mark.parametrize(("error", "kind", "sentence"), CASES, ids=[type(case[0]).__name__ for case in CASES])
+def test_each_error_has_its_kind_and_its_sentence(error: BaseException, kind: Kind, sentence: str) -> None:
+    """However often pika wraps it."""
+    for each in wrapped(error):
+        assert root_cause(each) is error
+        refusal = explain(each)
+        assert refusal.kind is kind
+        assert sentence in str(refusal)
+
+
+@pytest.mark.parametrize(("code", "words", "kind"), WORDS)
+def test_the_brokers_own_words_are_kept_and_advice_follows(code: int, words: str, kind: Kind) -> None:
+    """From a closed channel, a closed connection, and the text that pika makes of one while it connects."""
+    authentication = exceptions.ProbableAuthenticationError(f"ConnectionClosedByBroker: ({code}) {words!r}")
+    for error in (
+        exceptions.ChannelClosedByBroker(code, words),
+        exceptions.ConnectionClosedByBroker(code, words),
+        AMQPConnectorAMQPHandshakeError(exceptions.ConnectionClosedByBroker(code, words)),
+        authentication,
+    ):
+        refusal = explain(error)
+        assert refusal.kind is kind
+        assert words in refusal.text
+        assert refusal.advice
+        assert str(refusal) == f"{refusal.text}; {refusal.advice}"
+    assert broker_said(words) == Refusal(kind, words, refusal.advice)
+
+
+@pytest.mark.parametrize(("code", "words", "_kind"), [case for case in WORDS if case[0] == 406])
+def test_a_queue_is_to_be_deleted_only_where_it_differs(code: int, words: str, _kind: Kind) -> None:
+    """Any other 406 is of a message or of an acknowledgement, and whoever follows the advice loses all that waits."""
+    advice = explain(exceptions.ChannelClosedByBroker(code, words)).advice
+    assert ("delete the queue" in advice) == ("inequivalent" in words)
+    for other in ("invalid expiration 'x'", "message size 9 is larger than configured max size 8", "user_id property"):
+        assert "delete" not in explain(exceptions.ChannelClosedByBroker(406, f"PRECONDITION_FAILED - {other}")).advice
+
+
+def test_words_of_nobody_we_know_mean_nothing() -> None:
+    """They are shown as they are."""
+    assert broker_said("something new") is None
+    assert explain(exceptions.ConnectionClosedByBroker(320, "CONNECTION_FORCED - shutdown")) == Refusal(
+        Kind.OTHER, "320 CONNECTION_FORCED - shutdown"
+    )
+
+
+def test_no_error_at_all_is_survived() -> None:
+    """Some callbacks of pika hand over None."""
+    assert explain(None).kind is Kind.OTHER
+
+
+def test_every_kind_has_an_exit_code_of_its_own() -> None:
+    """None of those that a program or a shell uses."""
+    assert sorted(Kind) == list(range(10, 20))
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_kind_has_a_line_of_advice(kind: Kind) -> None:
+    """One that a terminal shows whole."""
+    assert 20 < len(ADVICE[kind]) < 110
+    assert "\n" not in ADVICE[kind]

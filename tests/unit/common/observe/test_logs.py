@@ -1,0 +1,158 @@
+"""Log lines: one form for all of them, and no secret in any."""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from threading import Thread
+
+import pytest
+import structlog
+
+from common.message import Message
+from common.observe import logs
+from common.observe.logs import Quota
+from common.settings.broker_url import parse_urls
+from common.settings.shared import Settings
+
+SECRET = "Zq7Xj9Kv"
+URL = f"amqp://user:{SECRET}@rabbit/"
+
+
+@pytest.fixture(autouse=True)
+def unconfigured() -> Iterator[None]:
+    """Logging is the whole process's; it is given back as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name in logs.QUIET:
+        logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+@pytest.mark.parametrize("form", ["json", "auto"])
+def test_json_is_an_object_a_line(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """On standard error, with event, level and UTC time; `auto` means it where no terminal is."""
+    logs.configure("info", form)
+    structlog.get_logger().info("connected", broker="amqp://u@h:5672/", count=3, name="ü")
+    logging.getLogger("somebody").warning("of %s", "Python's own")
+    out, err = capsys.readouterr()
+    ours, foreign = map(json.loads, err.splitlines())
+    assert out == ""
+    assert (ours["event"], ours["level"], ours["count"], ours["name"]) == ("connected", "info", 3, "ü")
+    assert ours["timestamp"].endswith("Z")
+    assert (foreign["event"], foreign["level"]) == ("of Python's own", "warning")
+
+
+def test_text_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without colours where no terminal is."""
+    logs.configure("info", "text")
+    structlog.get_logger().info("connected", count=3)
+    logging.getLogger("somebody").warning("of Python's own")
+    ours, foreign = capsys.readouterr().err.splitlines()
+    assert "connected" in ours
+    assert "count=3" in ours
+    assert "of Python's own" in foreign
+    assert "\x1b" not in ours
+
+
+@pytest.mark.parametrize("form", ["json", "text", "auto"])
+def test_a_closed_standard_error_costs_lines_and_nothing_else(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python has None in its place."""
+    monkeypatch.setattr(sys, "stderr", None)
+    logs.configure("info", form)
+    structlog.get_logger().info("connected")
+    logging.getLogger("somebody").warning("of Python's own")
+
+
+def test_what_is_under_the_level_is_not_written(capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither ours nor Python's."""
+    logs.configure("warning", "json")
+    structlog.get_logger().info("no")
+    logging.getLogger("somebody").info("no")
+    structlog.get_logger().warning("yes")
+    assert [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()] == ["yes"]
+
+
+def test_pika_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    """It writes a traceback for each failed try, and bodies of returned messages."""
+    logs.configure("debug", "json")
+    logging.getLogger("pika.connection").error("a traceback")
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_no_line_holds_a_password(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of settings, URLs, or an error in a function that had one at hand."""
+    logs.configure("debug", form)
+    log = structlog.get_logger()
+    settings = Settings.model_validate({"mq_url": URL, "mq_ch": "jobs"})
+
+    def defect(text: str) -> None:
+        raise RuntimeError(f"a defect at {len(text)}")
+
+    log.info("settings", settings=settings, url=settings.mq_url, broker=parse_urls(URL), fields=settings.model_dump())
+    try:
+        defect(URL)
+    except RuntimeError as error:
+        log.error("defect", exc_info=error)
+        log.exception("defect")
+        logging.getLogger("somebody").exception("defect")
+    shown = capsys.readouterr().err
+    assert SECRET not in shown
+    assert shown.count("a defect at") >= 3
+    assert shown.count("in defect") >= 3
+
+
+def test_a_value_that_is_no_json_does_not_stop_the_program(capsys: pytest.CaptureFixture[str]) -> None:
+    """Headers of messages may hold anything."""
+    logs.configure("info", "json")
+    structlog.get_logger().info("x", body=b"\xff", thing={1, 2}, bad="\udcff")
+    assert json.loads(capsys.readouterr().err)["event"] == "x"
+
+
+def test_a_quota_writes_so_many_lines_a_second_and_counts_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
+    """Anew each second, and no line is counted twice."""
+    logs.configure("info", "json")
+    quota = Quota(2)
+
+    def written() -> list[tuple[str, object]]:
+        lines = map(json.loads, capsys.readouterr().err.splitlines())
+        return [(line["event"], line.get("count", line.get("n"))) for line in lines]
+
+    for n in range(5):
+        quota.warn("failed", n=n)
+    quota.tick(100.0)
+    more = "more of these warnings, not written one by one"
+    assert written() == [("failed", 0), ("failed", 1), (more, 3)]
+    for n in range(3):
+        quota.warn("failed", n=n)
+    quota.tick(100.5)
+    assert written() == [("failed", 0), ("failed", 1)]
+    quota.tick(101.0)
+    quota.tick(102.0)
+    assert written() == [(more, 1)]
+
+
+def test_lines_of_a_thread_that_works_on_a_message_bear_its_names(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ours and Python's own, whoever writes them; what a line says itself wins, and other threads bear none."""
+    logs.configure("info", "json")
+    trace = "0af7651916cd43dd8448eb211c80319c"
+
+    def work() -> None:
+        logs.subject.message = Message(b"x", message_id="m", headers={"traceparent": f"00-{trace}-{'1' * 16}-01"})
+        structlog.get_logger().info("ours")
+        logging.getLogger("somebody").warning("Python's own")
+        structlog.get_logger().info("of another", message_id="n")
+        logs.subject.message = Message(b"x", message_id="m", headers={"traceparent": "00-made up\n"})
+        structlog.get_logger().info("without a trace")
+
+    thread = Thread(target=work)
+    thread.start()
+    thread.join()
+    structlog.get_logger().info("elsewhere")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    names = [(line.get("message_id"), line.get("trace_id")) for line in lines]
+    assert names == [("m", trace), ("m", trace), ("n", trace), ("m", None), (None, None)]

@@ -1,0 +1,64 @@
+"""Trace contexts as they come from outside."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.observe.trace_context import trace_context, trace_id
+
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+PARENT = f"00-{TRACE}-{SPAN}-01"
+
+
+@pytest.mark.parametrize("parent", [PARENT, f"00-{TRACE}-{SPAN}-00", f"cc-{TRACE}-{SPAN}-ff"])
+def test_a_valid_context_is_taken(parent: str) -> None:
+    """Of any version that may come."""
+    headers = {"traceparent": parent, "tracestate": "vendor=1,other=2", "tenant": "a"}
+    assert trace_context(headers) == {"traceparent": parent, "tracestate": "vendor=1,other=2"}
+    assert trace_id(headers) == TRACE
+
+
+BAD = {
+    "absent": None,
+    "a number": 7,
+    "bytes": PARENT.encode(),
+    "empty": "",
+    "upper case": PARENT.upper(),
+    "version ff": f"ff-{TRACE}-{SPAN}-01",
+    "no trace": f"00-{'0' * 32}-{SPAN}-01",
+    "no span": f"00-{TRACE}-{'0' * 16}-01",
+    "short": PARENT[:-1],
+    "long": PARENT + "0",
+    "a newline": PARENT + "\n",
+    "two": f"{PARENT}, {PARENT}",
+    "very long": PARENT + "-" + "x" * 100_000,
+    "a log line of its own": f'{PARENT}\n{{"event": "all is well"}}',
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_malformed_parent_is_as_if_it_were_absent(kind: str) -> None:
+    """And a state means nothing without it."""
+    headers = {"traceparent": BAD[kind], "tracestate": "vendor=1"}
+    assert trace_context(headers) == {}
+    assert trace_id(headers) is None
+
+
+@pytest.mark.parametrize("state", [None, 7, "", "x" * 513, "a=1\n", "ü=1", b"a=1"])
+def test_a_malformed_state_is_left_out_alone(state: object) -> None:
+    """The parent is good without it."""
+    assert trace_context({"traceparent": PARENT, "tracestate": state}) == {"traceparent": PARENT}
+
+
+values = st.none() | st.text() | st.binary() | st.integers() | st.lists(st.text()) | st.from_regex(r"00-[0-9a-f-]{52}")
+
+
+@given(st.dictionaries(st.sampled_from(["traceparent", "tracestate"]), values))
+def test_nothing_raises_and_what_is_taken_is_short_and_printable(headers: dict[str, Any]) -> None:
+    """Whatever stands in the headers."""
+    for value in trace_context(headers).values():
+        assert len(value) <= 512
+        assert value.isascii()
+        assert value.isprintable()

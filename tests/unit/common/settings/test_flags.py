@@ -1,0 +1,273 @@
+"""From the command line and the environment to settings, or to exit code 2."""
+
+import io
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from common.doctor.settings import DoctorSettings
+from common.settings.flags import default_of, fail, flag_of, load, say, unknown, utf8, written
+from common.settings.shared import Settings
+from consumer.settings import ConsumerSettings
+from consumer.verify.settings import VerifySettings
+from producer.settings import ProducerSettings
+
+URL = "amqp://user:Zq7Xj9Kv@rabbit/"
+SERVICES = [ProducerSettings, ConsumerSettings, DoctorSettings, VerifySettings]
+BAD = {
+    "MQ_URL": "http://x",
+    "MQ_URL_FILE": "/nowhere/at/all",
+    "MQ_CH": "amq.x",
+    "MQ_TOPOLOGY": "make",
+    "MQ_HEARTBEAT": "500ms",
+    "MQ_CONNECT_TIMEOUT": "0s",
+    "MQ_BLOCKED_TIMEOUT": "soon",
+    "MQ_CONFIRM_TIMEOUT": "10",
+    "MQ_BACKOFF_MAX": "-1s",
+    "MQ_MAX_BODY": "16MB",
+    "MQ_TLS_CA_FILE": "/nowhere/at/all",
+    "HTTP_PORT": "65536",
+    "SHUTDOWN_GRACE": "20",
+    "LOG_LEVEL": "loud",
+    "LOG_FORMAT": "xml",
+}
+BAD_PRODUCER = {
+    "PRODUCER_RATE": "0",
+    "PRODUCER_COUNT": "0",
+    "PRODUCER_WINDOW": "65536",
+    "PRODUCER_CHECKPOINT": "/tmp/x",
+}
+BAD_CONSUMER = {
+    "CONSUMER_WORKERS": "0",
+    "CONSUMER_PREFETCH": "many",
+    "CONSUMER_HANDLER_TIMEOUT": "0s",
+    "CONSUMER_RETRY_DELAYS": "5s,,5m",
+    "CONSUMER_IDLE_EXIT": "soon",
+}
+
+
+@pytest.fixture(autouse=True)
+def enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MQ_URL", URL)
+    monkeypatch.setenv("MQ_CH", "jobs")
+
+
+def refused(capsys: pytest.CaptureFixture[str], settings: type[Settings], *arguments: str) -> list[str]:
+    """The lines on standard error of a start that must end with 2."""
+    with pytest.raises(SystemExit) as caught:
+        load(settings, "program", arguments)
+    assert caught.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "Traceback" not in err
+    return err.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "value"),
+    [(ProducerSettings, *item) for item in (BAD | BAD_PRODUCER).items()]
+    + [(ConsumerSettings, *item) for item in BAD_CONSUMER.items()],
+)
+def test_a_wrong_setting_is_one_line_with_the_name_of_its_variable(
+    settings: type[Settings], name: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Given as a variable or as a flag; exit code 2."""
+    by_flag = refused(capsys, settings, f"{flag_of(name.lower())}={value}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(name, value)
+        by_variable = refused(capsys, settings)
+    assert by_flag == by_variable
+    (line,) = by_flag
+    assert line.startswith(f"{name}: ")
+    assert "Zq7Xj9Kv" not in line
+
+
+def test_all_mistakes_are_told_at_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody likes to start a pod five times."""
+    monkeypatch.setenv("LOG_LEVEL", "loud")
+    monkeypatch.setenv("HTTP_PORT", "x")
+    lines = refused(capsys, ProducerSettings, "--window=0")
+    assert [line.split(":")[0] for line in lines] == ["HTTP_PORT", "LOG_LEVEL", "PRODUCER_WINDOW"]
+    assert all("for example" in line for line in lines)
+
+
+def test_what_is_missing_is_said_with_an_example(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty variable is none."""
+    monkeypatch.setenv("MQ_CH", "")
+    assert refused(capsys, ProducerSettings) == ["MQ_CH: is required, for example jobs"]
+    monkeypatch.setenv("MQ_CH", "jobs")
+    monkeypatch.delenv("MQ_URL")
+    (line,) = refused(capsys, ProducerSettings)
+    assert line.startswith("MQ_URL: is required, or MQ_URL_FILE, for example amqp://")
+    monkeypatch.delenv("MQ_CH")
+    assert {each.partition(":")[0] for each in refused(capsys, ProducerSettings)} == {"MQ_URL", "MQ_CH"}
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--url=" + URL], [URL], ["--mq-ch", "jobs", "--broker", URL], [URL.replace("@", "/#?@")]]
+)
+def test_a_password_in_a_wrong_place_is_not_repeated(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The flag is unknown, and its value stays so."""
+    assert "Zq7Xj9Kv" not in "".join(refused(capsys, ProducerSettings, *arguments))
+
+
+@pytest.mark.parametrize("url", [URL, "amqp://user:a/Zq7Xj9Kv@h", "amqps://a,amqp://user:Zq7Xj9Kv@h", "x:Zq7Xj9Kv@h"])
+def test_a_password_on_the_command_line_is_refused_and_not_repeated(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every user of the machine sees it there."""
+    lines = refused(capsys, ProducerSettings, "--mq-url", url)
+    assert lines[0].startswith("MQ_URL: ")
+    assert "Zq7Xj9Kv" not in "".join(lines)
+
+
+def test_nor_may_the_collectors_stand_there(capsys: pytest.CaptureFixture[str]) -> None:
+    """For the same reason."""
+    (line,) = refused(capsys, ProducerSettings, "--otel-exporter-otlp-endpoint", "https://me:Zq7Xj9Kv@otlp:4318")
+    assert line.startswith("OTEL_EXPORTER_OTLP_ENDPOINT: a password on a command line")
+    assert "Zq7Xj9Kv" not in line
+
+
+def test_a_url_without_a_password_may_be_a_flag() -> None:
+    """It is no secret."""
+    loaded = load(ProducerSettings, "program", ["--mq-url", "amqp://rabbit/v"])
+    assert [str(url) for url in loaded.broker_urls()] == ["amqp://guest@rabbit:5672/v"]
+
+
+@pytest.mark.parametrize("settings", SERVICES)
+def test_help_shows_each_setting_with_its_variable_and_default(
+    settings: type[Settings], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing else needs to be read to run it."""
+    with pytest.raises(SystemExit) as caught:
+        load(settings, "program", ["--help"])
+    assert caught.value.code == 0
+    shown = re.sub(r"\s+", " ", capsys.readouterr().out)
+    for name, info in settings.model_fields.items():
+        assert flag_of(name) in shown
+        assert f"{name.upper()}: {info.description} (default: {default_of(info)})" in shown
+    assert "Zq7Xj9Kv" not in shown
+
+
+@pytest.mark.parametrize("settings", SERVICES)
+def test_each_setting_has_an_example_that_is_accepted(settings: type[Settings]) -> None:
+    """It is shown to people who made a mistake."""
+    for name, info in settings.model_fields.items():
+        assert info.examples
+        source = ["--source=lines:/x"] if name == "producer_checkpoint" else []
+        if not name.endswith("_file") and name != "mq_url":  # those files need not be here, and a URL has a password
+            load(settings, "program", [f"{flag_of(name)}={info.examples[0]}", *source])
+
+
+def test_a_flag_wins_over_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that one run can differ."""
+    monkeypatch.setenv("MQ_HEARTBEAT", "20s")
+    assert load(ProducerSettings, "program", []).mq_heartbeat == 20
+    assert load(ProducerSettings, "program", ["--mq-heartbeat", "30s"]).mq_heartbeat == 30
+
+
+def test_an_unknown_flag_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """And one that is cut short, which would change its meaning with the next flag."""
+    assert "--sourc" in refused(capsys, ProducerSettings, "--sourc", "lines")[-1]
+    assert refused(capsys, ProducerSettings, "--workers", "2")
+
+
+@pytest.mark.parametrize(
+    ("field", "flag"),
+    [
+        ("mq_ch", "--mq-ch"),
+        ("producer_source", "--source"),
+        ("consumer_idle_exit", "--idle-exit"),
+        ("doctor_wait", "--wait"),
+        ("verify_count", "--count"),
+        ("http_port", "--http-port"),
+    ],
+)
+def test_a_flag_is_its_variable_without_the_programs_name(field: str, flag: str) -> None:
+    """Lower case, with dashes."""
+    assert flag_of(field) == flag
+
+
+@pytest.mark.parametrize("settings", SERVICES)
+def test_no_two_settings_share_a_flag(settings: type[Settings]) -> None:
+    """The prefix is gone, after all."""
+    flags = [flag_of(name) for name in settings.model_fields]
+    assert len(flags) == len(set(flags))
+
+
+def test_failing_writes_each_line_and_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    """On standard error."""
+    with pytest.raises(SystemExit) as caught:
+        fail(["A: wrong", "B: wrong"])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == "A: wrong\nB: wrong\n"
+
+
+def test_a_switch_needs_no_value_and_may_have_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a variable it has one."""
+    assert [load(DoctorSettings, "doctor", each).doctor_json for each in ([], ["--json"], ["--json=false"])] == [
+        False,
+        True,
+        False,
+    ]
+    monkeypatch.setenv("DOCTOR_JSON", "true")
+    assert load(DoctorSettings, "doctor", []).doctor_json
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(True, "on"), (False, "off"), (0.25, "250ms"), ((5.0, 60.0), "5s,1m"), (None, "-"), (7, "7"), ("x", "x")],
+)
+def test_a_value_is_written_as_people_do(value: object, text: str) -> None:
+    """With its unit."""
+    assert written(value) == text
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown", "symbols"), [("ascii", b"? \n", False), ("utf-8", b"\xe2\x9c\x93 \n", True)]
+)
+def test_what_an_output_cannot_show_is_replaced(
+    encoding: str, shown: bytes, symbols: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report with a mark for it is better than none."""
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding=encoding))
+    say("✓ ")
+    assert out.getvalue() == shown
+    assert utf8() is symbols
+
+
+def test_a_reader_who_left_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`| head` has seen enough; the exit code still counts."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        for _ in range(3):
+            say("more")
+        assert Path(f"/proc/self/fd/{writing}").readlink() == Path(os.devnull)
+
+
+PRODUCERS = ["mq_url", "mq_ch", "producer_source", "http_port", "log_level"]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("PRODUCER_SORCE", "PRODUCER_SOURCE"), ("producer_surce", "PRODUCER_SOURCE"), ("MQ_URI", "MQ_URL"), ("MQ_X", "")],
+)
+def test_a_misspelled_setting_is_named_with_the_one_that_is_meant(name: str, meant: str) -> None:
+    """If there is one like it."""
+    assert unknown(PRODUCERS, [name, "PATH"]) == {name: meant}
+
+
+@pytest.mark.parametrize(
+    "name", ["MQ_URL", "mq_url", "CONSUMER_WORKRS", "HTTP_PROXY", "LOG_DIR", "MQ_SERVICE_HOST", "MQ_PORT_5672_TCP"]
+)
+def test_what_is_a_setting_or_somebody_elses_is_not(name: str) -> None:
+    """Of the other service, of other programs, or made by Kubernetes for a Service."""
+    assert unknown(PRODUCERS, [name]) == {}

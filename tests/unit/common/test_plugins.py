@@ -1,0 +1,114 @@
+"""A callable of the user's, found by its name."""
+
+import sys
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from common.plugins import SeamError, load_callable
+
+NUMBERS = count()
+Write = Callable[[str], str]
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
+    """`write(text)`: a module with this text in the current folder; its name."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [each for each in sys.path if each])
+    made = []
+
+    def write_module(text: str) -> str:
+        made.append(f"users_module_{next(NUMBERS)}")
+        (tmp_path / f"{made[-1]}.py").write_text(text)
+        return made[-1]
+
+    yield write_module
+    for name in made:
+        sys.modules.pop(name, None)
+
+
+def test_a_callable_of_the_current_folder_is_found(write: Write) -> None:
+    """Installed programs do not look there by themselves."""
+    name = write("def handle(message): return message")
+    assert load_callable(f"{name}:handle", "…", arguments=1)(7) == 7
+
+
+def test_a_callable_inside_something_is_found(write: Write) -> None:
+    """Dots go down."""
+    name = write("class Tenant:\n    @staticmethod\n    def handle(message): return message")
+    assert load_callable(f"{name}:Tenant.handle", "…", arguments=1)(7) == 7
+
+
+def test_an_installed_module_is_found() -> None:
+    """Of a package as well."""
+    assert load_callable("os.path:basename", "…", arguments=1)("a/b") == "b"
+
+
+@pytest.mark.parametrize("name", ["", "handle", "module:", ":handle", ":", "/data/in.txt"])
+def test_what_is_no_name_is_told_what_may_be_written(name: str) -> None:
+    """The sentence has the mistake and the choices."""
+    with pytest.raises(SeamError) as caught:
+        load_callable(name, "log or package.module:callable", arguments=1)
+    assert str(caught.value) == f"{name!r} is none of log or package.module:callable"
+
+
+@pytest.mark.parametrize(
+    "name", ["nowhere_at_all:x", "nowhere_at_all.sub:x", "os.nowhere_at_all:x", "a..b:x", ".rel:x"]
+)
+def test_a_module_that_is_not_there_is_a_sentence(name: str) -> None:
+    """Relative names are none."""
+    with pytest.raises(SeamError):
+        load_callable(name, "…", arguments=1)
+
+
+@pytest.mark.parametrize("attribute", ["nothing", "number", "handle.nothing", "a b"])
+def test_a_name_that_is_no_callable_is_a_sentence(write: Write, attribute: str) -> None:
+    """It names the module and the callable."""
+    name = write("number = 7\ndef handle(message): pass")
+    with pytest.raises(SeamError, match="has no callable"):
+        load_callable(f"{name}:{attribute}", "…", arguments=1)
+
+
+def test_an_error_inside_the_users_module_passes_through(write: Write) -> None:
+    """Its traceback shows the user where."""
+    with pytest.raises(ZeroDivisionError):
+        load_callable(f"{write('1 / 0')}:handle", "…", arguments=1)
+
+
+def test_a_module_that_misses_another_says_which(write: Write) -> None:
+    """Even when its own name begins with the other's."""
+    name = write("")
+    Path(f"{name}.py").write_text(f"import {name[:-1]}")
+    with pytest.raises(ModuleNotFoundError, match=f"'{name[:-1]}'"):
+        load_callable(f"{name}:handle", "…", arguments=1)
+
+
+@pytest.mark.parametrize(
+    ("signature", "arguments", "problem"),
+    [
+        ("()", 1, "one message: too many positional arguments"),
+        ("(a, b)", 1, "one message: missing a required argument: 'b'"),
+        ("(*, a)", 1, "one message: too many positional arguments"),
+        ("(path)", 0, "nothing: missing a required argument: 'path'"),
+    ],
+)
+def test_what_takes_other_arguments_is_a_sentence(write: Write, signature: str, arguments: int, problem: str) -> None:
+    """Before anything is connected: each message would fail, and be parked."""
+    name = f"{write(f'def f{signature}: ...')}:f"
+    with pytest.raises(SeamError) as caught:
+        load_callable(name, "…", arguments=arguments)
+    assert str(caught.value) == f"{name} is called with {problem}"
+
+
+@pytest.mark.parametrize("signature", ["(a)", "(a, b=1)", "(*a)", "(a, /, **b)"])
+def test_what_can_be_called_is_taken(write: Write, signature: str) -> None:
+    """However it is written."""
+    assert load_callable(f"{write(f'def f{signature}: ...')}:f", "…", arguments=1)(7) is None
+
+
+def test_what_does_not_say_what_it_takes_is_taken() -> None:
+    """As some of what is written in C."""
+    assert load_callable("builtins:min", "…", arguments=1)([2, 1]) == 1
