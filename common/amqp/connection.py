@@ -173,7 +173,8 @@ class Connection:
         except (OSError, ValueError) as error:  # a file of ours that changed since the start
             self.on_lost(Refusal(Kind.OTHER, f"MQ_URL_FILE or MQ_TLS files: {error}"))
             return
-        self._link = Link(self, parameters, self._process, self._user.topology, settings.mq_connect_timeout)
+        timeout, wire = settings.mq_connect_timeout, settings.mq_wire
+        self._link = Link(self, parameters, self._process, self._user.topology, timeout, wire=wire)
 
     def _become(self, state: State, delay: float = 0.0) -> None:
         """The only writer of the state, and the only place that logs and counts a change of it."""

@@ -9,8 +9,6 @@ from typing import Any, Protocol
 import structlog
 from pika.adapters.select_connection import IOLoop
 
-import common.wire.resolver
-import common.wire.stream  # noqa: F401 - one send a turn; see there
 from common.process.exit import leave, leave_in
 
 TICK = 0.1  # seconds; also the longest a signal waits to be noticed
@@ -85,10 +83,6 @@ class Process:
     def call_behind(self, function: Callable[[], None]) -> None:
         """Call a guarded `function` behind all that this turn of the loop reads. I/O thread only: it wakes nobody."""
         self.loop.call_later(0, function)
-
-    def rest(self, seconds: float) -> None:
-        """Stand still, tens of milliseconds at most, so that more comes at a time: the one wait of the I/O thread."""
-        time.sleep(seconds)
 
     def guarded(self, function: Callable[..., None]) -> Callable[..., None]:
         """`function`, with an error in it ending the process: in pika's callbacks it would look like a lost stream."""

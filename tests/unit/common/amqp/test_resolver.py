@@ -1,4 +1,4 @@
-"""pika's look-up of names, held against the pika that we lock."""
+"""How host names are looked up."""
 
 import errno
 import socket
@@ -7,16 +7,15 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
-from pika.adapters.utils.selector_ioloop_adapter import SelectorIOServicesAdapter
 
-import common.wire.resolver  # noqa: F401 - in the place of pika's
+from common.amqp.resolver import IOServices
 from tests.unit.conftest import Loop
 
 
-def test_pika_looks_names_up_through_it(process: Loop) -> None:
+def test_a_name_is_looked_up(process: Loop) -> None:
     """And hears of the address."""
     found: list[object] = []
-    SelectorIOServicesAdapter(process.loop).getaddrinfo("127.0.0.1", 5672, on_done=found.append)
+    IOServices(process.loop).getaddrinfo("127.0.0.1", 5672, on_done=found.append)
     process.turn(lambda: found, "the address")
     assert "127.0.0.1" in str(found)
 
@@ -27,13 +26,13 @@ def test_a_look_up_that_hangs_does_not_keep_the_program_from_ending(
     """Python joins all threads but daemons at its exit."""
     asked, answer, before = Event(), Event(), set(threading.enumerate())
 
-    def hang(**_: object) -> list[object]:
+    def hang(*_: object, **__: object) -> list[object]:
         asked.set()
         answer.wait(30)
         return []
 
     monkeypatch.setattr("socket.getaddrinfo", hang)
-    SelectorIOServicesAdapter(process.loop).getaddrinfo("host", 5672, on_done=lambda _: None)
+    IOServices(process.loop).getaddrinfo("host", 5672, on_done=lambda _: None)
     assert asked.wait(30)
     waiting: set[Thread] = set(threading.enumerate()) - before
     answer.set()
@@ -47,13 +46,13 @@ def test_a_plain_name_is_looked_up_without_the_codec_of_international_ones(
     """Which Python loads for any text."""
     asked: list[object] = []
 
-    def answer(host: object, **_: object) -> list[object]:
+    def answer(host: object, *_: object, **__: object) -> list[object]:
         asked.append(host)
         return []
 
     monkeypatch.setattr("socket.getaddrinfo", answer)
     for number, name in enumerate(("rabbitmq-service", "häuschen"), 1):
-        SelectorIOServicesAdapter(process.loop).getaddrinfo(name, 5672, on_done=lambda _: None)
+        IOServices(process.loop).getaddrinfo(name, 5672, on_done=lambda _: None)
         process.turn(lambda number=number: len(asked) == number, "the question")  # type: ignore[misc]
     assert asked == [b"rabbitmq-service", "häuschen"]
 
@@ -73,8 +72,8 @@ def test_addresses_that_no_socket_can_be_opened_for_are_left_out(
     found: list[object] = []
     six, four = (socket.AF_INET6, "six"), (socket.AF_INET, "four")
     for records in ([six, four], [six]):
-        monkeypatch.setattr(socket, "getaddrinfo", lambda records=records, **_: records)
-        SelectorIOServicesAdapter(process.loop).getaddrinfo("localhost", 5672, on_done=found.append)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, records=records, **__: records)
+        IOServices(process.loop).getaddrinfo("localhost", 5672, on_done=found.append)
         process.turn(lambda: found, "an answer")
         said = found.pop()
         assert said == [four] if four in records else isinstance(said, OSError)
