@@ -72,17 +72,19 @@ def test_queues_that_are_not_there_are_not_made(start: Start, mq_ch: str, broker
 
 
 def test_a_queue_that_differs_is_told_argument_by_argument(start: Start, channel: BlockingChannel, mq_ch: str) -> None:
-    """All of them, in one run."""
+    """All of them, in one run; by the preflight too."""
     (real,) = (queue for queue in Topology(mq_ch).queues if queue.name == mq_ch)
     other = real.all_arguments | {"x-delivery-limit": 7, "x-dead-letter-routing-key": "elsewhere"}
     channel.queue_declare(mq_ch, durable=True, arguments=other)
+    preflight = start("common.doctor.preflight", **QUICK)
     code, checks, _ = doctor(start)
-    assert code == 17
-    check = checks[f"queue {mq_ch}"]
+    assert (code, preflight.wait()) == (17, 17)
+    check, line = checks[f"queue {mq_ch}"], preflight.event("the broker cannot be used")
     assert check["verdict"] == "failed"
-    assert "x-delivery-limit is 7 and not 20" in check["text"]
-    assert f"x-dead-letter-routing-key is 'elsewhere' and not '{mq_ch}.dead'" in check["text"]
-    assert "MQ_TOPOLOGY=assert" in check["advice"]
+    for text, advice in ((check["text"], check["advice"]), (line["reason"], line["advice"])):
+        assert "x-delivery-limit is 7 and not 20" in text
+        assert f"x-dead-letter-routing-key is 'elsewhere' and not '{mq_ch}.dead'" in text
+        assert "MQ_TOPOLOGY=assert" in advice
 
 
 def test_who_cannot_use_it_learns_why_and_the_preflight_ends_with_the_same_code(
