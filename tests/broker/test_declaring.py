@@ -1,17 +1,11 @@
 """The queues, as a broker has them after our services declared them."""
 
-import json
 import re
 from typing import Any
 
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
-from pika.exceptions import ChannelClosedByBroker
 
-from common.amqp.errors import Kind, Refusal
-from common.amqp.topology import Topology
-from common.doctor.broker import Requester, Requests, difference
-from common.process.run import Process
 from tests.processes import until
 from tests.system.kit import QUICK, SEAMS, Start
 
@@ -75,7 +69,7 @@ def test_with_none_the_producer_uses_any_queue_and_declares_nothing(
 def test_a_queue_with_other_arguments_is_explained_and_waited_for(
     service: str, kind: str, start: Start, channel: BlockingChannel, mq_ch: str
 ) -> None:
-    """By the broker's sentence, which names one argument; the doctor names all. It is ready once the queue is gone."""
+    """By the broker's sentence, which names one argument, and who names all. It is ready once the queue is gone."""
     wanted = expected(mq_ch)[mq_ch]
     other = {"x-delivery-limit": 7, "x-dead-letter-routing-key": "elsewhere"}
     there = wanted | other if kind == "quorum" else {"x-queue-type": kind}
@@ -90,31 +84,6 @@ def test_a_queue_with_other_arguments_is_explained_and_waited_for(
     ]
     until(lambda: re.search("|".join(sentences), " ".join(process.reasons() or [])), "the refusal is a reason")
     assert re.search("|".join(sentences), str(process.event("not connected")["reason"]))
-    doctor = start("common.doctor", "--json")
-    assert doctor.wait() == 17
-    checks = {check["name"]: check for check in json.loads(doctor.stdout.read_text())["brokers"][0]["checks"]}
-    for name in other if kind == "quorum" else there:  # a broker compares no arguments that a classic queue cannot have
-        assert f"{name} is {there[name]!r} and not {wanted[name]!r}" in checks[f"queue {mq_ch}"]["text"]
-    assert "doctor" not in checks[f"queue {mq_ch}"]["advice"]
     assert process.live()
     channel.queue_delete(mq_ch)
     process.wait_ready()
-
-
-def test_asking_for_the_difference_makes_no_queue(channel: BlockingChannel, mq_ch: str) -> None:
-    """The queue may be deleted while it is asked: then another wrong one in its place would be refused for ever."""
-    words = f"inequivalent arg 'x-overflow' for queue '{mq_ch}' in vhost '/': received none but current is none"
-    told: list[Refusal] = []
-
-    def requests() -> Requests[None]:
-        told.append((yield from difference(Topology(mq_ch).queues, Refusal(Kind.TOPOLOGY, words))))
-
-    process = Process(1.0)
-    Requester(channel.connection._impl, process, requests(), lambda: None)
-    until(lambda: channel.connection.process_data_events(0.1) or told, "it is done")
-    process.loop.close()
-    assert [refusal.text for refusal in told] == [
-        f"406 PRECONDITION_FAILED - queue {mq_ch}: x-overflow is None and not 'reject-publish'"
-    ]
-    with pytest.raises(ChannelClosedByBroker, match="NOT_FOUND"):
-        channel.queue_declare(mq_ch, passive=True)
