@@ -14,10 +14,11 @@ from tests.brokers import Broker, delete_queues
 from tests.processes import ROOT, until
 from tests.system.kit import Start
 
-CASES = "tests.broker.users_pika"
-ALONE = f"import {CASES} as cases; cases.run()"
+CASES = "tests.broker.users_pika.run"
+ALONE = f"from {CASES} import run; run()"
 BESIDE = f"import consumer.__main__, producer.__main__; {ALONE}"
 SHOWN = 20  # differences in the message of a failure
+LONGEST = 200  # characters of a value in it
 Found = dict[str, Any]
 
 
@@ -62,7 +63,7 @@ def differences(path: str, one: Any, other: Any) -> list[str]:
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         pairs = enumerate(zip(one, other, strict=True))
         return [each for number, pair in pairs for each in differences(f"{path}[{number}]", *pair)]
-    return [] if one == other else [f"{path}: {one!r}, and with us {other!r}"]
+    return [] if one == other else [f"{path}: {str(one)[:LONGEST]} and with us {str(other)[:LONGEST]}"]
 
 
 def test_the_users_pika_does_the_same_beside_our_import(

@@ -1,140 +1,20 @@
-"""What a user's own code does with pika, as cases whose results are compared between processes.
-
-This module imports nothing of ours. It runs all cases by itself (`run`), in a handler (`handle`) or in a source
-(`read`): on the broker of MQ_URL, with queues named from MQ_CH. What each found goes to the file RECORD, as JSON. Names
-of queues and of consumers, which differ between runs, are replaced.
-"""
+"""Cases: messages that are published, read, compared, and published again."""
 
 import copy
-import datetime as dt
-import decimal
-import importlib
-import json
 import os
 import pickle
-import re
-import struct
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-from pika import BasicProperties, BlockingConnection, SelectConnection, URLParameters, data, frame, spec
+from pika import BasicProperties, SelectConnection, URLParameters, spec
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import UnroutableError
+
+from tests.broker.users_pika.shown import SENT, attempt, described
 
 PATIENCE = 20.0  # seconds
 LARGE = 300_000  # bytes; three frames
 FRAME = 131_072 - 8  # bytes of a body that fit into a frame
-NOON = dt.datetime(2026, 1, 2, 12, 0, 5, tzinfo=dt.UTC)
-HEADERS = {
-    "text": "grün",
-    "number": 7,
-    "long": 2**40,
-    "yes": True,
-    "nothing": None,
-    "bytes": b"\x00\xff",
-    "list": [1, "two", [3]],
-    "table": {"inside": {"deep": 1}},
-    "noon": NOON,
-    "price": decimal.Decimal("12.50"),
-}
-SENT: dict[str, Any] = {
-    "content_type": "image/png",
-    "content_encoding": "gzip",
-    "headers": HEADERS,
-    "delivery_mode": 2,
-    "priority": 3,
-    "correlation_id": "c",
-    "reply_to": "r",
-    "expiration": "60000",
-    "message_id": "m",
-    "timestamp": 1_767_355_205,
-    "type": "t",
-    "user_id": "guest",
-    "app_id": "a",
-    "cluster_id": "k",
-}
-MODULES = (
-    "pika",
-    "pika.amqp_object",
-    "pika.callback",
-    "pika.channel",
-    "pika.connection",
-    "pika.data",
-    "pika.frame",
-    "pika.heartbeat",
-    "pika.spec",
-    "pika.adapters.base_connection",
-    "pika.adapters.blocking_connection",
-    "pika.adapters.select_connection",
-    "pika.adapters.utils.io_services_utils",
-    "pika.adapters.utils.selector_ioloop_adapter",
-)
-KINDS = {
-    "t": b"t\x01",
-    "b": b"b\xfe",
-    "B": b"B\xfe",
-    "u": b"u\xff\xfe",
-    "I": b"I\xff\xff\xff\xfe",
-    "i": b"i\xff\xff\xff\xfe",
-    "l": b"l" + struct.pack(">q", -(2**40)),
-    "f": b"f" + struct.pack(">f", 2.5),
-    "d": b"d" + struct.pack(">d", 3.14159),
-    "D": b"D\x02" + struct.pack(">i", 1250),
-    "S": b"S\x00\x00\x00\x02\xc3\xa4",
-    "S, no UTF-8": b"S\x00\x00\x00\x02\xff\xfe",
-    "x": b"x\x00\x00\x00\x02\xff\xfe",
-    "A": b"A\x00\x00\x00\x09d" + struct.pack(">d", 3.14159),
-    "F": b"F\x00\x00\x00\x0b\x01kd" + struct.pack(">d", 3.14159),
-    "V": b"V",
-    "T": b"T" + struct.pack(">Q", 1_767_355_205),
-}
-UNREADABLE = {"T, year 10000": b"T" + struct.pack(">Q", 253_402_300_800), "Z": b"Z\x01"}
-
-
-class Raw(BasicProperties):
-    """Properties of one header `k` whose value has these bytes."""
-
-    def __init__(self, value: bytes) -> None:
-        super().__init__(headers={})
-        self._table = b"\x01k" + value
-
-    def encode(self) -> list[bytes]:
-        """What pika puts into the frame."""
-        return [struct.pack(">H", self.FLAG_HEADERS), struct.pack(">I", len(self._table)), self._table]
-
-
-def kind(value: object) -> str:
-    return f"{type(value).__module__}.{type(value).__qualname__}"
-
-
-def shown(value: object) -> Any:
-    """As JSON, with its type."""
-    if isinstance(value, dict):
-        return {"": kind(value)} | {repr(key): shown(each) for key, each in value.items()}
-    return [kind(value), repr(value)]
-
-
-def described(value: Any) -> Any:
-    """A method or properties, by all that can be asked of it."""
-    fields = {name: shown(getattr(value, name)) for name in sorted(vars(type(value)()))}
-    return {
-        "type": kind(value),
-        "fields": fields,
-        "repr": repr(value),
-        "encoded": repr(b"".join(value.encode())),
-        "own": shown(dict(sorted(vars(value).items()))),
-        "class": [str(value.INDEX), value.NAME, repr(getattr(value, "synchronous", None))],
-        "names": dir(value),
-    }
-
-
-def attempt(function: Callable[[], object]) -> Any:
-    """What it returns, or raises."""
-    try:
-        return shown(function())
-    except Exception as error:  # noqa: BLE001 - any is a result
-        return f"{kind(error)}: {error}"
 
 
 def got(channel: BlockingChannel, queue: str, count: int = 1) -> list[tuple[Any, Any, bytes]]:
@@ -265,57 +145,6 @@ def publish_again(channel: BlockingChannel, queue: str) -> Any:
     return {repr(body): described(properties) for _, properties, body in got(channel, queue, len(edits))}
 
 
-def headers(channel: BlockingChannel, queue: str) -> Any:
-    """Each kind of value that the broker takes, as it is read, and as it is when it is published again."""
-    found = {}
-    for name, value in KINDS.items():
-        channel.basic_publish("", queue, b"x", Raw(value))
-        [(_, properties, _)] = got(channel, queue)
-        read = shown(properties.headers)
-        found[name] = [read, attempt(lambda: b"".join(properties.encode()))]  # noqa: B023
-    return found
-
-
-def own_headers(_: BlockingChannel, _queue: str) -> Any:
-    """Each kind of value that a program may set, as it is encoded, or refused."""
-    values = [1, -1, 2**31 - 1, 2**31, -(2**31) - 1, 2**63, 1.5, 0.0, float("nan"), float("inf"), True, None, "x" * 300]
-    values += [b"x", NOON, decimal.Decimal("1.25"), {}, {"a": 1.5}, [], [1.5], [[], {}], (1,), {1}, object]
-    return [attempt(lambda: b"".join(BasicProperties(headers={"k": each}).encode())) for each in values]  # noqa: B023
-
-
-def tables(_: BlockingChannel, _queue: str) -> Any:
-    """The functions of pika for tables, with what can be read and what cannot."""
-    found: dict[str, Any] = {}
-    for name, value in (KINDS | UNREADABLE).items():
-        table = struct.pack(">I", 2 + len(value)) + b"\x01k" + value + b"behind"
-        found[name] = [attempt(lambda: data.decode_value(value, 0)), attempt(lambda: data.decode_table(table, 0))]  # noqa: B023
-    pieces: list[bytes] = []
-    found["encoded"] = [data.encode_table(pieces, HEADERS), repr(b"".join(pieces))]
-    found["encoded float"] = attempt(lambda: data.encode_value([], 1.5))
-    return found
-
-
-def unreadable(channel: BlockingChannel, queue: str) -> Any:
-    """A header that pika cannot decode, which ends the connection."""
-    channel.basic_publish("", queue, b"x", Raw(UNREADABLE["T, year 10000"]))
-    return [attempt(lambda: got(channel, queue)), channel.connection.is_open]
-
-
-def frames(_: BlockingChannel, _queue: str) -> Any:
-    """The decoder of frames that pika has."""
-    methods = [
-        spec.Basic.Deliver("tag", 5, True, "exchange", "key"),
-        spec.Basic.GetOk(5, False, "exchange", "key", 6),
-        spec.Basic.Return(312, "NO_ROUTE", "exchange", "key"),
-        spec.Basic.Ack(5, True),
-    ]
-    marshalled = [frame.Method(1, each).marshal() for each in methods]
-    marshalled += [frame.Header(1, 5, BasicProperties(**SENT)).marshal(), frame.Body(1, b"x").marshal()]
-    decoded = [frame.decode_frame(each + b"behind") for each in marshalled]
-    contents: list[Any] = [getattr(each, "method", None) or getattr(each, "properties", None) for _, each in decoded]
-    return [[size, kind(each), repr(each)] for size, each in decoded] + [described(each) for each in contents if each]
-
-
 def bodies(channel: BlockingChannel, queue: str) -> Any:
     """Of none, one and several frames."""
     sizes = (0, 1, FRAME - 1, FRAME, FRAME + 1, LARGE)
@@ -379,71 +208,4 @@ def select(channel: BlockingChannel, queue: str) -> Any:
     return found
 
 
-def attributes(_: BlockingChannel, _queue: str) -> Any:
-    """Where each function and class of pika comes from, and each entry of its tables."""
-
-    def origin(value: Any) -> str:
-        value = getattr(value, "__func__", value)
-        return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__qualname__)}"
-
-    found = {}
-    for name in MODULES:
-        module = importlib.import_module(name)
-        for attribute, value in sorted(vars(module).items()):
-            if attribute != "__warningregistry__":  # which warnings were shown
-                found[f"{name}.{attribute}"] = origin(value)
-            if isinstance(value, type):
-                members = {f"{name}.{attribute}.{member}": origin(each) for member, each in vars(value).items()}
-                found |= {member: each for member, each in members.items() if "__" not in member}
-    tables = {"methods": spec.methods, "props": spec.props}
-    return found | {f"{name}[{key}]": origin(each) for name, table in tables.items() for key, each in table.items()}
-
-
-CASES = (
-    get,
-    consume,
-    call_back,
-    wait,
-    compare,
-    publish_again,
-    headers,
-    own_headers,
-    tables,
-    unreadable,
-    frames,
-    bodies,
-)
-CASES += (returned, select, attributes)
-
-
-def run() -> None:
-    """All cases, each on a connection and a queue of its own."""
-    found = {}
-    for each in CASES:
-        connection = BlockingConnection(URLParameters(os.environ["MQ_URL"]))
-        try:
-            channel = connection.channel()
-            queue = f"{os.environ['MQ_CH']}.{each.__name__}"
-            channel.queue_declare(queue, durable=True)
-            found[each.__name__] = each(channel, queue)
-        except Exception as error:  # noqa: BLE001 - the test shows it
-            found[each.__name__] = {"raised": f"{kind(error)}: {error}"}
-        finally:
-            if connection.is_open:
-                connection.close()
-    text = json.dumps(found).replace(os.environ["MQ_CH"], "MQ_CH")
-    whole = Path(os.environ["RECORD"])
-    part = whole.with_suffix(".part")
-    part.write_text(re.sub(r"ctag\d+\.[0-9a-f]{32}", "CTAG", text))
-    part.rename(whole)
-
-
-def handle(_message: object) -> None:
-    """All cases in a handler."""
-    run()
-
-
-def read() -> Iterator[bytes]:
-    """All cases in a source that has no message."""
-    run()
-    return iter(())
+CASES = (get, consume, call_back, wait, compare, publish_again, bodies, returned, select)
