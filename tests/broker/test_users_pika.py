@@ -1,6 +1,7 @@
 """pika works for a user's own code as it does without us: beside our import, in a handler, in a source."""
 
 import json
+import os
 import subprocess
 import sys
 import uuid
@@ -30,7 +31,7 @@ def found(record: Path) -> Found:
 
 def run(code: str, broker: Broker, queue: str, record: Path) -> Found:
     """What the cases found in a process that runs `code`."""
-    env = {"MQ_URL": broker.url, "MQ_CH": queue, "RECORD": str(record), "PYTHONPATH": str(ROOT)}
+    env = os.environ | {"MQ_URL": broker.url, "MQ_CH": queue, "RECORD": str(record)}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, "")
