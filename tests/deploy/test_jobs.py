@@ -8,7 +8,7 @@ import pytest
 from common.amqp.topology import Topology
 from common.doctor.settings import DoctorSettings
 from common.settings import flags as cli
-from consumer.dead_letters.request import parse
+from consumer.dead_letters.commands import parse
 from consumer.verify.settings import VerifySettings
 from deploy.credentials import contents
 from tests.deploy.kustomize import DEVELOPMENT, JOBS, PRODUCTION, job, layer, of_kind, render, workloads

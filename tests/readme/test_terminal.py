@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from consumer.dead_letters.table import HEAD
+from consumer.dead_letters.render import HEAD
 from consumer.verify.report import COUNTS
 from local.counts import Counts
 from local.view import summary
