@@ -16,7 +16,7 @@ from common.process.run import Process
 from common.settings import flags as cli
 from common.settings.shared import Settings
 from consumer.dead_letters.dead_letter import DeadLetter
-from consumer.dead_letters.filter import MAX_REPLAYS, SYNTAX, Filter, parse_expression
+from consumer.dead_letters.filter import MAX_REPLAYS, SYNTAX, Expression, Filter, parse_expression
 from consumer.dead_letters.render import broker_error, page, sentence, table
 from consumer.dead_letters.replay import Purge, Replay
 from consumer.dead_letters.scan import Listing, Report, Scan
@@ -116,12 +116,11 @@ class Commands:
 
     def _take_out(self, kind: type[Scan], wanted: Filter) -> int:
         scan, report, code = self._scan(kind, wanted)
-        if not report.looked_at and scan.error:
-            return code
-        if self._arguments.json:
-            cli.say(json.dumps({**report._asdict(), "exit_code": code}))
-        else:
-            tell(sentence(report))
+        if report.looked_at or not scan.error:
+            if self._arguments.json:
+                cli.say(json.dumps({**report._asdict(), "exit_code": code}))
+            else:
+                tell(sentence(report))
         return code
 
     def _filter(self) -> Filter:
@@ -182,10 +181,10 @@ def _add(parser: argparse.ArgumentParser, command: str) -> None:
         add("id", metavar="ID", help="a message id, or @3 for the third of the list")
     else:
         told = f"only those for which all given hold: {SYNTAX}"
-        add("--match", action="append", default=[], type=_typed(parse_expression), metavar="WHICH", help=told)
+        add("--match", action="append", default=[], type=_expression, metavar="WHICH", help=told)
         most = MAX_LISTED if command == "list" else None
         told = f"at most so many (default: {MAX_LISTED})" if most else "at most so many"
-        add("--max", type=_typed(_positive), default=most, metavar="N", help=told)
+        add("--max", type=_positive, default=most, metavar="N", help=told)
     if command in ("replay", "purge"):
         add("--dry-run", action="store_true", help="list those that it would be, and leave them")
     if command == "replay":
@@ -200,17 +199,12 @@ def _add(parser: argparse.ArgumentParser, command: str) -> None:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"{text!r} is no number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
     return int(text)
 
 
-def _typed(parse_value: Callable[[str], Any]) -> Callable[[str], Any]:
-    """For argparse, which shows the text of its own kind of error only."""
-
-    def parsed(text: str) -> Any:
-        try:
-            return parse_value(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return parsed
+def _expression(text: str) -> Expression:
+    try:
+        return parse_expression(text)
+    except ValueError as error:  # argparse shows the text of its own kind of error only
+        raise argparse.ArgumentTypeError(str(error)) from None
