@@ -85,6 +85,19 @@ def test_a_queue_is_read_in_batches_to_what_was_its_end(process: Loop, settings:
     assert [call.args for call in visitor.next_batch.call_args_list] == [(0, 0, 3), (2, 2, 1)]
 
 
+def test_a_visitor_without_room_is_asked_again_at_the_next_tick(process: Loop, settings: DeadLettersSettings) -> None:
+    """Its wait is no sign of another reader."""
+    browser, visitor, channel = open_browser(process, settings, total=2, batch=0)
+    channel.basic_consume.assert_not_called()
+    later = time.monotonic() + 2 * NO_DELIVERY_TIMEOUT
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "monotonic", lambda: later)
+        assert not browser.ended
+    visitor.next_batch.side_effect = [2]
+    browser.tick()
+    channel.basic_qos.assert_called_once_with(prefetch_count=2)
+
+
 @pytest.mark.parametrize("redelivered", [False, True])
 def test_a_queue_that_was_browsed_before_is_read_to_its_end_though_no_more_is_wanted(
     redelivered: bool, process: Loop, settings: DeadLettersSettings

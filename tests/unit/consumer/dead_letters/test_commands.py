@@ -1,6 +1,7 @@
 """What the commands take and say; with a broker they are tested in tests/broker and tests/system."""
 
 import io
+import json
 import signal
 import sys
 from collections.abc import Iterator
@@ -128,6 +129,85 @@ def test_the_exit_code_is_0_for_all_1_for_a_part_and_the_preflights_for_a_lost_b
 
     monkeypatch.setattr(module, "Process", Mock(return_value=Mock(run=run)))
     assert Commands(*parse(["purge", "--yes"])).run() == code
+
+
+class Terminal(io.StringIO):
+    """A person who types."""
+
+    def isatty(self) -> bool:
+        """Whether a person can be asked."""
+        return True
+
+
+@pytest.fixture
+def parked(monkeypatch: pytest.MonkeyPatch, signals: None, own_metrics: None) -> None:
+    """Each scan reads `m1` to `m3`, and what it acknowledges is committed."""
+
+    def run(scan: Scan) -> int:
+        browser = scan.browser
+        browser.total, browser.finished, tags = 3, True, []
+        browser.acknowledge = tags.extend  # type: ignore[method-assign]
+        for number in (1, 2, 3):
+            browser.seen += 1
+            scan.visit(number, Message(b"", message_id=f"m{number}"))
+        browser.acknowledged = len(tags)
+        return 0
+
+    monkeypatch.setattr(module, "Process", Mock(return_value=Mock(run=run)))
+
+
+@pytest.mark.usefixtures("parked")
+@pytest.mark.parametrize("wanted", ["m2", "@2"])
+def test_show_finds_a_message_by_its_id_or_its_position(wanted: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert Commands(*parse(["show", wanted, "--json"])).run() == 0
+    [line] = capsys.readouterr().out.splitlines()
+    assert (json.loads(line)["position"], json.loads(line)["id"]) == (2, "m2")
+
+
+@pytest.mark.usefixtures("parked")
+@pytest.mark.parametrize("wanted", ["m4", "@4", "@x"])
+def test_show_of_a_message_that_is_not_parked_says_so_and_exits_with_1(
+    wanted: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert Commands(*parse(["show", wanted])).run() == 1
+    assert capsys.readouterr() == ("", f"no message {wanted} is parked\n")
+
+
+@pytest.mark.usefixtures("parked")
+@pytest.mark.parametrize(
+    ("match", "answer", "says", "code"),
+    [
+        ("id~m", "n\n", "nothing was deleted", 1),
+        ("id=m2", "y\n", "purged 1 of 3 parked messages of jobs.dead", 0),
+        ("id=m4", "y\n", "nothing was deleted", 0),
+    ],
+)
+def test_purge_asks_at_a_terminal_unless_no_message_matches(
+    match: str,
+    answer: str,
+    says: str,
+    *,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    assert Commands(*parse(["purge", "--match", match])).run() == code
+    said = capsys.readouterr().err
+    assert said.endswith(f"{says}\n")
+    assert ("[y/N]" in said) is (match != "id=m4")
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_purge_without_a_terminal_exits_with_2_and_names_yes(
+    closed: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No broker is asked before."""
+    monkeypatch.setattr(sys, "stdin", None if closed else io.StringIO("y\n"))
+    with pytest.raises(SystemExit) as caught:
+        Commands(*parse(["purge"])).run()
+    assert caught.value.code == 2
+    assert "--yes" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("answer", "wanted"), [("y\n", True), ("YES\n", True), ("n\n", False), ("", False)])

@@ -59,6 +59,17 @@ def test_a_scan_wants_no_more_when_its_filter_is_full_and_reports_its_numbers(sc
     assert scan.summary() == (0, {"looked_at": 3, "taken": 2})
 
 
+@pytest.mark.parametrize(("total", "more"), [(2, False), (3, True)])
+def test_a_full_filter_leaves_more_if_messages_are_unseen(
+    total: int, more: bool, scan_arguments: ScanArguments
+) -> None:
+    scan = Scan(*scan_arguments(2))
+    scan.browser.total, scan.browser.seen = total, 2
+    scan.visit(1, message(1))
+    scan.visit(2, message(2))
+    assert scan.report().more is more
+
+
 @pytest.mark.parametrize(("finished", "elsewhere"), [(True, 2), (False, 0)])
 def test_messages_that_did_not_come_to_a_finished_scan_are_elsewhere(
     finished: bool, elsewhere: int, scan_arguments: ScanArguments
