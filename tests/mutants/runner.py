@@ -11,6 +11,7 @@ import resource
 import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -70,6 +71,7 @@ class Runner:
         self._free = [folder / str(number) for number in range(workers)]
         for copy in self._free:
             shutil.copytree(root, copy, ignore=_left_out)
+            _temporary(copy).mkdir()
         gc.freeze()  # a child need not look at what is here, whose pages are shared
         self._running: dict[int, _Trial] = {}
         self._stamp = int(time.time())
@@ -134,6 +136,11 @@ def _left_out(folder: str, names: list[str]) -> list[str]:
     ]
 
 
+def _temporary(copy: Path) -> Path:
+    """For the temporary files of the tests, which one that is killed leaves."""
+    return copy.with_name(f"{copy.name}.tmp")
+
+
 def _kill(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
@@ -152,6 +159,7 @@ def _test(copy: Path, tests: Sequence[str]) -> None:
         ours = {path.stem for path in copy.iterdir()}
         for name in [name for name in sys.modules if name.partition(".")[0] in ours]:
             del sys.modules[name]
+        os.environ["TMPDIR"] = tempfile.tempdir = str(_temporary(copy))
         sys.path.insert(0, str(copy))
         settings.load_profile("mutants")
         code = pytest.main(["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "--rootdir", str(copy), *tests])
