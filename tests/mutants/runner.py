@@ -7,6 +7,7 @@ import contextlib
 import gc
 import importlib
 import os
+import random
 import resource
 import shutil
 import signal
@@ -27,7 +28,7 @@ from tests.mutants.scope import ROOT
 
 LIBRARIES = ("pika", "prometheus_client", "pydantic_settings", "structlog", "opentelemetry.sdk.trace.export")
 MEMORY = 4 * 1024**3  # bytes of addresses: a mutant may append for ever
-GRACE, TIMES = 5.0, 4.0  # seconds, and how often the time of the unchanged code, after which a mutant hangs
+GRACE, TIMES = 8.0, 4.0  # seconds, and how often the time of the unchanged code, after which a mutant hangs
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Result:
 class _Trial:
     job: Job
     copy: Path
+    source: str  # as it was
     began: float
 
 
@@ -67,7 +69,6 @@ class Runner:
         # What is falsified is killed, by however long an example; and the same run twice says the same.
         phases = (Phase.explicit, Phase.generate)
         settings.register_profile("mutants", phases=phases, database=None, derandomize=True)
-        self._root = root
         self._free = [folder / str(number) for number in range(workers)]
         for copy in self._free:
             shutil.copytree(root, copy, ignore=_left_out)
@@ -83,7 +84,8 @@ class Runner:
         """End what is running."""
         for pid in self._running:
             _kill(pid)
-            os.waitpid(pid, 0)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Result]:
         """Results in the order in which they come."""
@@ -104,7 +106,7 @@ class Runner:
     def _ended(self, pid: int, *, failed: bool, hung: bool) -> Result:
         trial = self._running.pop(pid)
         _kill(pid)  # what its tests may have started
-        self._put(trial.copy, trial.job.module, (self._root / trial.job.module).read_text())
+        self._put(trial.copy, trial.job.module, trial.source)
         self._free.append(trial.copy)
         return Result(trial.job, failed, hung, time.monotonic() - trial.began)
 
@@ -116,12 +118,13 @@ class Runner:
 
     def _start(self, job: Job) -> None:
         copy = self._free.pop()
+        source = (copy / job.module).read_text()
         if job.mutant:
             self._put(copy, job.module, job.mutant.source)
         if pid := os.fork():
             with contextlib.suppress(ProcessLookupError):
                 os.setpgid(pid, pid)  # here, too: whichever comes first
-            self._running[pid] = _Trial(job, copy, time.monotonic())
+            self._running[pid] = _Trial(job, copy, source, time.monotonic())
         else:
             _test(copy, job.tests)
 
@@ -162,6 +165,7 @@ def _test(copy: Path, tests: Sequence[str]) -> None:
         os.environ["TMPDIR"] = tempfile.tempdir = str(_temporary(copy))
         sys.path.insert(0, str(copy))
         settings.load_profile("mutants")
+        random.seed(0)
         code = pytest.main(["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "--rootdir", str(copy), *tests])
     finally:
         os._exit(code)
