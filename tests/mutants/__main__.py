@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.mutants import report, scope, survivors
@@ -47,8 +47,8 @@ def _jobs(limits: dict[str, float], modules: Sequence[str]) -> list[Job]:
     ]
 
 
-def _try_all(runner: Runner, modules: Sequence[str], listed: Sequence[survivors.Survivor]) -> list[Account]:
-    """Prints a row of the table when a module is done; on a terminal, how far it is, in place."""
+def _try_all(runner: Runner, modules: Sequence[str], listed: Sequence[survivors.Survivor]) -> Iterator[Account]:
+    """Each module that is done, its row of the table printed; on a terminal, how far it is, in place."""
     show = sys.stdout.isatty()
     print(report.HEAD, flush=True)
     jobs = _jobs(_unchanged(runner, modules), modules)
@@ -59,11 +59,11 @@ def _try_all(runner: Runner, modules: Sequence[str], listed: Sequence[survivors.
         account.results.append(result)
         if account.complete():
             print(("\r\x1b[K" if show else "") + report.line(account, listed), flush=True)
+            yield account
         if show:
             left = (time.monotonic() - began) / done * (len(jobs) - done)
             print(f"\r\x1b[K{done:,} of {len(jobs):,}, {left / 60:.0f} min left", end="", flush=True)
     print("\r\x1b[K" if show else "", end="")
-    return list(accounts.values())
 
 
 def main() -> int:
@@ -74,13 +74,14 @@ def main() -> int:
     if not chosen:
         print("no such module in tests/mutants/scope.py", file=sys.stderr)
         return 2
-    listed = survivors.load()
+    listed, accounts, stopped = survivors.load(), list[Account](), False
     try:
         with tempfile.TemporaryDirectory(prefix="mutants-") as folder, Runner(Path(folder), asked.workers) as runner:
-            accounts = _try_all(runner, chosen, listed)
+            for account in _try_all(runner, chosen, listed):
+                accounts.append(account)  # one by one: those before a Ctrl-C are reported, too
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
-        return 130
+        stopped = True
     for account in accounts:
         if asked.entries:
             found = [survivors.entry(account.module, mutant) for mutant in account.unlisted(listed)]
@@ -90,6 +91,8 @@ def main() -> int:
     gone = [] if asked.words else [each for each in listed if each.module not in chosen]
     print("".join(f"\nsurvivors.toml has an entry of a module that is not mutated: {each.module}" for each in gone))
     print(report.closing(accounts, listed))
+    if stopped:
+        return 130
     return int(bool(gone) or not all(account.holds(listed) for account in accounts))
 
 

@@ -97,7 +97,7 @@ class _Finder(ast.NodeVisitor):
     # Where one is made
 
     def visit_Module(self, node: ast.Module) -> None:
-        for each in ast.walk(node):  # what a type checker alone reads, and annotations
+        for each in ast.walk(node):  # what a type checker alone reads
             if isinstance(each, ast.If) and ast.unparse(each.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
                 each.body = []
         self.generic_visit(node)
