@@ -76,7 +76,9 @@ class Subscription:
             if tags:
                 self.active_at = now
                 self._acks.settle(tags, self._prefetch.half)
-            self._intake.widen(self._prefetch.handled(len(tags), failed, now))
+            self._prefetch.finished += len(tags) + failed
+            if self._prefetch.told:
+                self._intake.widen(self._prefetch.handled(len(tags), failed, now))
 
     def tick(self, waiting: int, now: float) -> None:
         """Have less sent ahead if too little is handled; with so many `waiting` no handler began."""

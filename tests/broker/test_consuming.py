@@ -8,7 +8,7 @@ from pika import BasicProperties
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import UnroutableError
 
-from consumer.prefetch import SHORT
+from consumer.prefetch import SHORT_PREFETCH
 from tests.brokers import Broker
 from tests.processes import until
 from tests.system.kit import QUICK, SEAMS, Start, bodies, handled, peak, take
@@ -92,8 +92,8 @@ def test_only_a_quick_handler_has_many_sent_ahead(
     """A slow one would keep them from other consumers, and would have to settle all within the broker's time-out."""
     go = Path(f"{tmp_path / 'record'}.go")
     start("consumer", CONSUMER_IDLE_EXIT="1ms").wait()
-    for quick_before, held in ((0, 1), (1, SHORT), (3 * SHORT, 5 * SHORT)):
-        for body in [b"quick"] * quick_before + [b"hold"] + [b"quick"] * (5 * SHORT - 1):
+    for quick_before, held in ((0, 1), (1, SHORT_PREFETCH), (3 * SHORT_PREFETCH, 5 * SHORT_PREFETCH)):
+        for body in [b"quick"] * quick_before + [b"hold"] + [b"quick"] * (5 * SHORT_PREFETCH - 1):
             channel.basic_publish("", mq_ch, body, mandatory=True)
         go.unlink(missing_ok=True)
         settings = {"CONSUMER_HANDLER": f"{SEAMS}:hold_one", "RECORD": tmp_path / "record", **QUICK}
@@ -111,12 +111,12 @@ def test_large_bodies_behind_many_small_ones_do_not_fill_the_memory(
     """What was sent ahead goes back and comes one by one; each is handled, and none is parked for it."""
     record = tmp_path / "record"
     start("consumer", CONSUMER_IDLE_EXIT="1ms").wait()
-    sizes = [1] * 3 * SHORT + [MEGABYTE] * 200
+    sizes = [1] * 3 * SHORT_PREFETCH + [MEGABYTE] * 200
     for number, size in enumerate(sizes):
         channel.basic_publish("", mq_ch, bytes(size), BasicProperties(message_id=f"{number}"), mandatory=True)
     consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:weigh", RECORD=record).wait_ready()
     until(lambda: consumer.event("less is sent ahead: handlers are slow or messages large"), "it has enough")
-    until(lambda: consumer.metric("consumer_unsettled") < 2 * SHORT, "what is more went back")
+    until(lambda: consumer.metric("consumer_unsettled") < 2 * SHORT_PREFETCH, "what is more went back")
     Path(f"{record}.go").touch()
     until(lambda: len(handled(record)) >= len(sizes), "all are handled", 60)
     until(lambda: consumer.metric("consumer_unsettled") == 0, "all are settled")

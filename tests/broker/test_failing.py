@@ -8,7 +8,7 @@ import pika
 from pika import BasicProperties
 from pika.adapters.blocking_connection import BlockingChannel
 
-from consumer.prefetch import SUSPECT
+from consumer.delivery import SUSPECT
 from tests.brokers import Broker
 from tests.processes import Process, until
 from tests.system.kit import QUICK, SEAMS, Start, bodies, handled, take

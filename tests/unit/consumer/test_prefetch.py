@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.prefetch import BRIEF, BYTES, FEW, HELD, LONG, SHORT, SOON, SUSPECT, WARY, Prefetch
+from consumer.delivery import SUSPECT
+from consumer.prefetch import (
+    FIRST_STEP_WITHIN,
+    LAST_STEP_WITHIN,
+    MAX_AHEAD_BYTES,
+    MAX_HELD_BYTES,
+    MIN_HANDLED,
+    REOPEN_AFTER_SECONDS,
+    SHORT_PREFETCH,
+    SUSPECT,
+    WATCH_SECONDS,
+    Prefetch,
+)
 from consumer.settings import ConsumerSettings
 
 MOST = ConsumerSettings.model_fields["consumer_prefetch"].default
@@ -29,11 +41,11 @@ def test_one_comes_first_then_a_short_one_then_all() -> None:
     assert prefetch.count == 1
     assert prefetch.delivered(0, SMALL) == 0
     prefetch.arrived([SMALL], 5.0)
-    assert prefetch.handled(1, 0, 5.0 + SOON) == SHORT - 1
-    prefetch.arrived([SMALL] * SHORT, 10.0)
+    assert prefetch.handled(1, 0, 5.0 + FIRST_STEP_WITHIN) == SHORT_PREFETCH - 1
+    prefetch.arrived([SMALL] * SHORT_PREFETCH, 10.0)
     assert prefetch.told
-    assert prefetch.handled(SHORT - 1, 0, 10.1) == 0
-    assert prefetch.handled(1, 0, 10.1) == MOST - SHORT
+    assert prefetch.handled(SHORT_PREFETCH - 1, 0, 10.1) == 0
+    assert prefetch.handled(1, 0, 10.1) == MOST - SHORT_PREFETCH
     assert prefetch.count == MOST
     assert not prefetch.told
 
@@ -44,29 +56,29 @@ def test_each_handler_has_one_at_once_and_more_when_each_has_settled_one() -> No
     assert prefetch.delivered(0, SMALL) == 7
     prefetch.arrived([SMALL] * 8, 10.0)
     assert prefetch.handled(7, 0, 10.1) == 0
-    assert prefetch.handled(1, 0, 10.2 + SOON) == 0
+    assert prefetch.handled(1, 0, 10.2 + FIRST_STEP_WITHIN) == 0
     prefetch.arrived([SMALL] * 8, 20.0)
-    assert prefetch.handled(8, 0, 20.0 + SOON) == SHORT - 8
-    assert prefetch.handled(8, 0, 20.0 + SOON) == 0
+    assert prefetch.handled(8, 0, 20.0 + FIRST_STEP_WITHIN) == SHORT_PREFETCH - 8
+    assert prefetch.handled(8, 0, 20.0 + FIRST_STEP_WITHIN) == 0
 
 
 def test_many_handlers_have_one_each_whatever_is_short() -> None:
     """They would stand idle."""
-    for most, count in ((MOST, 2 * SHORT), (10, 10)):
-        prefetch = Prefetch(most, 2 * SHORT)
+    for most, count in ((MOST, 2 * SHORT_PREFETCH), (10, 10)):
+        prefetch = Prefetch(most, 2 * SHORT_PREFETCH)
         prefetch.delivered(0, SMALL)
         prefetch.arrived([SMALL] * count, 10.0)
-        assert prefetch.handled(0, 2 * SHORT, 10.0) == 0
+        assert prefetch.handled(0, 2 * SHORT_PREFETCH, 10.0) == 0
         assert prefetch.count == count
 
 
 def test_a_handler_that_takes_long_keeps_what_it_can_settle_in_time() -> None:
-    """And has another chance with each further SHORT."""
+    """And has another chance with each further SHORT_PREFETCH."""
     prefetch = short()
-    prefetch.arrived([SMALL] * SHORT, 10.0)
-    assert prefetch.handled(SHORT, 0, 10.1 + BRIEF) == 0
-    prefetch.arrived([SMALL] * SHORT, 20.0)
-    assert prefetch.handled(SHORT, 0, 20.0 + BRIEF) == MOST - SHORT
+    prefetch.arrived([SMALL] * SHORT_PREFETCH, 10.0)
+    assert prefetch.handled(SHORT_PREFETCH, 0, 10.1 + LAST_STEP_WITHIN) == 0
+    prefetch.arrived([SMALL] * SHORT_PREFETCH, 20.0)
+    assert prefetch.handled(SHORT_PREFETCH, 0, 20.0 + LAST_STEP_WITHIN) == MOST - SHORT_PREFETCH
 
 
 def test_failures_earn_the_short_one_and_not_all() -> None:
@@ -74,30 +86,34 @@ def test_failures_earn_the_short_one_and_not_all() -> None:
     prefetch = Prefetch(MOST)
     prefetch.delivered(0, SMALL)
     prefetch.arrived([SMALL], 5.0)
-    assert prefetch.handled(0, 1, 5.0) == SHORT - 1
-    prefetch.arrived([SMALL] * SHORT, 10.0)
-    assert prefetch.handled(SHORT - 1, SHORT, 10.1) == 0
-    assert prefetch.handled(1, 0, 10.1) == MOST - SHORT
+    assert prefetch.handled(0, 1, 5.0) == SHORT_PREFETCH - 1
+    prefetch.arrived([SMALL] * SHORT_PREFETCH, 10.0)
+    assert prefetch.handled(SHORT_PREFETCH - 1, SHORT_PREFETCH, 10.1) == 0
+    assert prefetch.handled(1, 0, 10.1) == MOST - SHORT_PREFETCH
 
 
 def test_large_bodies_do_not_fill_the_memory() -> None:
     """Neither a first one that is very large, nor many that are rather large."""
-    assert Prefetch(MOST, 8).delivered(0, BYTES // 8 + 1) == 7 - 1
-    assert Prefetch(MOST, 8).delivered(0, BYTES // 2 + 1) == Prefetch(MOST, 8).delivered(0, BYTES * 2) == 0
+    assert Prefetch(MOST, 8).delivered(0, MAX_AHEAD_BYTES // 8 + 1) == 7 - 1
+    assert (
+        Prefetch(MOST, 8).delivered(0, MAX_AHEAD_BYTES // 2 + 1)
+        == Prefetch(MOST, 8).delivered(0, MAX_AHEAD_BYTES * 2)
+        == 0
+    )
     prefetch = Prefetch(MOST)
-    prefetch.delivered(0, BYTES // SHORT + 1)
-    prefetch.arrived([BYTES // SHORT + 1], 10.0)
+    prefetch.delivered(0, MAX_AHEAD_BYTES // SHORT_PREFETCH + 1)
+    prefetch.arrived([MAX_AHEAD_BYTES // SHORT_PREFETCH + 1], 10.0)
     assert prefetch.handled(1, 0, 10.1) == 0
     prefetch = short()
-    prefetch.arrived([BYTES // MOST + 1] * SHORT, 10.0)
-    assert prefetch.handled(SHORT, 0, 10.1) == 0
+    prefetch.arrived([MAX_AHEAD_BYTES // MOST + 1] * SHORT_PREFETCH, 10.0)
+    assert prefetch.handled(SHORT_PREFETCH, 0, 10.1) == 0
 
 
 def test_bodies_of_32_kib_are_small() -> None:
     """All are sent ahead of those."""
     prefetch = short()
-    prefetch.arrived([32 * 1024] * SHORT, 10.0)
-    assert prefetch.handled(SHORT, 0, 10.1) == MOST - SHORT
+    prefetch.arrived([32 * 1024] * SHORT_PREFETCH, 10.0)
+    assert prefetch.handled(SHORT_PREFETCH, 0, 10.1) == MOST - SHORT_PREFETCH
 
 
 def test_a_message_that_was_lost_often_lets_no_neighbour_come() -> None:
@@ -125,75 +141,75 @@ def test_the_steps_add_up_and_never_pass_the_most(most: int, turns: list[tuple[i
         now += seconds
         steps += prefetch.delivered(losses, size) if prefetch.count == 1 else 0
         if prefetch.told:
-            prefetch.arrived([size] * SHORT, now)
-            steps += prefetch.handled(SHORT, 0, now + seconds)
+            prefetch.arrived([size] * SHORT_PREFETCH, now)
+            steps += prefetch.handled(SHORT_PREFETCH, 0, now + seconds)
         assert steps == prefetch.count <= most
 
 
 def too_slow(prefetch: Prefetch, ended: int, waiting: int, now: float) -> bool:
     """The answer after so many handlers ended well."""
-    prefetch.handled(ended, 0, now)
+    prefetch.finished += ended
     return prefetch.too_slow(waiting, now)
 
 
 def wide() -> Prefetch:
     """Which was earned."""
     prefetch = short()
-    prefetch.arrived([SMALL] * SHORT, 10.0)
-    assert prefetch.handled(SHORT, 0, 10.1) == MOST - SHORT
+    prefetch.arrived([SMALL] * SHORT_PREFETCH, 10.0)
+    assert prefetch.handled(SHORT_PREFETCH, 0, 10.1) == MOST - SHORT_PREFETCH
     return prefetch
 
 
 def test_what_is_held_is_bounded_whatever_the_bodies_were_before() -> None:
     """A single body may be of any size, and after a narrowing half must have gone."""
-    assert not Prefetch(MOST).too_large(HELD + 1)
+    assert not Prefetch(MOST).too_large(MAX_HELD_BYTES + 1)
     for prefetch in (short(), wide()):
-        assert not prefetch.too_large(HELD)
-        assert prefetch.too_large(HELD + 1)
-        assert not prefetch.has_room(HELD)
-        assert prefetch.has_room(HELD // 2)
+        assert not prefetch.too_large(MAX_HELD_BYTES)
+        assert prefetch.too_large(MAX_HELD_BYTES + 1)
+        assert not prefetch.has_room(MAX_HELD_BYTES)
+        assert prefetch.has_room(MAX_HELD_BYTES // 2)
 
 
 def test_handlers_that_became_slow_lose_what_they_cannot_settle_soon() -> None:
-    """They always had enough to do, and settled fewer than SHORT."""
+    """They always had enough to do, and settled fewer than SHORT_PREFETCH."""
     prefetch = wide()
     assert not too_slow(prefetch, 1, MOST, 100.0)
-    assert not too_slow(prefetch, SHORT - 3, MOST, 99.0 + LONG)
-    assert not too_slow(prefetch, 1, MOST, 100.0 + LONG)
-    assert too_slow(prefetch, 1, MOST, 101.0 + LONG)
+    assert not too_slow(prefetch, SHORT_PREFETCH - 3, MOST, 99.0 + WATCH_SECONDS)
+    assert not too_slow(prefetch, 1, MOST, 100.0 + WATCH_SECONDS)
+    assert too_slow(prefetch, 1, MOST, 101.0 + WATCH_SECONDS)
 
 
 def test_handlers_that_settle_enough_or_had_nothing_to_do_are_not_slow() -> None:
     """However long that lasts."""
     prefetch = wide()
     for seconds in range(100):
-        assert not too_slow(prefetch, SHORT, MOST, 100.0 + seconds * LONG)
-    assert not too_slow(prefetch, 1, SHORT - 1, 10_000.0)
+        assert not too_slow(prefetch, SHORT_PREFETCH, MOST, 100.0 + seconds * WATCH_SECONDS)
+    assert not too_slow(prefetch, 1, SHORT_PREFETCH - 1, 10_000.0)
     assert not too_slow(prefetch, 1, MOST, 20_000.0)
     few = short()
     for seconds in range(100):
-        assert not too_slow(few, FEW, SHORT, 100.0 + seconds * (LONG + 0.1) / 2)
+        assert not too_slow(few, MIN_HANDLED, SHORT_PREFETCH, 100.0 + seconds * (WATCH_SECONDS + 0.1) / 2)
     assert not too_slow(few, 1, 0, 10_000.0)
-    assert not too_slow(few, 1, SHORT, 20_000.0)
-    each = Prefetch(MOST, 2 * SHORT)
+    assert not too_slow(few, 1, SHORT_PREFETCH, 20_000.0)
+    each = Prefetch(MOST, 2 * SHORT_PREFETCH)
     each.delivered(0, SMALL)
-    assert not too_slow(each, 1, 2 * SHORT, 1.0)
-    assert not too_slow(each, 1, 2 * SHORT, 1000.0)
+    assert not too_slow(each, 1, 2 * SHORT_PREFETCH, 1.0)
+    assert not too_slow(each, 1, 2 * SHORT_PREFETCH, 1000.0)
 
 
 def test_where_no_handler_ends_any_more_nothing_is_kept_from_others() -> None:
     """They were quick before, so most was sent ahead."""
     prefetch = wide()
-    for tick in range(int(LONG * 10) + 2):
-        assert not prefetch.too_slow(MOST - 1, 100.0 + tick / 10) or tick > LONG * 10
-    assert prefetch.too_slow(MOST - 1, 100.0 + 3 * LONG)
+    for tick in range(int(WATCH_SECONDS * 10) + 2):
+        assert not prefetch.too_slow(MOST - 1, 100.0 + tick / 10) or tick > WATCH_SECONDS * 10
+    assert prefetch.too_slow(MOST - 1, 100.0 + 3 * WATCH_SECONDS)
 
 
 def test_handlers_that_settle_hardly_any_lose_even_a_short_one() -> None:
     """A hand-over of many at a time, after a long while, is no other rate."""
     prefetch = short(handlers=8)
-    assert not too_slow(prefetch, 8, SHORT, 100.0)
-    assert too_slow(prefetch, 1, SHORT, 400.0)
+    assert not too_slow(prefetch, 8, SHORT_PREFETCH, 100.0)
+    assert too_slow(prefetch, 1, SHORT_PREFETCH, 400.0)
 
 
 def held(handlers: int, seconds: list[float], changes: float) -> tuple[float, float, int]:
@@ -270,8 +286,12 @@ def test_after_a_narrowing_not_all_are_sent_ahead_soon() -> None:
     assert prefetch.count == 1
     prefetch.delivered(0, SMALL)
     prefetch.arrived([SMALL], 100.5)
-    assert prefetch.handled(1, 0, 100.5) == SHORT - 1
-    for now, step in ((101.0, 0), (100.0 + WARY, 0), (101.0 + WARY, MOST - SHORT)):  # in the second, what came before
-        assert prefetch.count == SHORT
-        prefetch.arrived([SMALL] * SHORT, now)
-        assert prefetch.handled(SHORT, 0, now + BRIEF / 2) == step
+    assert prefetch.handled(1, 0, 100.5) == SHORT_PREFETCH - 1
+    for now, step in (
+        (101.0, 0),
+        (100.0 + REOPEN_AFTER_SECONDS, 0),
+        (101.0 + REOPEN_AFTER_SECONDS, MOST - SHORT_PREFETCH),
+    ):  # in the second, what came before
+        assert prefetch.count == SHORT_PREFETCH
+        prefetch.arrived([SMALL] * SHORT_PREFETCH, now)
+        assert prefetch.handled(SHORT_PREFETCH, 0, now + LAST_STEP_WITHIN / 2) == step

@@ -9,13 +9,13 @@ import pytest
 from common.amqp.topology import Topology
 from common.message import Message
 from consumer.delivery import SUSPECT, UNREAD, Delivery
-from consumer.prefetch import SHORT
+from consumer.prefetch import SHORT_PREFETCH
 from consumer.requeue import WAIT_FOR_HANDLERS, Requeue
 from consumer.retry import RetryPublisher
 from consumer.subscription import Subscription
 from consumer.workers import Workers
 
-MANY = SHORT + 10
+MANY = SHORT_PREFETCH + 10
 
 
 def delivery(tag: int, lost: int = 0) -> Delivery:

@@ -11,7 +11,7 @@ from common.amqp.errors import Kind, Refusal
 from common.message import Message
 from common.process.run import Process
 from consumer.delivery import Delivery
-from consumer.prefetch import HELD, SHORT
+from consumer.prefetch import MAX_HELD_BYTES, SHORT_PREFETCH
 from consumer.settings import ConsumerSettings
 from consumer.subscription import Subscription
 from tests.unit.common.wire.test_properties import received
@@ -97,14 +97,14 @@ def consumed(process: Loop) -> Consumed:
 
 def test_bodies_that_became_large_go_back_and_come_again_one_by_one(process: Loop, consumed: Consumed) -> None:
     """What comes while it narrows needs no memory; it goes on when there is room, and after a stop never."""
-    subscription, channel, quarter = consumed.subscription, consumed.channel, bytes(HELD // 4 - NO_PROPERTIES)
-    subscription._prefetch.count = SHORT
+    subscription, channel, quarter = consumed.subscription, consumed.channel, bytes(MAX_HELD_BYTES // 4 - NO_PROPERTIES)
+    subscription._prefetch.count = SHORT_PREFETCH
     consumed.come(1)
     for tag in (2, 3, 4, 5):
         consumed.come(tag, quarter)
     process.turn(lambda: consumed.handed, "they are handed on")
     consumed.come(6, quarter)
-    assert subscription.unsettled.size == HELD + SMALL
+    assert subscription.unsettled.size == MAX_HELD_BYTES + SMALL
     subscription.acknowledge([1])
     channel.basic_ack.assert_not_called()
     consumed.shut()
@@ -129,17 +129,17 @@ def test_handlers_that_became_slow_have_less_sent_ahead(
     process: Loop, consumed: Consumed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What they did not begin with may go to other consumers; nothing ended."""
-    monkeypatch.setattr("consumer.prefetch.LONG", -1.0)
-    for tag in range(1, 2 * SHORT):
+    monkeypatch.setattr("consumer.prefetch.WATCH_SECONDS", -1.0)
+    for tag in range(1, 2 * SHORT_PREFETCH):
         consumed.come(tag)
     process.turn(lambda: consumed.handed, "they are handed on")
     consumed.subscription._prefetch.count = 1536  # all
     for now in (1.0, 2.0):
         consumed.subscription.tick(0, now)
     assert not consumed.subscription._intake.shutting, "nothing waits for a handler"
-    consumed.subscription.tick(SHORT, 3.0)
+    consumed.subscription.tick(SHORT_PREFETCH, 3.0)
     assert not consumed.subscription._intake.shutting
-    consumed.subscription.tick(SHORT, 4.0)
+    consumed.subscription.tick(SHORT_PREFETCH, 4.0)
     consumed.shut()
     assert len(consumed.back) == 1
     assert not consumed.subscription.cancelled
@@ -177,7 +177,7 @@ def test_a_handler_that_was_quick_has_more_sent_ahead(
     process.turn(lambda: consumed.handed, "it is handed on")
     assert consumed.consumers == 1
     consumed.subscription.acknowledge(tags, failed)
-    assert consumed.channel.basic_qos.call_args_list == [call(prefetch_count=SHORT - 1)]
+    assert consumed.channel.basic_qos.call_args_list == [call(prefetch_count=SHORT_PREFETCH - 1)]
     assert consumed.consumers == 2
 
 

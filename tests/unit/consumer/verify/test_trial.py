@@ -11,7 +11,7 @@ from common.amqp.connection import State
 from common.amqp.errors import Kind, Refusal
 from common.message import Message
 from consumer.delivery import Delivery
-from consumer.prefetch import SHORT
+from consumer.prefetch import SHORT_PREFETCH
 from consumer.verify.results import Results
 from consumer.verify.settings import VerifySettings, pattern
 from consumer.verify.trial import Receiver, Sender, Trial
@@ -150,7 +150,7 @@ def test_more_is_sent_ahead_once_the_first_was_handled(receiver: Receiver) -> No
     receiver._workers.start()
     until(lambda: receiver._workers._done, "it is handled")
     receiver._settle()
-    assert channel.basic_qos.call_args_list == [call(prefetch_count=SHORT - 1)]
+    assert channel.basic_qos.call_args_list == [call(prefetch_count=SHORT_PREFETCH - 1)]
 
 
 def test_without_a_connection_it_is_cancelled_at_once(receiver: Receiver, cancelled: list[str]) -> None:
