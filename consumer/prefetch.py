@@ -2,11 +2,9 @@
 
 from consumer.delivery import SUSPECT
 
-# Slow start: 1, then a delivery for each handler, then SHORT_PREFETCH, then all; a step up when the last was handled well.
+# Slow start: 1, then one for each handler, then SHORT_PREFETCH, then all; a step up when the last was handled well.
 SHORT_PREFETCH = 64  # deliveries; enough where the handlers settle fewer in LAST_STEP_WITHIN
-FIRST_STEP_WITHIN = (
-    5.0  # seconds in which each handler settles one: SHORT_PREFETCH end long before consumer_timeout then
-)
+FIRST_STEP_WITHIN = 5.0  # seconds in which each handler settles one: SHORT_PREFETCH end before consumer_timeout then
 LAST_STEP_WITHIN = 1.0  # seconds in which the handlers settle SHORT_PREFETCH
 MAX_AHEAD_BYTES = 48 * 1024 * 1024  # of bodies and properties, by the mean of those that came last
 MAX_HELD_BYTES = 64 * 1024 * 1024  # of those that came and are not settled, whatever the mean was

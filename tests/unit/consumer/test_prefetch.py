@@ -15,7 +15,6 @@ from consumer.prefetch import (
     MIN_HANDLED,
     REOPEN_AFTER_SECONDS,
     SHORT_PREFETCH,
-    SUSPECT,
     WATCH_SECONDS,
     Prefetch,
 )
