@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pika import BasicProperties
 
 from common.message import ATTEMPT, CC, EXPIRATION, USER_ID, Message
-from common.wire.properties import MILLISECONDS
+from common.properties import MILLISECONDS
+from tests.unit.origins import received
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
@@ -158,3 +159,25 @@ def test_without_properties_everything_is_unknown() -> None:
         message.json()
     with pytest.raises(json.JSONDecodeError):
         Message(b"{").json()
+
+
+def test_what_came_is_decoded_when_somebody_asks_and_stays_as_it_came() -> None:
+    """What a handler does to its own properties is in what it publishes, and not in what is retried or parked."""
+    message = Message.with_origin(b"x", received(BasicProperties(message_id="mine", headers={"a": 1, "b": 2})))
+    message.properties.headers["step"] = 2
+    del message.properties.headers["a"]
+    assert message.headers == {"b": 2, "step": 2}
+    assert message.original().headers == {"a": 1, "b": 2}
+    assert message.copied({ATTEMPT: 2}).headers == {"a": 1, "b": 2, ATTEMPT: 2}
+    assert message.properties is message.properties
+
+
+def test_a_message_that_was_never_delivered_is_its_own_original() -> None:
+    """As those of tests are."""
+    message = Message(b"x")
+    assert message.original() is message
+
+
+def test_received_properties_are_pikas_own() -> None:
+    """Equal to any of the same fields, before one is read."""
+    assert Message.with_origin(b"", received(BasicProperties(app_id="a"))).properties == BasicProperties(app_id="a")

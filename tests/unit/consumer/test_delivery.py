@@ -7,7 +7,7 @@ from pika import BasicProperties
 
 from common.message import Message
 from consumer.delivery import SUSPECT, Delivery, delivery_count, near_delivery_limit, split_by_limit
-from tests.unit.common.wire.test_properties import received
+from tests.unit.origins import received
 
 
 @pytest.mark.parametrize(

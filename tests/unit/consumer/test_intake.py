@@ -8,8 +8,8 @@ import pytest
 from pika import BasicProperties
 
 from consumer.intake import Intake, consumer_tags
-from tests.unit.common.wire.test_properties import received
 from tests.unit.conftest import Loop
+from tests.unit.origins import received
 
 
 class Told:

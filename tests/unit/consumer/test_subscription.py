@@ -14,8 +14,8 @@ from consumer.delivery import Delivery
 from consumer.prefetch import MAX_HELD_BYTES, SHORT_PREFETCH
 from consumer.settings import ConsumerSettings
 from consumer.subscription import Subscription
-from tests.unit.common.wire.test_properties import received
 from tests.unit.conftest import Loop
+from tests.unit.origins import received
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from common.message import ATTEMPT, Message
 from consumer.delivery import Delivery
 from consumer.outcome import Ack, Park, Reject, Retry
 from consumer.workers import Done, Workers
-from tests.unit.common.wire.test_properties import received
+from tests.unit.origins import received
 
 PATIENCE = 10.0  # seconds
 

@@ -5,17 +5,16 @@ from typing import Any
 import pytest
 from pika import BasicProperties, ConnectionParameters, frame, spec
 
-from common.amqp.plain import PlainConnection
+from common.amqp.session import connection_class
 from common.message import Message
-from common.wire.connection import WireConnection
 from tests.unit.conftest import Loop
 from tests.unit.peer import Peer
 
 
-@pytest.fixture(params=[PlainConnection, WireConnection])
+@pytest.fixture(params=["direct", "pika"])
 def kind(request: pytest.FixtureRequest) -> Any:
     """Each way of reading and writing."""
-    return request.param
+    return connection_class(request.param)
 
 
 @pytest.fixture

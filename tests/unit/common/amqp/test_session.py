@@ -11,8 +11,8 @@ from common.amqp.plain import PlainConnection
 from common.amqp.session import Link, connection_class
 from common.settings.broker_url import BrokerUrl
 from common.settings.shared import Settings
-from common.wire.connection import WireConnection
 from tests.unit.conftest import Loop
+from tests.unit.origins import FENCE
 
 
 class Owner:
@@ -34,7 +34,7 @@ class Owner:
         self.lost.append(refusal)
 
 
-@pytest.fixture(params=["direct", "pika"])
+@pytest.fixture(params=["direct", "pika"] if FENCE else ["pika"])
 def wire(request: pytest.FixtureRequest) -> str:
     """Each way of reading and writing."""
     return str(request.param)
@@ -102,7 +102,7 @@ def test_nothing_is_heard_of_a_link_that_was_dropped(process: Loop, wire: str) -
 def test_by_mq_wire_pika_a_connection_is_plain_pikas() -> None:
     """With nothing of the fence."""
     assert connection_class("pika") is PlainConnection
-    assert connection_class("direct") is WireConnection
+    assert (connection_class("direct") is PlainConnection) != FENCE
 
 
 def test_without_the_fence_a_connection_is_plain_pikas(monkeypatch: pytest.MonkeyPatch) -> None:
