@@ -28,9 +28,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     settings = cli.load(ConsumerSettings, "consumer", arguments)
     logs.configure(settings.log_level, settings.log_format)
-    # Before handlers can compute: each file of an import waits for all threads that do, and a probe for the import.
-    import common.observe.page  # noqa: F401, PLC0415
-
     try:
         handle = open_handler(settings)
     except SeamError as error:

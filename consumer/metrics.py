@@ -1,12 +1,12 @@
 """The consumer's metrics."""
 
-from common.observe.histogram import Histogram
-from common.observe.metric import Counter, Gauge
-from common.observe.metrics import LATENCY_BUCKETS
+from prometheus_client import Counter, Gauge
+
+from common.observe.metrics import LATENCY_BUCKETS, Histogram
 
 DELIVERED = Counter("consumer_delivered", "Messages that the broker delivered; a message delivered again counts again.")
 SETTLED = Counter(
-    "consumer_settled", "Deliveries that are settled: ack (handled), retry (comes again), reject (parked).", "outcome"
+    "consumer_settled", "Deliveries that are settled: ack (handled), retry (comes again), reject (parked).", ["outcome"]
 )
 ACKED, RETRIED, PARKED = (SETTLED.labels(outcome) for outcome in ("ack", "retry", "reject"))
 UNSETTLED = Gauge("consumer_unsettled", "Deliveries that wait or are being handled.")
