@@ -47,6 +47,7 @@ SPEAK_AMQP = {
 }
 # Entry points, and modules that only declare: there is nothing in them to run.
 NO_TWIN = {
+    "common.doctor.command",
     "consumer.verify.command",
 }
 # Programs of their own, which neither service needs.
@@ -55,7 +56,7 @@ PROGRAMS = ("common.doctor.preflight", "common.doctor.")
 WALL_CLOCK = {"common.message", "consumer.retry", "common.doctor.clock", "common.doctor.network"}
 # What need not be installed is loaded by these, which nothing else loads without being asked to.
 OPTIONAL = {
-    "opentelemetry": {"common.observe.spans", "producer.tracing", "consumer.tracing"},
+    "opentelemetry": {"common.observe.tracing", "producer.tracing", "consumer.tracing"},
     "waitress": {"producer.http.server"},
 }
 FORBIDDEN = ("Manager", "Helper", "Util", "Base")

@@ -4,9 +4,13 @@ Name, TCP, TLS, AMQP handshake, user, virtual host, queues: it is the services' 
 rights that they use later, so what passes here passes there.
 """
 
-import common.startup  # before all that takes time to load
+from common.process.exit import loading
 
-# isort: split
+if __name__ == "__main__":
+    with loading():
+        from common.doctor import preflight  # noqa: PLW0406 - all below once more, and signals are heard meanwhile
+    preflight.main()  # and no further: it exits
+
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -22,10 +26,9 @@ from common.doctor.inquiry import Inquiry
 from common.doctor.settings import Needs
 from common.observe import logs
 from common.process.run import Process
-from common.settings import flags as cli
+from common.settings import flags
 from common.settings.types import Duration
 
-common.startup.loaded()
 log = structlog.get_logger()
 
 
@@ -116,7 +119,7 @@ class Preflight:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Exit 0, 2 (settings), or a `Kind`."""
-    settings = cli.load(PreflightSettings, "preflight", arguments)
+    settings = flags.load(PreflightSettings, "preflight", arguments)
     logs.configure(settings.log_level, settings.log_format)
     process = Process(settings.shutdown_grace)
     preflight = Preflight(process, settings, settings.preflight_timeout, settings.rights)
@@ -133,7 +136,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         sys.exit(refusal.kind)
     sys.exit(code)
-
-
-if __name__ == "__main__":
-    main()

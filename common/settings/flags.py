@@ -11,11 +11,11 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from common.process.exit import ExitCode
 from common.settings.shared import Settings
 from common.settings.types import format_duration
 
 S = TypeVar("S", bound=Settings)
-EXIT_CONFIGURATION = 2
 Wide = partial(argparse.HelpFormatter, max_help_position=30, width=110)  # as wide as our lines
 PASSWORD = re.compile(r"://\S*:\S*@")  # also one that holds what should have been encoded
 
@@ -106,7 +106,7 @@ def fail(lines: list[str]) -> NoReturn:
     """Say what is wrong with the settings, a line for each, and exit with 2."""
     if sys.stderr is not None:  # it may be closed
         sys.stderr.write("".join(f"{line}\n" for line in lines))
-    sys.exit(EXIT_CONFIGURATION)
+    sys.exit(ExitCode.CONFIGURATION)
 
 
 def say(text: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 from common.amqp.errors import ADVICE, Kind
 from common.doctor.preflight import PreflightSettings
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 SECRET = "Zq7Xj9Kv"
 
 
