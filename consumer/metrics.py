@@ -6,9 +6,7 @@ from common.observe.metrics import LATENCY_BUCKETS, Histogram
 
 DELIVERED = Counter("consumer_delivered", "Messages that the broker delivered; a message delivered again counts again.")
 SETTLED = Counter(
-    "consumer_settled",
-    "Deliveries that are settled: ack (handled), retry (comes again), parked.",
-    ["outcome"],
+    "consumer_settled", "Deliveries that are settled: ack (handled), retry (comes again), parked.", ["outcome"]
 )
 ACKED, RETRIED, PARKED = (SETTLED.labels(outcome) for outcome in ("ack", "retry", "parked"))
 UNSETTLED = Gauge("consumer_unsettled", "Deliveries that wait or are being handled.")

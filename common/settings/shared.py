@@ -114,7 +114,7 @@ class Settings(BaseSettings):
         if self.mq_url_file:
             text = self.mq_url_file.read_text(errors="surrogateescape")
             return parse_urls(text)  # which refuses what was no UTF-8, and shows none of it
-        assert self.mq_url  # noqa: S101 - cli.load() saw that one of the two is there
+        assert self.mq_url  # noqa: S101 - flags.load() saw that one of the two is there
         return parse_urls(self.mq_url.get_secret_value())
 
     def tls_context(self) -> ssl.SSLContext:
