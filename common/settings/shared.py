@@ -79,6 +79,9 @@ class Settings(BaseSettings):
         description="bytes; a longer message is refused here (RabbitMQ 4 takes 16 MiB)",
         examples=["1000000"],
     )
+    mq_wire: Literal["direct", "pika"] = Field(
+        "direct", description="how frames are read and written: direct is quick, pika is plain pika", examples=["pika"]
+    )
     mq_tls_ca_file: ReadableFile | None = Field(
         None, description="for amqps: trust these authorities and not the system's", examples=["/tls/ca.crt"]
     )
