@@ -6,19 +6,21 @@ code  meaning
 0     done, or stopped cleanly
 1     messages are left unconfirmed or unhandled (the last log line counts them), or a defect
 2     a wrong setting; standard error has a line for each
-10    doctor and preflight: the broker's name does not resolve
-11    doctor and preflight: no TCP connection
-12    doctor and preflight: TLS
-13    doctor and preflight: no AMQP handshake
-14    doctor and preflight: user or password
-15    doctor and preflight: virtual host
-16    doctor and preflight: permission
-17    doctor and preflight: queues
-18    doctor and preflight: a limit of the broker
-19    doctor and preflight: something else
+10    the broker's name does not resolve
+11    no TCP connection to the broker
+12    TLS failed
+13    no AMQP handshake
+14    wrong user or password
+15    no such virtual host, or no access to it
+16    a permission is missing
+17    a queue is missing, or is another than it should be
+18    a limit of the broker
+19    the broker cannot be used for another reason
 130   SIGINT (Ctrl-C) before the program had begun to work
 143   SIGTERM before the program had begun to work
 ====  =========================================================================================
+
+Those from 10 to 19 are of the preflight, the doctor and the commands for dead letters.
 
 Imports next to nothing: the programs begin here, and hear a signal from then on.
 """
