@@ -1,9 +1,10 @@
 """The README's tables of settings, as --help has them, and of exit codes: `python -m local.settings_table`."""
 
 import re
+from inspect import getsource
 from pathlib import Path
 
-from common.process import exit as exit_module
+from common.process.exit import ExitCode
 from common.settings.flags import default_of
 from common.settings.shared import Settings
 from consumer.settings import ConsumerSettings
@@ -23,12 +24,10 @@ def settings() -> str:
 
 
 def exit_codes() -> str:
-    """Markdown: a row for each exit code, as the module that has them says."""
-    found = re.findall(r"^(\d+) +(.+)$", exit_module.__doc__ or "", re.MULTILINE)
-    return (
-        "\n".join(["| exit code | meaning |", "|---|---|", *(f"| `{code}` | {meaning} |" for code, meaning in found)])
-        + "\n"
-    )
+    """Markdown: a row for each exit code, with the comment that says what it means."""
+    found = re.findall(r"^    [A-Z]+ = (\d+)  # (.+)$", getsource(ExitCode), re.MULTILINE)
+    rows = [f"| `{code}` | {meaning} |" for code, meaning in found]
+    return "\n".join(["| exit code | meaning |", "|---|---|", *rows]) + "\n"
 
 
 def renewed(readme: str) -> str:

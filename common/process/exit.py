@@ -1,26 +1,4 @@
-"""Exit: every exit code of the programs, and the ways out that nothing can hold up.
-
-====  =========================================================================================
-code  meaning
-====  =========================================================================================
-0     done, or stopped cleanly
-1     messages are left unconfirmed or unhandled (the last log line counts them), or a defect
-2     a wrong setting; standard error has a line for each
-10    the broker's name does not resolve
-11    no TCP connection to the broker
-12    TLS failed
-13    no AMQP handshake
-14    wrong user or password
-15    no such virtual host, or no access to it
-16    a permission is missing
-17    a queue is missing, or is another than it should be
-18    a limit of the broker
-19    the broker cannot be used for another reason
-130   SIGINT (Ctrl-C) before the program had begun to work
-143   SIGTERM before the program had begun to work
-====  =========================================================================================
-
-Those from 10 to 19 are of the preflight, the doctor and the commands for dead letters.
+"""Exit: every exit code of the programs, how a program is loaded, and the ways out that nothing can hold up.
 
 Imports next to nothing: the programs begin here, and hear a signal from then on.
 """
@@ -36,23 +14,23 @@ from typing import NoReturn
 
 
 class ExitCode(IntEnum):
-    """The table above; 10 to 19 are the kinds of errors of `common.amqp.errors`."""
+    """The README's table is made of this one. 10 to 19 are those of the preflight, the doctor and `dead-letters`."""
 
-    DONE = 0
-    FAILED = 1
-    CONFIGURATION = 2
-    DNS = 10
-    TCP = 11
-    TLS = 12
-    HANDSHAKE = 13
-    CREDENTIALS = 14
-    VHOST = 15
-    PERMISSION = 16
-    TOPOLOGY = 17
-    LIMIT = 18
-    OTHER = 19
-    INTERRUPTED = 128 + signal.SIGINT
-    TERMINATED = 128 + signal.SIGTERM
+    DONE = 0  # done, or stopped cleanly
+    FAILED = 1  # messages are left unconfirmed or unhandled (the last log line counts them), or a defect
+    CONFIGURATION = 2  # a wrong setting; standard error has a line for each
+    DNS = 10  # the broker's name does not resolve
+    TCP = 11  # no TCP connection to the broker
+    TLS = 12  # TLS failed
+    HANDSHAKE = 13  # no AMQP handshake
+    CREDENTIALS = 14  # wrong user or password
+    VHOST = 15  # no such virtual host, or no access to it
+    PERMISSION = 16  # a permission is missing
+    TOPOLOGY = 17  # a queue is missing, or is another than it should be
+    LIMIT = 18  # a limit of the broker
+    OTHER = 19  # the broker cannot be used for another reason
+    INTERRUPTED = 130  # SIGINT (Ctrl-C) before the program had begun to work
+    TERMINATED = 143  # SIGTERM before the program had begun to work
 
 
 def _end(number: int, _frame: object) -> None:
