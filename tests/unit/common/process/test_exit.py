@@ -112,7 +112,7 @@ def test_a_signal_while_it_loads_ends_it_without_a_word(program: str, module: st
 
 @pytest.mark.parametrize("words", ["producer --source users:go", "consumer --handler users:go"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_so_does_a_signal_while_the_users_module_loads(words: str, number: signal.Signals) -> None:
+def test_a_signal_while_the_users_module_loads_ends_it_without_a_word(words: str, number: signal.Signals) -> None:
     """Nothing has begun yet."""
     look = f"name == 'users' and signal.raise_signal({int(number)})"
     done = run(BEGIN.format(words=words.split(), look=look), MQ_URL="amqp://localhost", MQ_CH="jobs")
@@ -134,7 +134,7 @@ def test_nothing_is_collected_until_all_is_loaded(words: str) -> None:
     assert users == "users True True"
 
 
-def test_what_cannot_be_loaded_leaves_the_collector_on() -> None:
+def test_a_failed_import_leaves_the_collector_on() -> None:
     done = run("""
 import gc
 from common.process.exit import loading
@@ -155,7 +155,7 @@ HANGS = {
 
 
 @pytest.mark.parametrize("hang", HANGS.values(), ids=HANGS)
-def test_it_ends_whatever_hangs_and_says_why(hang: str) -> None:
+def test_exit_within_ends_whatever_hangs_and_says_why(hang: str) -> None:
     """Even when the standard error is a pipe that is full, where it cannot say anything."""
     code = (
         f"import os, threading, time; from common.process.exit import exit_within; exit_within(0.5, 'a test'); {hang}"
@@ -171,7 +171,7 @@ def test_it_ends_whatever_hangs_and_says_why(hang: str) -> None:
     assert time.monotonic() - began < 20
 
 
-def test_what_is_called_off_does_not_end_it() -> None:
+def test_a_deadline_that_is_called_off_does_not_end_the_process() -> None:
     """Nor is a process ended that was quicker."""
     begin = "import time; from common.process.exit import exit_within; exit_within(0.2, 'x')"
     for code in (f"{begin}; exit_within(0, ''); time.sleep(0.5)", begin):

@@ -128,7 +128,7 @@ def test_a_stop_that_takes_longer_says_what_is_left() -> None:
     assert code == 1
 
 
-def test_after_the_grace_it_leaves_though_nothing_is_settled() -> None:
+def test_after_the_grace_the_process_ends_though_nothing_is_settled() -> None:
     """It has a deadline."""
     began = time.monotonic()
     program = Program(settled=False, left=1, grace=0.3)
@@ -290,7 +290,7 @@ def test_a_run_leaves_the_handlers_of_signals_as_they_were(own_handlers: Callabl
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
-def test_so_does_one_whose_totals_cannot_be_told(own_handlers: Callable[[], bool]) -> None:
+def test_a_run_whose_summary_raises_leaves_the_handlers_as_they_were(own_handlers: Callable[[], bool]) -> None:
     """A defect of ours, which the caller sees."""
     process, service = Process(30.0), Stub()
     service.summary = lambda: 1 // 0  # type: ignore[method-assign, assignment, return-value]
