@@ -93,10 +93,6 @@ class Process:
         """Call a guarded `function` behind all that this turn of the loop reads. I/O thread only: it wakes nobody."""
         self.loop.call_later(0, function)
 
-    def rest(self, seconds: float) -> None:
-        """Stand still, tens of milliseconds at most, so that more comes at a time: the one wait of the I/O thread."""
-        time.sleep(seconds)
-
     def guarded(self, function: Callable[..., None]) -> Callable[..., None]:
         """`function`, with an error in it ending the process: in pika's callbacks it would look like a lost stream."""
 
