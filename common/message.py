@@ -9,8 +9,7 @@ from typing import Any, NoReturn
 
 from pika import BasicProperties
 
-from common.wire.headers import table_of
-from common.wire.properties import MILLISECONDS, PERSISTENT, Envelope, published_ms
+from common.properties import MILLISECONDS, NAMES, PERSISTENT, DecodedProperties, OutgoingProperties, Properties
 
 # Our own headers. Names with "x-" belong to the broker, and x-death changed its meaning between versions.
 ATTEMPT = "mq-attempt"
@@ -22,7 +21,6 @@ USER_ID = "mq-user-id"
 CC = "mq-cc"
 
 DAY = 86400.0  # seconds; no two clocks differ by more, and a timestamp in milliseconds is far ahead
-_NAMES = tuple(vars(BasicProperties()))
 _BINARY = (bytes, bytearray, memoryview)  # a tuple is built once, a union at each call
 _set = object.__setattr__  # properties that read a field would cost more: a body is looked at seven times
 
@@ -31,13 +29,15 @@ class Message:
     """An immutable envelope: a body and its AMQP properties.
 
     In a source, `Message(b"...", content_type="image/png", headers={"tenant": "a"})` says more than plain bytes;
-    in a handler, the properties below read what came. One whose handler failed is retried or parked as it came.
+    in a handler, the properties below read what came. They are the handler's own: it may change `message.properties`
+    and publish it again; what is retried or parked stays as it came.
     """
 
-    __slots__ = ("body", "properties")
+    __slots__ = ("_origin", "_own", "body")
 
     body: bytes
-    properties: BasicProperties
+    _origin: Properties | None  # what came or is to be sent
+    _own: BasicProperties | None  # what was given; or, when somebody first asked, what `_origin` becomes
 
     def __init__(
         self,
@@ -50,16 +50,26 @@ class Message:
     ) -> None:
         """Take `properties` as they are (they win), or make them of the other arguments."""
         _set(self, "body", body)
+        _set(self, "_origin", None)
         made = properties or BasicProperties(
             content_type=content_type, headers=dict(headers or {}), message_id=message_id
         )
-        _set(self, "properties", made)
+        _set(self, "_own", made)
 
     def __setattr__(self, name: str, _value: object) -> NoReturn:
         raise AttributeError(f"a message is immutable: yield or keep a new Message, and leave its {name} as it came")
 
     def __reduce__(self) -> tuple[object, ...]:
         return partial(Message, properties=self.properties), (self.body,)
+
+    @classmethod
+    def with_origin(cls, body: bytes, origin: Properties) -> "Message":
+        """A message whose properties are decoded when somebody asks: most handlers do not."""
+        message: Message = cls.__new__(cls)
+        _set(message, "body", body)
+        _set(message, "_origin", origin)
+        _set(message, "_own", None)
+        return message
 
     @classmethod
     def of(cls, value: object, message_id: str) -> "Message":
@@ -72,25 +82,32 @@ class Message:
         if isinstance(value, Message):
             return value._stamped(message_id, now_ms)
         if isinstance(value, _BINARY):
-            return cls(bytes(value), properties=Envelope(message_id, now_ms))
+            return cls.with_origin(bytes(value), OutgoingProperties(message_id, now_ms))
         if isinstance(value, str):  # typed as Spring AMQP and kombu have it, which then give text
-            return cls(value.encode(), properties=Envelope(message_id, now_ms, "text/plain", "utf-8"))
+            return cls.with_origin(value.encode(), OutgoingProperties(message_id, now_ms, "text/plain", "utf-8"))
         body = json.dumps(value, allow_nan=False).encode()
-        return cls(body, properties=Envelope(message_id, now_ms, "application/json"))
+        return cls.with_origin(body, OutgoingProperties(message_id, now_ms, "application/json"))
 
     def _stamped(self, message_id: str, now_ms: int) -> "Message":
         old = self.properties
         undated = old.timestamp is None
-        return Message(
-            bytes(self.body) if isinstance(self.body, _BINARY) else self.body,
-            properties=_replace(
-                old,
-                headers={**(old.headers or {}), **({MILLISECONDS: now_ms % 1000} if undated else {})},
-                message_id=old.message_id or message_id,
-                timestamp=now_ms // 1000 if undated else old.timestamp,
-                delivery_mode=PERSISTENT,
-            ),
-        )
+        stamp = {
+            "headers": {**(old.headers or {}), **({MILLISECONDS: now_ms % 1000} if undated else {})},
+            "message_id": old.message_id or message_id,
+            "timestamp": now_ms // 1000 if undated else old.timestamp,
+            "delivery_mode": PERSISTENT,
+        }
+        made = BasicProperties(**{name: getattr(old, name) for name in NAMES} | stamp)
+        return Message(bytes(self.body) if isinstance(self.body, _BINARY) else self.body, properties=made)
+
+    @property
+    def origin(self) -> Properties:
+        """The properties as they came or are to be sent, whatever a handler did to its own."""
+        return DecodedProperties(self.properties) if self._origin is None else self._origin
+
+    def original(self) -> "Message":
+        """The message as it came."""
+        return self if self._origin is None else Message.with_origin(self.body, self._origin)
 
     def copied(self, headers: Mapping[str, Any], timestamp: int | None = None) -> "Message":
         """A copy that a client may publish again: persistent, `headers` put in, everything foreign as it came.
@@ -100,13 +117,24 @@ class Message:
         What would lead it astray moves into headers of ours: `expiration` would let it expire where it is parked, the
         broker refuses a foreign `user_id`, and the queues of `CC` would get each copy, too, and confirm it for its own.
         """
-        old = self.properties
+        origin = self.origin
+        old = origin.to_pika()
         moved = {EXPIRATION: old.expiration, USER_ID: old.user_id}
         own = {**headers, **{key: value for key, value in moved.items() if value is not None}}
-        date = timestamp if old.timestamp is None else old.timestamp
-        changes = {"expiration": None, "user_id": None, "delivery_mode": PERSISTENT, "timestamp": date}
-        table = table_of(old.headers).changed(own, renamed={"CC": CC})
-        return Message(self.body, properties=_replace(old, headers=table, **changes))
+        changes = {
+            "expiration": None,
+            "user_id": None,
+            "delivery_mode": PERSISTENT,
+            "timestamp": timestamp if old.timestamp is None else old.timestamp,
+        }
+        return Message.with_origin(self.body, origin.changed(own, {"CC": CC}, **changes))
+
+    @property
+    def properties(self) -> BasicProperties:
+        """All of AMQP's properties, as pika has them."""
+        if self._own is None:  # several threads may come here at a time: each gets the same fields
+            _set(self, "_own", self.origin.to_pika())
+        return self._own  # type: ignore[return-value]
 
     @property
     def text(self) -> str:
@@ -141,10 +169,10 @@ class Message:
     @property
     def age(self) -> float | None:
         """Seconds since its `timestamp`, by two machines' clocks; None without one, or with one in milliseconds."""
-        since = published_ms(self.properties)
-        age = -math.inf if since is None else time.time() - since / 1000
+        return self.age_at(time.time())
+
+    def age_at(self, now: float) -> float | None:
+        """The same at `now`, which is `time.time()`."""
+        since = self.origin.published_ms()
+        age = -math.inf if since is None else now - since / 1000
         return age if age >= 0.0 else 0.0 if age >= -DAY else None
-
-
-def _replace(properties: BasicProperties, **changes: Any) -> BasicProperties:
-    return BasicProperties(**{name: getattr(properties, name) for name in _NAMES} | changes)

@@ -4,8 +4,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from common.message import Message
-from common.wire.properties import Received
-from consumer.prefetch import SUSPECT
+
+DELIVERY_COUNT = "x-delivery-count"  # the broker's: how often it delivered the message before
+# A message that kills its process takes all that were sent ahead with it, and each loss counts against the limit. From
+# so many losses on, a message may be the one that does.
+SUSPECT = 3
 
 
 class Delivery(NamedTuple):
@@ -16,33 +19,25 @@ class Delivery(NamedTuple):
     message: Message
 
 
-def as_it_came(message: Message) -> Message:
-    """With its properties anew: a handler can change those that it has, and ours count the attempts."""
-    came = message.properties
-    return Message(message.body, properties=came.again()) if isinstance(came, Received) else message
-
-
 UNREAD = Message(b"")  # what a delivery has whose body was not kept
-
-DELIVERY_COUNT = "x-delivery-count"
-
-
-def worn(message: Message) -> bool:
-    """Whether it was lost so often that it would look like what kills the process after one delivery more."""
-    # Read aside: decoded headers keep many times their bytes, and most of what is asked about is not needed any more.
-    return delivery_count(as_it_came(message)) >= SUSPECT - 1
-
-
-def by_wear(deliveries: Iterable[Delivery]) -> tuple[list[Delivery], list[Delivery]]:
-    """Those that are worn, and the others, each in their order."""
-    tired: list[Delivery] = []
-    others: list[Delivery] = []
-    for delivery in deliveries:
-        (tired if worn(delivery.message) else others).append(delivery)
-    return tired, others
 
 
 def delivery_count(message: Message) -> int:
     """How often it was delivered before, by the broker's count."""
-    count = message.headers.get(DELIVERY_COUNT, 0)
+    # Decode a throw-away copy: a decoded table takes many times the bytes that came.
+    count = message.original().headers.get(DELIVERY_COUNT, 0)
     return count if isinstance(count, int) else 0
+
+
+def near_delivery_limit(message: Message) -> bool:
+    """True if one more delivery makes the message a suspect."""
+    return delivery_count(message) >= SUSPECT - 1
+
+
+def split_by_limit(deliveries: Iterable[Delivery]) -> tuple[list[Delivery], list[Delivery]]:
+    """Those near the delivery limit, and the others, each in their order."""
+    near: list[Delivery] = []
+    others: list[Delivery] = []
+    for delivery in deliveries:
+        (near if near_delivery_limit(delivery.message) else others).append(delivery)
+    return near, others

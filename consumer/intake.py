@@ -1,29 +1,39 @@
-"""Intake: the consumers of one channel, by which deliveries come. I/O thread only."""
+"""Intake: the consumers of a channel and what they received. I/O thread only."""
 
 from collections.abc import Callable, Iterator
 from itertools import count
+from typing import Any
 
-from pika import spec
 from pika.channel import Channel
 
+from common.amqp.plain import Came
 from common.message import Message
 from common.process.run import Process
-from common.wire.properties import Received
-from consumer.acks import Unsettled
 from consumer.delivery import UNREAD, Delivery
 
 
-class Intake:
-    """Opened with a prefetch of 1 that the channel has already, then widened; shut, it can be opened again."""
+def consumer_tags() -> Iterator[str]:
+    """The names of the consumers of a channel: each once, as pika takes none a second time, and in rising order.
 
-    def __init__(
-        self, process: Process, queue: str, on_message: Callable[..., None], on_shut: Callable[[], None]
-    ) -> None:
-        """`on_message`, once a delivery, must not raise; `on_shut` hears that nothing comes any more."""
+    RabbitMQ 3.10 gives back in the order of these names. And each delivery has one: pika's own, of 38 bytes, make it a
+    tenth longer.
+    """
+    return map("{:06}".format, count(1))
+
+
+class Intake:
+    """Opened with a prefetch of 1 that the channel has already, then widened; shut, it can be opened again.
+
+    `on_turn`, a guarded function, is called once for all that one turn of the loop reads, behind them.
+    """
+
+    def __init__(self, process: Process, queue: str, on_turn: Callable[[], None], on_shut: Callable[[], None]) -> None:
+        """`on_shut` hears that nothing comes any more."""
         self.shutting = False  # what comes now is to go back
-        self._guarded, self._queue = process.guarded, queue
-        self._on_message, self._on_shut = on_message, on_shut
+        self._process, self._queue = process, queue
+        self._on_turn, self._on_shut = on_turn, on_shut
         self._channel: Channel | None = None
+        self._received: list[tuple[Channel, list[Came]]] = []
         self._consumer_tags: list[str] = []
         self._names = consumer_tags()
 
@@ -52,71 +62,47 @@ class Intake:
         channel = self._channel
         if channel and self._consumer_tags and not self.shutting:
             self.shutting = True
-            channel.basic_qos(prefetch_count=1, callback=self._guarded(lambda _: self._cancel(channel)))
+            channel.basic_qos(prefetch_count=1, callback=self._process.guarded(lambda _: self._cancel(channel)))
 
     def lost(self) -> None:
-        """The channel is gone."""
-        self._channel, self._consumer_tags, self.shutting = None, [], False
+        """The channel is gone, and with it what came and was not taken."""
+        self._channel, self._received, self._consumer_tags, self.shutting = None, [], [], False
+
+    def take(self) -> tuple[list[Delivery], list[int]]:
+        """All that came, each once; and the bytes that each keeps."""
+        received, self._received = self._received, []
+        made = Message.with_origin
+        deliveries = [
+            Delivery(channel, tag, made(body, properties))
+            for channel, came in received
+            for tag, properties, body in came
+        ]
+        return deliveries, [len(body) + len(properties) for _, came in received for _, properties, body in came]
+
+    def take_unread(self) -> list[Delivery]:
+        """The same without their bodies, which would only fill the memory."""
+        received, self._received = self._received, []
+        return [Delivery(channel, tag, UNREAD) for channel, came in received for tag, _, _ in came]
+
+    def _on_deliveries(self, channel: Channel, came: list[Came]) -> None:
+        # Not guarded, and so without anything that can fail: it is called most often.
+        if not self._received:
+            self._process.call_behind(self._on_turn)
+        self._received.append((channel, came))
 
     def _consume(self, channel: Channel) -> None:
         self._consumer_tags.append(next(self._names))
-        channel.basic_consume(self._queue, self._on_message, consumer_tag=self._consumer_tags[-1])
+        connection: Any = channel.connection
+        connection.consume(channel, self._queue, self._consumer_tags[-1], self._on_deliveries)
 
     def _cancel(self, channel: Channel) -> None:
         if channel is self._channel:
             *others, last = self._consumer_tags
             for tag in others:
                 channel.basic_cancel(tag)
-            channel.basic_cancel(last, self._guarded(lambda _: self._on_cancel_ok(channel)))
+            channel.basic_cancel(last, self._process.guarded(lambda _: self._on_cancel_ok(channel)))
 
     def _on_cancel_ok(self, channel: Channel) -> None:
         if channel is self._channel:
             self._consumer_tags, self.shutting = [], False
             self._on_shut()
-
-
-class Arrivals:
-    """`hand_on`, a guarded function, is called once for all that one turn of the loop reads, behind them."""
-
-    def __init__(self, process: Process, unsettled: Unsettled, hand_on: Callable[[], None]) -> None:
-        """What is taken counts as `unsettled`."""
-        self._process, self._unsettled, self._hand_on = process, unsettled, hand_on
-        self._came: list[tuple[Channel, spec.Basic.Deliver, Received, bytes]] = []
-
-    def add(self, channel: Channel, method: spec.Basic.Deliver, properties: Received, body: bytes) -> None:
-        """What pika calls for each. Not guarded, and so without anything that can fail: it is called most often."""
-        if not self._came:
-            self._process.call_behind(self._hand_on)
-        self._came.append((channel, method, properties, body))
-
-    def take(self) -> tuple[list[Delivery], list[int]]:
-        """All of them, each once; and the bytes that each keeps."""
-        came, self._came = self._came, []
-        # Their properties as they came: to decode them is a fifth of what a delivery costs.
-        sizes = [len(body) + len(properties.encoded) for _, _, properties, body in came]
-        deliveries = [
-            Delivery(channel, method.delivery_tag or 0, Message(body, properties=properties))
-            for channel, method, properties, body in came
-        ]
-        self._unsettled.delivered([each.tag for each in deliveries], sizes)
-        return deliveries, sizes
-
-    def take_unread(self) -> list[Delivery]:
-        """The same without their bodies, which would only fill the memory."""
-        came, self._came = self._came, []
-        deliveries = [Delivery(channel, method.delivery_tag or 0, UNREAD) for channel, method, *_ in came]
-        self._unsettled.delivered([each.tag for each in deliveries], [0] * len(deliveries))
-        return deliveries
-
-    def clear(self) -> None:
-        """They are lost, with their channel."""
-        self._came = []
-
-
-def consumer_tags() -> Iterator[str]:
-    """Each once, as pika takes none a second time on a channel, and in rising order.
-
-    RabbitMQ 3.10 gives back in the order of these names. And each delivery has one: pika's own, of 38 bytes, make it a
-    tenth longer.
-    """
-    return map("{:06}".format, count(1))

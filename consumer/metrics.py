@@ -9,6 +9,7 @@ SETTLED = Counter(
     "consumer_settled", "Deliveries that are settled: ack (handled), retry (comes again), parked.", ["outcome"]
 )
 ACKED, RETRIED, PARKED = (SETTLED.labels(outcome) for outcome in ("ack", "retry", "parked"))
+BY_COPIES = {"retried": RETRIED, "parked": PARKED}
 UNSETTLED = Gauge("consumer_unsettled", "Deliveries that wait or are being handled.")
 WORKERS = Gauge("consumer_workers", "CONSUMER_WORKERS: how many handlers may run at once.")
 OLDEST_SECONDS = Gauge(

@@ -1,8 +1,7 @@
 """Prefetch: how many deliveries the broker may send ahead. Pure."""
 
-# A message that kills its process takes all that were sent ahead with it, and each loss counts against the limit.
-# So after several losses they come one by one, until one comes that was not lost so often.
-SUSPECT = 3
+from consumer.delivery import SUSPECT
+
 SOON = 5.0  # seconds in which each handler settles one, so that SHORT are settled long before the broker's time-out
 SHORT = 64  # enough where the handlers settle fewer within BRIEF
 BRIEF = 1.0  # seconds

@@ -1,24 +1,26 @@
-"""HandBack: what was sent ahead, and no handler began with, on its way back to the broker. I/O thread only."""
+"""Requeue: what was sent ahead, and no handler began with, on its way back to the broker. I/O thread only."""
 
 import time
 
 import structlog
 
-from consumer.delivery import Delivery, by_wear
-from consumer.retry import Copier
+from common.amqp.topology import Topology
+from consumer.delivery import Delivery, split_by_limit
+from consumer.retry import RetryPublisher
+from consumer.settle import hand_back
 from consumer.subscription import Subscription
 from consumer.workers import Workers
 
 log = structlog.get_logger()
 
-WAIT = 1.0  # seconds that deliveries wait for running handlers before they are handed back
+WAIT_FOR_HANDLERS = 1.0  # seconds that deliveries wait for running handlers before they are handed back
 
 
-class HandBack:
+class Requeue:
     """Begins when nothing more comes; goes on with each tick."""
 
-    def __init__(self, subscription: Subscription, workers: Workers, copier: Copier) -> None:
-        self._subscription, self._workers, self._copier = subscription, workers, copier
+    def __init__(self, subscription: Subscription, workers: Workers, retry: RetryPublisher, topology: Topology) -> None:
+        self._subscription, self._workers, self._retry, self._topology = subscription, workers, retry, topology
         self._deliveries: list[Delivery] = []
         self._by = 0.0
 
@@ -26,14 +28,20 @@ class HandBack:
         return len(self._deliveries)
 
     def all(self, unread: list[Delivery]) -> None:
-        """For a stop. The bodies of `unread` are gone."""
-        self._deliveries += self._copier.refresh(self._workers.take_back()) + unread
-        self._by = time.monotonic() + WAIT
+        """For a stop. The bodies of `unread` are gone.
+
+        Those near the delivery limit go as copies: before RabbitMQ 4.3 even a nack counts as a delivery, and rollouts
+        would make a message a suspect, and then park it.
+        """
+        near, others = split_by_limit(self._workers.take_back())
+        self._retry.publish(hand_back(near, self._topology))
+        self._deliveries += others + unread
+        self._by = time.monotonic() + WAIT_FOR_HANDLERS
 
     def most(self, unread: list[Delivery]) -> None:
-        """All but the next for each handler, and those that would have to go as copies: a full queue takes none."""
-        worn, others = by_wear(self._workers.take_back(self._workers.count))
-        self._workers.hand_over(worn)
+        """All but the next for each handler, and those near the delivery limit: a full queue takes no copies."""
+        near, others = split_by_limit(self._workers.take_back(self._workers.count))
+        self._workers.hand_over(near)
         self._deliveries += others + unread
         self._by = time.monotonic()
         log.info("less is sent ahead: handlers are slow or messages large", handed_back=len(self))
@@ -56,5 +64,5 @@ class HandBack:
                 subscription.give_back(delivery, counted=False)
         else:
             return
-        self._copier.totals["handed_back"] += count
+        self._retry.totals["handed_back"] += count
         self._deliveries = []

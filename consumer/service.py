@@ -7,14 +7,15 @@ from typing import Any
 import structlog
 
 from common.amqp.connection import State
+from common.amqp.topology import Topology
 from common.message import Message
 from common.process.run import Process
 from consumer import metrics
 from consumer.delivery import Delivery
-from consumer.outcome import Ack, Park, Retry
-from consumer.requeue import HandBack
-from consumer.retry import Copier
+from consumer.requeue import Requeue
+from consumer.retry import RetryPublisher
 from consumer.settings import ConsumerSettings
+from consumer.settle import settle
 from consumer.subscription import Subscription
 from consumer.workers import Workers
 
@@ -31,8 +32,9 @@ class ConsumerService:
         self._workers = Workers(handle, settings.consumer_workers, delays, lambda: process.call_soon(wake))
         on = self._workers.hand_over, self._on_lost, self._on_cancelled
         self._subscription = Subscription(process, settings, *on)
-        self._copier = Copier(process, settings, self._subscription)
-        self._hand_back = HandBack(self._subscription, self._workers, self._copier)
+        self._topology = Topology(settings.mq_ch, delays)
+        self._retry = RetryPublisher(process, settings, self._topology, self._subscription)
+        self._requeue = Requeue(self._subscription, self._workers, self._retry, self._topology)
         metrics.WORKERS.set(settings.consumer_workers)
         metrics.TIMEOUT_SECONDS.set(self._handler_timeout)
         metrics.RUNNING_SECONDS.set_function(lambda: self._workers.longest(time.monotonic()))
@@ -44,14 +46,14 @@ class ConsumerService:
         """Connect both connections, start the workers."""
         self._workers.start()
         self._subscription.connection.open()
-        self._copier.publisher.connection.open()
+        self._retry.publisher.connection.open()
 
     def tick(self, now: float) -> None:
         """Look after time-outs and idleness."""
-        self._copier.tick(now)
-        self._hand_back.tick(now)
+        self._retry.tick(now)
+        self._requeue.tick(now)
         self._subscription.tick(self._workers.waiting, now)
-        if not self._hand_back:
+        if not self._requeue:
             self._subscription.resume()
         idle, subscription = self._idle_exit, self._subscription
         if subscription.unsettled or self._workers.busy or subscription.connection.state is not State.OPEN:
@@ -75,11 +77,11 @@ class ConsumerService:
     def close(self) -> None:
         """Close both connections."""
         self._subscription.close()
-        self._copier.publisher.connection.close()
+        self._retry.publisher.connection.close()
 
     def closed(self) -> bool:
         """Whether the broker answered on both."""
-        return self._subscription.connection.state is self._copier.publisher.connection.state is State.CLOSED
+        return self._subscription.connection.state is self._retry.publisher.connection.state is State.CLOSED
 
     def problems(self) -> list[str]:
         """A handler over its time: only a new process ends it."""
@@ -88,40 +90,27 @@ class ConsumerService:
 
     def reasons(self) -> list[str]:
         """Why it is not ready."""
-        return [*self._subscription.connection.reasons(), *self._copier.publisher.reasons()]
+        return [*self._subscription.connection.reasons(), *self._retry.publisher.reasons()]
 
     def summary(self) -> tuple[int, dict[str, Any]]:
         """Left over: deliveries that began and did not end, of a lost channel too; the broker delivers them again."""
         left = max(len(self._subscription.unsettled), self._workers.busy)
-        return left, {"handled": self._handled, **self._copier.totals}
+        return left, {"handled": self._handled, **self._retry.totals}
 
     def _settle(self) -> None:
-        acks: list[int] = []
-        failures: list[tuple[Delivery, Retry | Park]] = []
-        ages: list[float] = []
         done = self._workers.outcomes()
+        settlement = settle(done, self._subscription.connection.channel, self._topology, time.time())
         metrics.HANDLER_SECONDS.observe([seconds for _, _, seconds in done])
-        channel = self._subscription.connection.channel
-        for delivery, outcome, _ in done:
-            if delivery.channel is not channel:
-                continue  # a tag of another channel names another message, and the broker has requeued this one
-            age = delivery.message.age
-            if age is not None:
-                ages.append(age)
-            if isinstance(outcome, Ack):
-                acks.append(delivery.tag)
-            else:
-                failures.append((delivery, outcome))
-        metrics.AGE_SECONDS.observe(ages)
-        self._handled += len(acks)
-        metrics.ACKED.inc(len(acks))
-        self._subscription.acknowledge(acks, len(failures))
-        self._copier.failed(failures)
+        metrics.AGE_SECONDS.observe(settlement.ages)
+        metrics.ACKED.inc(len(settlement.acks))
+        self._handled += len(settlement.acks)
+        self._subscription.acknowledge(settlement.acks, len(settlement.copies))
+        self._retry.publish(settlement.copies)
 
     def _on_lost(self) -> None:
         self._workers.take_back()
-        self._copier.lost()
-        self._hand_back.lost()
+        self._retry.lost()
+        self._requeue.lost()
 
     def _on_cancelled(self, unread: list[Delivery]) -> None:
-        (self._hand_back.all if self._stopping else self._hand_back.most)(unread)
+        (self._requeue.all if self._stopping else self._requeue.most)(unread)

@@ -12,10 +12,8 @@ from common.process.run import Process
 from consumer import metrics
 from consumer.acks import Acknowledger
 from consumer.delivery import Delivery, delivery_count
-from consumer.intake import Arrivals, Intake
+from consumer.intake import Intake
 from consumer.prefetch import Prefetch
-from consumer.receive_buffer import buffered
-from consumer.rest import Rest
 from consumer.settings import ConsumerSettings
 
 
@@ -41,11 +39,9 @@ class Subscription:
         self.active_at = time.monotonic()  # when something last came or was settled, or the connection was not open
         self._process, self._settings = process, settings
         self._on_deliveries, self._on_lost, self._on_cancelled = on_deliveries, on_lost, on_cancelled
-        self._arrivals = Arrivals(process, self.unsettled, process.guarded(self._hand_on))
-        self._intake = Intake(process, settings.mq_ch, self._arrivals.add, self._on_shut)
+        self._intake = Intake(process, settings.mq_ch, process.guarded(self._hand_on), self._on_shut)
         self._unread: list[Delivery] = []  # came while the intake shut
         self._prefetch = Prefetch(settings.consumer_prefetch, settings.consumer_workers)
-        self._rest = Rest(process.rest, lambda: buffered(self.connection.channel))
         metrics.UNSETTLED.set_function(lambda: len(self.unsettled))
 
     def prepare(self, channel: Channel) -> None:
@@ -65,7 +61,6 @@ class Subscription:
     def lost(self, _reason: Refusal) -> None:
         """The broker has requeued all that was not settled, and delivers it anew."""
         self._unread = []
-        self._arrivals.clear()
         self._intake.lost()
         self._acks.clear()
         self._on_lost()
@@ -124,15 +119,17 @@ class Subscription:
         self.cancelled = self._ending
         self._prefetch.narrowed(time.monotonic())
         self._acks.release()
-        unread, self._unread = self._unread + self._arrivals.take_unread(), []
+        self._take_unread()
+        unread, self._unread = self._unread, []
         self._on_cancelled(unread)
 
     def _hand_on(self) -> None:
         if self._intake.shutting:
-            self._unread += self._arrivals.take_unread()
-        deliveries, sizes = self._arrivals.take()
+            self._take_unread()
+        deliveries, sizes = self._intake.take()
         if not deliveries:  # or they were lost or shut meanwhile
             return
+        self.unsettled.delivered([each.tag for each in deliveries], sizes)
         metrics.DELIVERED.inc(len(deliveries))
         if self._prefetch.count == 1:
             self._intake.widen(self._prefetch.delivered(delivery_count(deliveries[0].message), sizes[0]))
@@ -141,4 +138,8 @@ class Subscription:
         self._on_deliveries(deliveries)
         if self._prefetch.too_large(self.unsettled.size):
             self._shut()
-        self._rest.after(sizes, deliveries[-1].message.age, self._prefetch.count, time.monotonic())
+
+    def _take_unread(self) -> None:
+        unread = self._intake.take_unread()
+        self.unsettled.delivered([each.tag for each in unread], [0] * len(unread))
+        self._unread += unread

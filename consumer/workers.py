@@ -7,14 +7,12 @@ from threading import Condition, Thread
 
 from common.message import Message
 from common.observe.logs import subject
-from consumer.delivery import Delivery, as_it_came
+from consumer.delivery import Delivery
 from consumer.outcome import ACK, Outcome, decide
+from consumer.settle import Done
 
 LATER = (Awaitable, Generator, AsyncGenerator)
 IDLE = 1.0  # seconds; a bound for the wait, work wakes a worker at once
-
-Done = tuple[Delivery, Outcome, float]
-"""A handled delivery, what follows from it, and how long the handler took in seconds."""
 
 
 class Workers:
@@ -99,7 +97,7 @@ class Workers:
                     raise TypeError(f"the handler returned a {type(returned).__name__}, and nothing of it has run")
                 outcome: Outcome = ACK
             except BaseException as error:  # noqa: BLE001 - SystemExit in a handler is a failed attempt as well
-                delivery = delivery._replace(message=as_it_came(delivery.message))
+                delivery = delivery._replace(message=delivery.message.original())
                 outcome = decide(error, delivery.message.attempt, self._delays)
             done.append((delivery, outcome, clock() - start))
             began[number] = 0.0

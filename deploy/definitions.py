@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.amqp.topology import Topology
-from consumer.verify.topology import pattern
 
 VHOST = "pair"
 NOTHING = "^$"
@@ -31,7 +30,8 @@ def users(topology: Topology) -> list[User]:
     # right on it (from 4.3.1 on), and writing to a queue is the one that allows nothing by itself.
     names = "|".join(re.escape(queue.name) for queue in topology.queues)
     publish = rf"^(amq\.default|{names})$"
-    temporary = pattern(topology.name)  # what `consumer verify` makes, uses and deletes
+    # What `consumer verify` makes, uses and deletes; not imported from there, since it can be left out.
+    temporary = rf"{re.escape(topology.name)}\.verify\.[0-9a-f]+"
     # `consumer dead-letters` reads what the consumer has parked.
     read = rf"^({re.escape(topology.name)}|{re.escape(topology.dead)}|{temporary})$"
     return [

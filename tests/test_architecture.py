@@ -21,12 +21,9 @@ SPEAK_AMQP = {
     "common.amqp.connection",
     "common.wire.content",
     "common.wire.deliver",
-    "common.amqp.difference",
-    "common.doctor.examination",
-    "common.doctor.inquiry",
+    "common.doctor.command",
+    "common.doctor.broker",
     "common.doctor.network",
-    "common.doctor.questions",
-    "common.doctor.rights",
     "common.wire.properties",
     "common.wire.headers",
     "common.amqp.session",
@@ -47,13 +44,12 @@ SPEAK_AMQP = {
 }
 # Entry points, and modules that only declare: there is nothing in them to run.
 NO_TWIN = {
-    "common.doctor.command",
     "consumer.verify.command",
 }
 # Programs of their own, which neither service needs.
-PROGRAMS = ("common.doctor.preflight", "common.doctor.")
+PROGRAMS = ("common.doctor.",)
 # A message without a date gets one; the broker's clock is compared with ours, and its certificate's end with today.
-WALL_CLOCK = {"common.message", "consumer.retry", "common.doctor.clock", "common.doctor.network"}
+WALL_CLOCK = {"common.message", "consumer.retry", "common.doctor.network"}
 # What need not be installed is loaded by these, which nothing else loads without being asked to.
 OPTIONAL = {
     "opentelemetry": {"common.observe.tracing", "producer.tracing", "consumer.tracing"},

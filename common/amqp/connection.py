@@ -12,7 +12,6 @@ from pika.channel import Channel
 from common.amqp.backoff import Backoff
 from common.amqp.errors import Kind, Refusal
 from common.amqp.session import Link
-from common.amqp.topology import Topology
 from common.observe import metrics
 from common.process.run import Process
 from common.settings.broker_url import BrokerUrl
@@ -33,8 +32,6 @@ class State(Enum):
 
 class ChannelUser(Protocol):
     """All of it is called on the I/O thread."""
-
-    topology: Topology
 
     def prepare(self, channel: Channel) -> None:
         """Declare and select what is needed, ending with a call whose reply calls `Connection.accepted`."""
@@ -173,7 +170,8 @@ class Connection:
         except (OSError, ValueError) as error:  # a file of ours that changed since the start
             self.on_lost(Refusal(Kind.OTHER, f"MQ_URL_FILE or MQ_TLS files: {error}"))
             return
-        self._link = Link(self, parameters, self._process, self._user.topology, settings.mq_connect_timeout)
+        timeout, wire = settings.mq_connect_timeout, settings.mq_wire
+        self._link = Link(self, parameters, self._process, timeout, wire)
 
     def _become(self, state: State, delay: float = 0.0) -> None:
         """The only writer of the state, and the only place that logs and counts a change of it."""

@@ -73,8 +73,7 @@ BROKER_SAYS = (
     ("NOT_ALLOWED", Kind.VHOST, ADVICE[Kind.VHOST]),
     ("NOT_FOUND", Kind.TOPOLOGY, "MQ_TOPOLOGY=create declares the queue, if the user may; so does `make rotate`"),
     ("transient_nonexcl_queues", Kind.TOPOLOGY, "this broker refuses transient queues: delete the old queue"),
-    ("inequivalent arg", Kind.TOPOLOGY, ADVICE[Kind.TOPOLOGY]),
-    ("PRECONDITION_FAILED - queue", Kind.TOPOLOGY, ADVICE[Kind.TOPOLOGY]),  # the same as difference.py says it
+    ("inequivalent arg", Kind.TOPOLOGY, f"run `doctor`, which lists every difference; then {ADVICE[Kind.TOPOLOGY]}"),
     ("delivery acknowledgement", Kind.OTHER, "let handlers take less time than the broker's consumer_timeout"),
     ("PRECONDITION_FAILED", Kind.TOPOLOGY, "change what the broker names"),
     ("RESOURCE_LOCKED", Kind.TOPOLOGY, "another connection holds the queue for itself"),

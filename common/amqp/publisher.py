@@ -104,10 +104,11 @@ class Publisher(Generic[T]):
         now, channel, outbox, sent = time.monotonic(), self.connection.channel, self._outbox, 0
         if not channel or not self._may_send(now):
             return
+        wire: Any = channel.connection  # a PlainConnection, or one that is quicker
         while publication := outbox.next(self._window.limit):
             key, message, _ = publication
             try:
-                channel.basic_publish("", key, message.body, message.properties, mandatory=True)
+                wire.publish(channel, key, message)
                 outbox.sent(publication, now)
                 sent += 1
             except Exception as error:  # noqa: BLE001 - pika encodes all before it sends any: nothing of it left

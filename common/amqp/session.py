@@ -1,17 +1,16 @@
 """Link: one try at a connection and its channel, from the first packet to its end. It is never used again."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Protocol
 
 from pika import ConnectionParameters, SelectConnection
 from pika.channel import Channel
 from pika.exceptions import AMQPError
 
-from common.amqp.difference import Difference
-from common.amqp.errors import Kind, Refusal, broker_said, explain
-from common.amqp.topology import Topology
+from common.amqp.errors import Kind, Refusal, explain
+from common.amqp.plain import PlainConnection
 from common.process.run import CLOSE_TIMEOUT, Process
-from common.wire.connection import QuickConnection
 
 UNANSWERED = Refusal(Kind.TOPOLOGY, "no answer to the declarations in MQ_CONNECT_TIMEOUT")
 CANCELLED = Refusal(
@@ -34,22 +33,30 @@ class LinkOwner(Protocol):
         """The broker reads nothing from it, for an alarm of its own; or does again."""
 
 
+def connection_class(wire: str) -> type[PlainConnection]:
+    """By MQ_WIRE; plain pika's, too, where there is no `common.wire`."""
+    if wire == "pika" or not find_spec("common.wire"):
+        return PlainConnection
+    from common.wire.connection import WireConnection  # noqa: PLC0415 - see above
+
+    return WireConnection
+
+
 class Link:
     """Connects at once. A closed channel ends it like a lost connection: there is one way of recovery. I/O thread."""
 
     def __init__(
-        self, owner: LinkOwner, parameters: ConnectionParameters, process: Process, topology: Topology, timeout: float
+        self, owner: LinkOwner, parameters: ConnectionParameters, process: Process, timeout: float, wire: str
     ) -> None:
-        """`timeout` seconds are from the open connection until `settled`; before it pika's own time-outs hold."""
+        """`timeout` seconds are from the open connection until `settled`; before it pika's own time-outs hold.
+
+        `wire` is MQ_WIRE.
+        """
         self._owner: LinkOwner | None = owner
-        self._process, self._topology, self._timeout = process, topology, timeout
+        self._process, self._timeout = process, timeout
         self._settled: Callable[[], None] = lambda: None
-        self._connection = QuickConnection(
-            parameters,
-            on_open_callback=process.guarded(self._on_open),
-            on_open_error_callback=process.guarded(self._on_close),
-            on_close_callback=process.guarded(self._on_close),
-            custom_ioloop=process.loop,
+        self._connection = connection_class(wire)(
+            parameters, process.loop, process.guarded(self._on_open), process.guarded(self._on_close)
         )
 
     def settled(self) -> None:
@@ -92,12 +99,8 @@ class Link:
             self._owner.on_blocked(blocked)
 
     def _on_channel_close(self, error: Exception) -> None:
-        refusal = explain(error)
-        if self._owner and "inequivalent arg" in refusal.text:
-            on_known = self._process.guarded(lambda text: self._end(broker_said(text) or refusal))
-            self._difference = Difference(self._connection, self._topology.queues, refusal.text, on_known)
-        elif not self._connection.is_closing:
-            self._end(refusal)
+        if not self._connection.is_closing:
+            self._end(explain(error))
 
     def _on_close(self, _connection: SelectConnection, error: BaseException) -> None:
         self._end(explain(error))

@@ -1,1 +1,1 @@
-"""`python -m common.doctor`: what the preflight checks, one by one, for a person; what was found, and what to do."""
+"""Checks of a broker for the services: `preflight` waits until it can be used, `doctor` shows a person each check."""

@@ -1,4 +1,4 @@
-"""`python -m common.doctor`: a person's preflight. It imports inside main(), while a signal ends it at once."""
+"""`doctor`, or `python -m common.doctor`. It imports inside main(), while a signal ends it at once."""
 
 from collections.abc import Sequence
 

@@ -1,107 +1,94 @@
-"""The way to a broker as far as it goes without a user: name, TCP, TLS, and AMQP's greeting."""
+"""The way to a broker as far as it goes without a user: name, TCP, TLS, AMQP's greeting; and its machine's clock."""
 
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing
+from email.utils import parsedate_to_datetime
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
+from urllib.parse import urlsplit
 
 from pika import frame, spec
 from pika.adapters.utils.connection_workflow import AMQPConnectorStackTimeout
 from pika.exceptions import AMQPError, IncompatibleProtocolError
 
 from common.amqp.errors import explain
-from common.doctor.check import Check, Verdict, refused
+from common.doctor.report import Check, Status, refused
 from common.settings.broker_url import BrokerUrl
 from common.settings.shared import Settings
 
 DAY = 24 * 3600.0
 RENEW_BEFORE = 14  # days that a certificate is still good for
 GREETING = 64 * 1024  # bytes; the broker's has some hundred
+TOLERATED = 1.0  # seconds between the clocks
+HOW = "not asked: AMQP tells no time; name the management page, --mq-management-url http://HOST:15672"
+BOTH = "let both machines follow NTP: the ages of messages are measured by two clocks"
 
 
-def look(url: BrokerUrl, settings: Settings) -> Iterator[Check]:
+def check_network(url: BrokerUrl, settings: Settings) -> Iterator[Check]:
     """Each step as it is done, up to the first that fails.
 
     Each takes MQ_CONNECT_TIMEOUT at most, but the first as long as the system's resolver.
     """
-    way = _Way(url, settings)
-    steps = {"name": way.name, "tcp": way.tcp, "tls": way.tls, "amqp": way.amqp}
-    if not url.tls:
-        del steps["tls"]
-    try:
-        for name, step in steps.items():
+    with closing(_steps(url, settings)) as steps:
+        for name in ("name", "tcp", "tls", "amqp") if url.tls else ("name", "tcp", "amqp"):
             began = time.monotonic()
             try:
-                check = step()
+                check = next(steps)
             except (OSError, AMQPError, AMQPConnectorStackTimeout) as error:
                 yield refused(name, explain(error), time.monotonic() - began)
                 return
             yield check._replace(name=name, seconds=time.monotonic() - began)
-    finally:
-        way.close()
 
 
-class _Way:
-    """Each step needs those before it."""
-
-    def __init__(self, url: BrokerUrl, settings: Settings) -> None:
-        self._url, self._settings = url, settings
-        self._socket: socket.socket | None = None
-
-    def close(self) -> None:
-        if self._socket:
-            self._socket.close()
-
-    def name(self) -> Check:
-        found = socket.getaddrinfo(self._url.host, self._url.port, type=socket.SOCK_STREAM)
-        addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
-        return Check("", Verdict.OK, f"{self._url.host} is {', '.join(addresses)}")
-
-    def tcp(self) -> Check:
-        timeout = self._settings.mq_connect_timeout
-        self._socket = socket.create_connection((self._url.host, self._url.port), timeout)
-        host, port, *_ = self._socket.getpeername()
-        return Check("", Verdict.OK, f"{host} port {port}")
-
-    def tls(self) -> Check:
-        assert self._socket  # noqa: S101 - `tcp` was before
-        try:
-            secure = self._settings.tls_context().wrap_socket(self._socket, server_hostname=self._url.host)
-        except TimeoutError:
-            raise AMQPConnectorStackTimeout from None
-        self._socket = secure
-        certificate: dict[str, Any] = secure.getpeercert() or {}
-        days = (ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()) / DAY
-        text = f"{secure.version()}, the broker's certificate is valid for {days:.0f} more days"
-        if days < RENEW_BEFORE:
-            return Check("", Verdict.WARNING, text, "renew it, or see why it is not renewed by itself")
-        return Check("", Verdict.OK, text)
-
-    def amqp(self) -> Check:
-        properties: dict[str, Any] = self._greeting().server_properties  # type: ignore[assignment]
+def _steps(url: BrokerUrl, settings: Settings) -> Generator[Check]:
+    found = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
+    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+    yield Check("", Status.OK, f"{url.host} is {', '.join(addresses)}")
+    with ExitStack() as stack:
+        peer = stack.enter_context(socket.create_connection((url.host, url.port), settings.mq_connect_timeout))
+        host, port, *_ = peer.getpeername()
+        yield Check("", Status.OK, f"{host} port {port}")
+        if url.tls:
+            try:
+                secure = settings.tls_context().wrap_socket(peer, server_hostname=url.host)
+            except TimeoutError:
+                raise AMQPConnectorStackTimeout from None
+            peer = stack.enter_context(secure)
+            yield _check_certificate(secure)
+        properties: dict[str, Any] = _greeting(peer, settings.mq_connect_timeout).server_properties  # type: ignore[assignment]
         product, version, cluster = (properties.get(key, "?") for key in ("product", "version", "cluster_name"))
-        return Check("", Verdict.OK, f"{product} {version}, cluster {cluster}")
+        yield Check("", Status.OK, f"{product} {version}, cluster {cluster}")
 
-    def _greeting(self) -> spec.Connection.Start:
-        """What the broker says before anybody logs in. Raises AMQPError when it is no broker."""
-        assert self._socket  # noqa: S101 - `tcp` was before
-        received = b""
-        deadline = time.monotonic() + self._settings.mq_connect_timeout
-        try:
-            self._socket.sendall(frame.ProtocolHeader().marshal())
-            while time.monotonic() < deadline:
-                chunk = self._socket.recv(4096)
-                received += chunk
-                if start := _start(received):
-                    return start
-                if not chunk or len(received) > GREETING:
-                    raise IncompatibleProtocolError
-        except TimeoutError:
-            pass
-        except ConnectionError:
-            raise IncompatibleProtocolError from None
-        raise AMQPConnectorStackTimeout
+
+def _check_certificate(peer: ssl.SSLSocket) -> Check:
+    certificate: dict[str, Any] = peer.getpeercert() or {}
+    days = (ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()) / DAY
+    text = f"{peer.version()}, the broker's certificate is valid for {days:.0f} more days"
+    if days < RENEW_BEFORE:
+        return Check("", Status.WARNING, text, "renew it, or see why it is not renewed by itself")
+    return Check("", Status.OK, text)
+
+
+def _greeting(peer: socket.socket, timeout: float) -> spec.Connection.Start:
+    """What the broker says before anybody logs in. Raises AMQPError when it is no broker."""
+    received, deadline = b"", time.monotonic() + timeout
+    try:
+        peer.sendall(frame.ProtocolHeader().marshal())
+        while time.monotonic() < deadline:
+            chunk = peer.recv(4096)
+            received += chunk
+            if start := _start(received):
+                return start
+            if not chunk or len(received) > GREETING:
+                raise IncompatibleProtocolError
+    except TimeoutError:
+        pass
+    except ConnectionError:
+        raise IncompatibleProtocolError from None
+    raise AMQPConnectorStackTimeout
 
 
 def _start(received: bytes) -> spec.Connection.Start | None:
@@ -114,3 +101,43 @@ def _start(received: bytes) -> spec.Connection.Start | None:
     if method is None or isinstance(method, spec.Connection.Start):
         return method
     raise IncompatibleProtocolError
+
+
+def check_clock(page: str | None, settings: Settings) -> Check:
+    """How far the broker's clock is from ours, by the date that its management page (http or https) sends.
+
+    A page that does not answer is no failure of the broker's.
+    """
+    if not page:
+        return Check("clock", Status.NOTE, HOW)
+    before = time.time()
+    try:
+        theirs = parsedate_to_datetime(_date(page, settings)).timestamp()
+    except (OSError, HTTPException, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return Check("clock", Status.WARNING, f"not known: {page}: {reason}", "is it the management page?")
+    return compare_clocks(theirs, before, time.time())
+
+
+def compare_clocks(theirs: float, before: float, after: float) -> Check:
+    """`theirs` was sent between our `before` and `after`: a date in whole seconds, renewed once a second."""
+    apart = theirs + 1.0 - (before + after) / 2
+    unsure = 1.0 + (after - before) / 2
+    text = f"{abs(apart):.1f} s {'ahead of' if apart > 0 else 'behind'} ours, give or take {unsure:.1f} s"
+    if abs(apart) - unsure > TOLERATED:
+        return Check("clock", Status.WARNING, text, BOTH)
+    return Check("clock", Status.OK, text, seconds=after - before)
+
+
+def _date(page: str, settings: Settings) -> str:
+    parts, timeout = urlsplit(page), settings.mq_connect_timeout
+    host = parts.hostname or ""
+    connection = (
+        HTTPSConnection(host, parts.port, timeout=timeout, context=settings.tls_context())
+        if parts.scheme == "https"
+        else HTTPConnection(host, parts.port, timeout=timeout)
+    )
+    with closing(connection):
+        connection.request("HEAD", parts.path or "/")
+        # Every answer has a date, that to somebody without a user too.
+        return connection.getresponse().headers["Date"] or ""

@@ -1,7 +1,7 @@
 """`python -m common.doctor.preflight`: waits until the broker can be used, or says why not; for an init container.
 
 Name, TCP, TLS, AMQP handshake, user, virtual host, queues: it is the services' own connection, and it asks for the
-rights that they use later, so what passes here passes there.
+permissions that they use later, so what passes here passes there.
 """
 
 from common.process.exit import loading
@@ -13,38 +13,20 @@ if __name__ == "__main__":
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import structlog
 from pika.channel import Channel
-from pydantic import Field
 
 from common.amqp.connection import Connection, State
 from common.amqp.errors import ADVICE, Kind, Refusal
-from common.doctor import rights
-from common.doctor.inquiry import Inquiry
-from common.doctor.settings import Needs
+from common.doctor.broker import Answer, Requester, Requests, difference, first_missing
+from common.doctor.settings import CheckSettings, PreflightSettings
 from common.observe import logs
 from common.process.run import Process
 from common.settings import flags
-from common.settings.types import Duration
 
 log = structlog.get_logger()
-
-
-class PreflightSettings(Needs):
-    """Wait until the broker can be used: exit 0. At the deadline, exit with the number of what was in the way.
-
-    With MQ_TOPOLOGY=create it makes the queues, as the services would. No message is taken, and none is left; asking
-    for the right to consume leaves a line in the broker's log, of the connection `preflight`.
-
-    10 name does not resolve; 11 no TCP; 12 TLS; 13 no AMQP; 14 user or password; 15 virtual host; 16 permission;
-    17 queues; 18 a limit of the broker; 19 something else.
-    """
-
-    preflight_timeout: Annotated[Duration, Field(ge=0)] = Field(
-        120.0, description="wait so long for what may still come", examples=["2m"]
-    )
 
 
 class Preflight:
@@ -52,62 +34,62 @@ class Preflight:
 
     NAME = "preflight"  # of its connection, in the broker's log
 
-    def __init__(self, process: Process, settings: Needs, timeout: float, needed: Sequence[str] = ()) -> None:
-        """Give up after `timeout` seconds; `needed` are the rights to ask for."""
-        self.topology, self._needed = settings.topology, needed
-        self.passed = self.interrupted = False
-        self._process, self._settings = process, settings
-        self._connection = Connection(self.NAME, process, settings, self)
-        self._timeout, self._deadline = timeout, 0.0
-
-    @property
-    def refusal(self) -> Refusal:
-        """What was in the way at last."""
-        return self._connection.refusal or Refusal(Kind.HANDSHAKE, "no answer yet")
-
-    @property
-    def broker(self) -> str:
-        """The one that was tried last."""
-        return str(self._connection.broker)
+    def __init__(self, process: Process, settings: CheckSettings, timeout: float, *, login_only: bool = False) -> None:
+        """Give up after `timeout` seconds; `login_only` declares no queue, and asks for no permission."""
+        self.topology, self.passed, self.interrupted = settings.topology, False, False
+        self.connection = Connection(self.NAME, process, settings, self)
+        self.process, self._timeout, self._deadline = process, timeout, 0.0
+        self._mode, self._needed = settings.mq_topology, settings.permissions
+        if login_only:
+            self._mode, self._needed = "none", ()
 
     def start(self) -> None:
         """Connect."""
-        self._connection.open()
+        self.connection.open()
 
     def tick(self, now: float) -> None:
         """Look at the deadline."""
         self._deadline = self._deadline or now + self._timeout
         if now >= self._deadline:
-            self._process.stopping = True
+            self.process.stopping = True
 
     def stop(self) -> None:
         """A signal came."""
         self.interrupted = True
 
     def done(self) -> bool:
-        """Whether it is known."""
-        return self.passed or self._process.stopping
+        """Whether the broker can be used, or the time is over."""
+        return self.passed or self.process.stopping
 
     def close(self) -> None:
         """Close the connection."""
-        self._connection.close()
+        self.connection.close()
 
     def closed(self) -> bool:
-        """Whether the broker answered."""
-        return self._connection.state is State.CLOSED
+        """Whether the connection is closed."""
+        return self.connection.state is State.CLOSED
 
     def summary(self) -> tuple[int, dict[str, Any]]:
         """For the last log line."""
         return 0, {"ready": self.passed}
 
     def prepare(self, channel: Channel) -> None:
-        """What the services ask for."""
-        self.topology.declare(channel, self._settings.mq_topology)
-        channel.basic_qos(prefetch_count=1, callback=self._process.guarded(lambda _: self._ask(channel)))
+        """Ask for what the services ask for."""
+        accepted = self.connection.accepted
+        Requester(channel.connection, self.process, self._requests(), lambda: accepted(channel))
 
-    def _ask(self, channel: Channel) -> None:
-        asked = rights.ask(self._needed, self.topology.name, self._connection.fail)
-        Inquiry(channel.connection, self._process, asked, lambda: self._connection.accepted(channel))
+    def _requests(self) -> Requests[None]:
+        def declare(channel: Channel, answer: Answer) -> None:
+            self.topology.declare(channel, self._mode)
+            channel.basic_qos(prefetch_count=1, callback=answer)
+
+        reply = yield declare
+        if isinstance(reply, Refusal):
+            refusal: Refusal | None = yield from difference(self.topology.queues, reply)
+        else:
+            refusal = yield from first_missing(self._needed, self.topology.name)
+        if refusal:
+            self.connection.fail(refusal)
 
     def opened(self, _channel: Channel) -> None:
         """All was accepted."""
@@ -121,15 +103,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Exit 0, 2 (settings), or a `Kind`."""
     settings = flags.load(PreflightSettings, "preflight", arguments)
     logs.configure(settings.log_level, settings.log_format)
-    process = Process(settings.shutdown_grace)
-    preflight = Preflight(process, settings, settings.preflight_timeout, settings.rights)
-    code = process.run(preflight)
+    preflight = Preflight(Process(settings.shutdown_grace), settings, settings.preflight_timeout)
+    code = preflight.process.run(preflight)
     if not preflight.passed:
-        refusal = preflight.refusal
+        refusal = preflight.connection.refusal or Refusal(Kind.HANDSHAKE, "no answer yet")
         log.error(
             "the broker cannot be used",
             what=refusal.kind.name.lower(),
-            broker=preflight.broker,
+            broker=str(preflight.connection.broker),
             reason=refusal.text,
             advice=refusal.advice or ADVICE[refusal.kind],
             exit_code=int(refusal.kind),

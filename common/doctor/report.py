@@ -1,28 +1,65 @@
-"""Report: checks as a person, or a program, reads them. Pure."""
+"""Report: what was checked and how it was found, as a person or a program reads it. Pure."""
 
 import re
 import textwrap
-from typing import Any
+from enum import Enum
+from typing import Any, NamedTuple
 
-from common.doctor.check import Check, Verdict, exit_code
-from common.doctor.settings import Needs
+from common.amqp.errors import ADVICE, Refusal
+from common.doctor.settings import CheckSettings
 from common.settings.flags import written
+
+WIDTH = 88  # of a check's text
+
+
+class Status(Enum):
+    """Only what FAILED keeps the services from working."""
+
+    OK = "ok"
+    NOTE = "note"
+    WARNING = "warning"
+    FAILED = "failed"
+
 
 # On a terminal, in its colour; elsewhere.
 MARKS = {
-    Verdict.OK: ("✓", 32, "ok"),
-    Verdict.NOTE: ("·", 90, "-"),
-    Verdict.WARNING: ("!", 33, "warning"),
-    Verdict.FAILED: ("✗", 31, "FAILED"),
+    Status.OK: ("✓", 32, "ok"),
+    Status.NOTE: ("·", 90, "-"),
+    Status.WARNING: ("!", 33, "warning"),
+    Status.FAILED: ("✗", 31, "FAILED"),
 }
 
-WIDTH = 88  # of a check's text
-Findings = list[tuple[str, list[Check]]]  # of each broker
+
+class Check(NamedTuple):
+    """`seconds` is how long it took, where that says something; `exit_code` a `Kind`, or 0."""
+
+    name: str
+    status: Status
+    text: str
+    advice: str = ""
+    seconds: float | None = None
+    exit_code: int = 0
+
+
+Brokers = list[tuple[str, list[Check]]]  # the checks of each
+
+
+def refused(name: str, refusal: Refusal, seconds: float | None = None, *, fatal: bool = True) -> Check:
+    """What somebody refused; `fatal` when the services cannot work without."""
+    advice = refusal.advice or ADVICE[refusal.kind]
+    if fatal:
+        return Check(name, Status.FAILED, refusal.text, advice, seconds, int(refusal.kind))
+    return Check(name, Status.WARNING, refusal.text, advice, seconds)
+
+
+def exit_code(checks: list[Check]) -> int:
+    """That of the first that failed: what comes after it may be its consequence."""
+    return next((check.exit_code for check in checks if check.status is Status.FAILED), 0)
 
 
 def row(check: Check, width: int, pretty: bool) -> str:
     """A check, its name in `width` columns, and below it what to do. `pretty`: a terminal with symbols and colours."""
-    symbol, colour, word = MARKS[check.verdict]
+    symbol, colour, word = MARKS[check.status]
     mark = f"\x1b[{colour}m{symbol}\x1b[0m" if pretty else f"{word:<7}"
     took = "" if check.seconds is None else f"{check.seconds * 1000:,.1f} ms"
     text = [*check.text.split("\n"), *([f"{'→' if pretty else '->'} {check.advice}"] if check.advice else [])]
@@ -31,26 +68,26 @@ def row(check: Check, width: int, pretty: bool) -> str:
     return f"  {mark} {check.name:<{width}} {took:>10}  " + f"\n{indent}".join(lines)
 
 
-def conclusion(brokers: Findings) -> str:
+def conclusion(brokers: Brokers) -> str:
     """The last line."""
     codes = [exit_code(checks) for _, checks in brokers]
-    warnings = sum(check.verdict is Verdict.WARNING for _, checks in brokers for check in checks)
+    warnings = sum(check.status is Status.WARNING for _, checks in brokers for check in checks)
     seen = f"; {warnings} warning{'s' * (warnings > 1)}" if warnings else ""
     if len(codes) == 1:
         return "the broker " + (f"cannot be used: exit code {codes[0]}" if codes[0] else f"can be used{seen}")
     return f"{codes.count(0)} of {len(codes)} brokers can be used{seen}"
 
 
-def in_force(settings: Needs) -> dict[str, str]:
+def in_force(settings: CheckSettings) -> dict[str, str]:
     """What the services would go by, without the passwords."""
-    values = {name: written(getattr(settings, name)) for name in Needs.model_fields}
+    values = {name: written(getattr(settings, name)) for name in CheckSettings.model_fields}
     values["mq_url"] = ", ".join(map(str, settings.broker_urls()))
     endpoint = values["otel_exporter_otlp_endpoint"]
     values["otel_exporter_otlp_endpoint"] = re.sub(r"://\S*@", "://…@", endpoint)
     return {name.upper(): value for name, value in values.items()}
 
 
-def settings_lines(settings: Needs) -> list[str]:
+def settings_lines(settings: CheckSettings) -> list[str]:
     """Those that were given, a line each; then the others."""
     values = in_force(settings)
     given = {"MQ_URL", *(name.upper() for name in settings.model_fields_set)}
@@ -59,7 +96,7 @@ def settings_lines(settings: Needs) -> list[str]:
     return lines + textwrap.wrap(others, 110, initial_indent="  by default: ", subsequent_indent="    ")
 
 
-def as_object(settings: Needs, brokers: Findings, clock: Check, code: int) -> dict[str, Any]:
+def as_object(settings: CheckSettings, brokers: Brokers, clock: Check, code: int) -> dict[str, Any]:
     """All of it for JSON; a check's `seconds` is null where it has none."""
     return {
         "brokers": [
@@ -73,4 +110,5 @@ def as_object(settings: Needs, brokers: Findings, clock: Check, code: int) -> di
 
 
 def _fields(check: Check) -> dict[str, Any]:
-    return {**check._asdict(), "verdict": check.verdict.value}
+    fields = check._asdict()
+    return {"name": fields.pop("name"), "verdict": fields.pop("status").value, **fields}

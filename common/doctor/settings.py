@@ -1,4 +1,4 @@
-"""The settings of those who look at a broker for a service: the preflight, and the doctor."""
+"""The settings of the preflight and of the doctor, which check a broker for a service."""
 
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -20,8 +20,8 @@ def check_page(url: str) -> str:
     return url
 
 
-class Needs(Settings):
-    """The settings of one who looks at a broker for a service."""
+class CheckSettings(Settings):
+    """What both have in common."""
 
     preflight_for: Literal["consumer", "producer"] = Field(
         "consumer",
@@ -38,12 +38,27 @@ class Needs(Settings):
         return Topology(self.mq_ch, self.consumer_retry_delays if self.preflight_for == "consumer" else ())
 
     @property
-    def rights(self) -> tuple[str, ...]:
-        """What it must be allowed to do, beside what MQ_TOPOLOGY asks for."""
+    def permissions(self) -> tuple[str, ...]:
+        """What the service must be allowed to do, beside what MQ_TOPOLOGY asks for."""
         return ("consume", "publish") if self.preflight_for == "consumer" else ("publish",)
 
 
-class DoctorSettings(Needs):
+class PreflightSettings(CheckSettings):
+    """Wait until the broker can be used: exit 0. At the deadline, exit with the number of what was in the way.
+
+    With MQ_TOPOLOGY=create it makes the queues, as the services would. No message is taken, and none is left; asking
+    for the right to consume leaves a line in the broker's log, of the connection `preflight`.
+
+    10 name does not resolve; 11 no TCP; 12 TLS; 13 no AMQP; 14 user or password; 15 virtual host; 16 permission;
+    17 queues; 18 a limit of the broker; 19 something else.
+    """
+
+    preflight_timeout: Annotated[Duration, Field(ge=0)] = Field(
+        120.0, description="wait so long for what may still come", examples=["2m"]
+    )
+
+
+class DoctorSettings(CheckSettings):
     """Look at all that a service needs of its broker, say what is found and what to do.
 
     Changes nothing on the broker; some lines in its log are left, of the connection `doctor`.

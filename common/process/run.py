@@ -10,8 +10,6 @@ from typing import Any, Protocol
 import structlog
 from pika.adapters.select_connection import IOLoop
 
-import common.wire.resolver
-import common.wire.stream  # noqa: F401 - one send a turn; see there
 from common.observe import metrics
 from common.observe.health import Health
 from common.process.exit import ExitCode, exit_now, exit_within

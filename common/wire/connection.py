@@ -1,101 +1,107 @@
-"""QuickConnection: pika's SelectConnection, which is quicker with messages.
+"""WireConnection: pika's connection, which reads deliveries straight out of what came and writes a turn by one call.
 
-pika builds and writes three frames for each message it sends, and looks for registered callbacks at each frame that
-comes: together a third of a publisher's time and a quarter of a consumer's. Here the frames of a message are one piece,
-its first frame, which is always the same, is built once, and frames of deliveries go to their channel at once, since
-nobody registers callbacks for them. And properties that do not fit into a frame are refused, where pika sends them and
-the broker closes the connection. These methods are internal to pika: `tests/unit/common/test_quick_connection.py` holds
-them against the pika that we lock. Without this module (let link.py take `SelectConnection`) everything else works, at
-pika's own rate.
+pika makes an object of each of a delivery's three frames, and again of its properties; here a delivery whose body came
+in one frame is read by three `unpack_from`, and everything else goes pika's way. pika builds and writes the three
+frames of each message it sends by themselves; here all that a turn of the loop wrote goes out at its end, in one call.
+All of it is internal to pika: `tests/unit/common/wire` holds it against the pika that is installed.
 """
 
-import struct
-from functools import lru_cache
+import ssl
 from typing import TYPE_CHECKING, Any
 
-from pika import BasicProperties, SelectConnection, frame, spec
-from pika.exceptions import StreamLostError
+from pika import ConnectionParameters
+from pika.channel import Channel
+from pika.exceptions import ChannelWrongStateError, StreamLostError
 
-from common.wire.content import Content
+from common.amqp.plain import OnDeliveries, PlainConnection
+from common.message import Message
+from common.wire.reader import Consumer, Deliveries, FrameReader
+from common.wire.writer import message_frames
 
-JOINED_AT_MOST = 16 * 1024  # bytes of a body; copying a larger one would cost more than it saves
-
-_header = struct.Struct(">BHIHHQ")  # frame type, channel, length; class, weight, length of the body
-_body = struct.Struct(">BHI")
-_END = bytes([spec.FRAME_END])
-
-
-@lru_cache(64)
-def _publish(channel_number: int, exchange: str, routing_key: str, mandatory: bool) -> bytes:
-    method = spec.Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=mandatory)
-    return frame.Method(channel_number, method).marshal()
+RECEIVE = 64 * 1024  # bytes of one `recv`; pika's 4 KiB are a call of the system for every tenth message
+SEND = (
+    256 * 1024
+)  # bytes of one `send`; the socket's buffer takes no more, and joining more would be copied for nothing
 
 
-class QuickConnection(SelectConnection):
-    """Only its hot paths differ, and that it can be left without an answer."""
+class WireConnection(PlainConnection):
+    """Connections of ours alone: pika's classes stay as they are."""
 
     if TYPE_CHECKING:  # pika's own, which its stubs do not name
-        _adapter_emit_data: Any
         _body_max_length: int
         _channels: Any
-        _frame_buffer: bytes
+        _nbio: Any
         _process_frame: Any
         _terminate_stream: Any
+        _transport: Any
         bytes_received: int
         bytes_sent: int
-        frames_sent: int
         frames_received: int
 
-    def _create_channel(self, channel_number: int, on_open_callback: Any) -> Any:
-        channel: Any = super()._create_channel(channel_number, on_open_callback)  # type: ignore[misc]
-        channel._content_assembler = Content(channel._on_deliver)
-        return channel
+    def __init__(self, parameters: ConnectionParameters, *arguments: Any, **more: Any) -> None:
+        self._reader = FrameReader()
+        self._unsent: list[bytes] = []  # pieces, since the end of the last turn
+        self._unsent_bytes = 0
+        self._plain = True
+        super().__init__(parameters, *arguments, **more)
+
+    def consume(self, channel: Channel, queue: str, consumer_tag: str, on_deliveries: OnDeliveries) -> None:
+        """Have `queue` send to `on_deliveries`, many at a time."""
+        super().consume(channel, queue, consumer_tag, on_deliveries)
+        name = channel.channel_number, consumer_tag.encode()
+        self._reader.consumers[name] = Consumer(channel, consumer_tag, on_deliveries)
+
+    def publish(self, channel: Channel, routing_key: str, message: Message) -> None:
+        """To the queue `routing_key`, mandatory. Raises what an encoder raises; then nothing of it was sent."""
+        if not channel.is_open:
+            raise ChannelWrongStateError("the channel is closed")
+        pieces = message_frames(channel.channel_number, routing_key, message, self._body_max_length)
+        self._write(pieces, sum(map(len, pieces)))
 
     def abort(self) -> None:
         """End it, if it has not ended: a peer need not answer the closing handshake, and pika would wait for ever."""
         if not self.is_closed:
             self._terminate_stream(StreamLostError("no answer to the closing handshake"))
 
-    def _send_message(
-        self, channel_number: int, method_frame: spec.Basic.Publish, content: tuple[BasicProperties, bytes]
-    ) -> None:
-        properties, body = content
-        encoded, length = b"".join(properties.encode()), len(body)
-        size, most = 12 + len(encoded), self._body_max_length
-        if size > most:
-            raise ValueError(f"properties of {size} bytes are over the {most} that fit into a frame")
-        if not 0 < length <= min(most, JOINED_AT_MOST):
-            super()._send_message(channel_number, method_frame, content)  # type: ignore[misc]
-            return
-        data = b"".join(
-            (
-                _publish(channel_number, method_frame.exchange, method_frame.routing_key, method_frame.mandatory),
-                _header.pack(spec.FRAME_HEADER, channel_number, size, BasicProperties.INDEX, 0, length),
-                encoded,
-                _END,
-                _body.pack(spec.FRAME_BODY, channel_number, length),
-                body,
-                _END,
-            )
-        )
-        self.bytes_sent += len(data)
-        self.frames_sent += 3
-        self._adapter_emit_data(data)
+    def _proto_connection_made(self, transport: Any) -> None:
+        transport._MAX_RECV_BYTES = RECEIVE
+        self._plain = not isinstance(transport._sock, ssl.SSLSocket)
+        if self._plain:  # of TLS, one `recv` is one record of 16 KiB at most
+            transport._MAX_CONSUME_BYTES = 1  # one `recv` a turn: a second would mostly find nothing
+        super()._proto_connection_made(transport)  # type: ignore[misc]
 
     def _on_data_available(self, data_in: bytes) -> None:
-        value: Any
-        buffer = self._frame_buffer + data_in
-        channels, decode, came, taken = self._channels, frame.decode_frame, len(buffer), 0
-        while buffer:
-            size, value = decode(buffer)
-            if not value:
-                break
-            buffer = buffer[size:]
-            channel = channels and channels.get(value.channel_number)  # before any, a header without one may come
-            if channel and channel._content_assembler.take(value):
-                taken += 1
+        for size, found in self._reader.read(data_in):
+            self.bytes_received += size
+            if type(found) is Deliveries:
+                self.frames_received += 3 * len(found.came)
+                found.consumer.on_deliveries(found.consumer.channel, found.came)
             else:
-                self._process_frame(value)
-        self._frame_buffer = buffer
-        self.bytes_received += came - len(buffer)
-        self.frames_received += taken  # the others count themselves
+                self._process_frame(found)
+
+    def _adapter_emit_data(self, data: bytes) -> None:
+        self._write([data], len(data))
+
+    def _write(self, pieces: list[bytes], size: int) -> None:
+        if not self._unsent:  # behind all that this turn of the loop writes
+            self._nbio.call_later(0, self._flush)
+        self._unsent += pieces
+        self._unsent_bytes += size
+        if self._unsent_bytes >= SEND:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        data, self._unsent, self._unsent_bytes = b"".join(self._unsent), [], 0
+        if data and self._transport:
+            if self._plain:  # its `write` would ask the loop first, by two calls of the system
+                self._transport._buffer_tx_data(data)
+            else:
+                self._transport.write(data)
+
+    def _flush(self) -> None:
+        self._hand_over()
+        transport = self._transport
+        if transport and self._plain and transport._tx_buffers:
+            transport._on_socket_writable()
+            if self._transport and transport._tx_buffers:  # the socket is full; a stream that has ended keeps none
+                self._nbio.set_writer(transport._sock.fileno(), transport._on_socket_writable)

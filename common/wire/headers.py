@@ -1,146 +1,150 @@
-"""Header tables that survive being read: what pika cannot decode, or decodes to something else, keeps its bytes.
+"""Header tables by their bytes: read whatever they hold, changed without touching what cannot be read.
 
-pika 1.4 drops the whole connection when one header of one message cannot be decoded (a timestamp past the year 9999,
-deep nesting), again at every redelivery, and cuts floats to integers. This module replaces four functions of
-`pika.data`; `tests/unit/common/test_headers.py` holds them against the pika that we lock.
-See https://github.com/pika/pika/issues/1698.
+pika 1.4 loses the connection over one header that it cannot decode (a timestamp past the year 9999, deep nesting),
+again at every redelivery, and cuts floats to integers (https://github.com/pika/pika/issues/1698). pika 1.5 reads both;
+a table that is sent on must keep its bytes all the same: a 16-bit integer stays one, and a key that stands twice.
 """
 
 import math
 import struct
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from pika import data
 
-_decode_value, _encode_value, _encode_table = data.decode_value, data.encode_value, data.encode_table
-_size = struct.Struct(">I")
-_long = struct.Struct(">cq")
-_time = struct.Struct(">Q")
+# The types of AMQP 0-9-1 as RabbitMQ has them: https://www.rabbitmq.com/amqp-0-9-1-errata#section_3
+_FORMS = {"t": "?", "b": "b", "B": "B", "U": "h", "s": "h", "u": "H", "I": "i", "i": "I", "L": "q", "l": "q"}
+_NUMBERS = {ord(kind): struct.Struct(f">{form}") for kind, form in (_FORMS | {"f": "f", "d": "d"}).items()}
+_TEXT, _BYTES, _LIST, _TABLE, _TIME, _DECIMAL, _VOID = b"SxAFTDV"
+_size, _time, _decimal = struct.Struct(">I"), struct.Struct(">Q"), struct.Struct(">Bi")
+_int, _long, _float = struct.Struct(">ci"), struct.Struct(">cq"), struct.Struct(">cd")
 
 
-class Table(dict[str, Any]):
-    """A decoded field table that still has its bytes, without their length, to be sent on as they came."""
+def decode_table(encoded: bytes, offset: int = 0) -> tuple[dict[str, Any], int]:
+    """The table at `offset`, behind its size, and the offset behind it; never raises for what stands inside of it.
 
-    __slots__ = ("raw",)
-
-    raw: bytes
-
-    def changed(self, values: Mapping[str, Any], renamed: Mapping[str, str] = {}) -> "Table":
-        """A copy with `values` put in and keys `renamed`; all other bytes stay. A value of None takes its key away."""
-        gone = {*values, *(renamed[key] for key in self.keys() & renamed.keys())}
-        kept: list[bytes] = []
-        unread = b""
-        for key, piece in _pieces(self.raw):
-            if key is None:
-                unread = piece
-            elif key in renamed:
-                data.encode_short_string(kept, renamed[key])
-                kept.append(piece[1 + piece[0] :])
-            elif key not in gone:
-                kept.append(piece)
-        new = {key: value for key, value in values.items() if value is not None}
-        added: list[bytes] = []
-        _encode_table(added, new)
-        copy = Table({renamed.get(key, key): value for key, value in self.items() if key not in gone} | new)
-        # What cannot be read comes last: readers stop there.
-        copy.raw = b"".join([*kept, *added[1:], unread])
-        return copy
-
-
-def _pieces(raw: bytes) -> Iterator[tuple[str | None, bytes]]:
-    """Each key with its bytes and its value's; None with the bytes from the first value that cannot be decoded."""
-    offset = 0
-    while offset < len(raw):
-        try:
-            key, start = data.decode_short_string(raw, offset)
-            _, end = data.decode_value(raw, start)
-            if end > len(raw):
-                raise ValueError(end)
-        except Exception:  # noqa: BLE001 - RecursionError, OverflowError, struct.error ...: all mean "not readable"
-            yield None, raw[offset:]
-            return
-        yield key, raw[offset:end]  # type: ignore[misc]
-        offset = end
-
-
-def table_of(headers: Mapping[str, Any] | None) -> Table:
-    """`headers` as a table with bytes."""
-    if isinstance(headers, Table):
-        return headers
-    pieces: list[bytes] = []
-    _encode_table(pieces, headers)  # type: ignore[arg-type]
-    table = Table(headers or {})
-    table.raw = b"".join(pieces[1:])
-    return table
-
-
-def decode_table(encoded: bytes, offset: int) -> tuple[Table, int]:
-    """The table at `offset` and the offset behind it; never raises for what stands inside the table."""
-    (size,) = _size.unpack_from(encoded, offset)
-    offset += 4
-    end = offset + size
-    table = Table()
-    table.raw = encoded[offset:end]
-    try:
-        while offset < end:
-            key, offset = data.decode_short_string(encoded, offset)
-            value, offset = data.decode_value(encoded, offset)
-            if offset <= end:
-                table[key] = value  # type: ignore[index]
-    except Exception:  # noqa: BLE001, S110 - as in _pieces; what was read so far is what can be read
-        pass
-    return table, end
-
-
-def decode_value(encoded: bytes, offset: int) -> tuple[Any, int]:
-    """As pika's, with floats left whole, and what it cannot read as it stands, where its end is known.
-
-    The broker sorts headers by their names: one that cannot be read must not hide those behind it.
+    Where the end of a value that cannot be read is known, its bytes stand for it: the broker sorts headers by their
+    names, and such a one must not hide those behind it. Elsewhere the table ends before it.
     """
-    kind = encoded[offset]
-    if kind == 0x64:  # d
-        return struct.unpack_from(">d", encoded, offset + 1)[0], offset + 9
-    if kind == 0x66:  # f
-        return struct.unpack_from(">f", encoded, offset + 1)[0], offset + 5
-    if kind == 0x49:  # I: the one in each of our own messages, before pika's long row of comparisons
-        return struct.unpack_from(">i", encoded, offset + 1)[0], offset + 5
-    try:
-        return _decode_value(encoded, offset)
-    except (OverflowError, ValueError, OSError, RecursionError):
-        if kind == 0x54:  # T, past the year 9999: milliseconds for seconds
-            return _time.unpack_from(encoded, offset + 1)[0], offset + 9
-        if kind != 0x41:
-            raise
-    end = offset + 5 + _size.unpack_from(encoded, offset + 1)[0]  # A, too deeply nested
-    return encoded[offset + 5 : end], end
+    start = offset + _size.size
+    end = start + _size.unpack_from(encoded, offset)[0]
+    entries = _entries(encoded, start, end)
+    return {key: value for key, value, _, _, behind in entries if key is not None and behind <= end}, end
 
 
-def encode_table(pieces: list[bytes], table: Mapping[str, Any] | None) -> int:
-    """As pika's; a `Table` goes out as it came."""
-    if not isinstance(table, Table):
-        return _encode_table(pieces, table)  # type: ignore[arg-type]
-    pieces.append(_size.pack(len(table.raw)) + table.raw)
-    return 4 + len(table.raw)
+def decode_value(encoded: bytes, offset: int) -> tuple[Any, int]:  # noqa: PLR0911 - one for each kind of value
+    """The value at `offset`, its type first, and the offset behind it. Raises ValueError for a type of nobody."""
+    kind, offset = encoded[offset], offset + 1
+    if number := _NUMBERS.get(kind):
+        return number.unpack_from(encoded, offset)[0], offset + number.size
+    if kind == _VOID:
+        return None, offset
+    if kind == _TIME:
+        (seconds,) = _time.unpack_from(encoded, offset)
+        try:
+            return datetime.fromtimestamp(seconds, UTC), offset + _time.size
+        except (OverflowError, ValueError, OSError):  # past the year 9999: milliseconds for seconds
+            return seconds, offset + _time.size
+    if kind == _DECIMAL:
+        scale, digits = _decimal.unpack_from(encoded, offset)
+        return Decimal(digits) * Decimal(10) ** -scale, offset + _decimal.size
+    if kind == _TABLE:
+        return decode_table(encoded, offset)
+    if kind not in (_TEXT, _BYTES, _LIST):
+        raise ValueError(f"a header of type {kind}")
+    start = offset + _size.size
+    end = start + _size.unpack_from(encoded, offset)[0]
+    if kind == _LIST:
+        return _decode_list(encoded, start, end), end
+    return _text(encoded[start:end]) if kind == _TEXT else encoded[start:end], end
 
 
-def encode_value(pieces: list[bytes], value: Any) -> int:
-    """As pika's, and floats; integers of more than 32 bits without the exception that pika finds them by.
+def encode_table(table: Mapping[str, Any]) -> bytes:
+    """With its size before it. Raises what `encode_value` does, and pika's ShortStringTooLong."""
+    pieces: list[bytes] = []
+    for key, value in table.items():
+        data.encode_short_string(pieces, key)
+        pieces.append(encode_value(value))
+    joined = b"".join(pieces)
+    return _size.pack(len(joined)) + joined
 
-    Raises ValueError for a float that is no number: RabbitMQ cannot read it, and closes the connection over it.
+
+def encode_value(value: Any) -> bytes:
+    """With its type before it: as pika 1.5 writes it.
+
+    Raises ValueError for a float that is no number, since RabbitMQ cannot read it and closes the connection over it;
+    struct.error for an integer of more than 64 bits; pika's UnsupportedAMQPFieldException for other types.
     """
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"{value} in a header")
-        pieces.append(struct.pack(">cd", b"d", value))
-        return 9
-    if type(value) is int and not -0x80000000 <= value <= 0x7FFFFFFF:
-        pieces.append(_long.pack(b"l", value))
-        return 9
-    return _encode_value(pieces, value)
+        return _float.pack(b"d", value)
+    if type(value) is int:
+        return _int.pack(b"I", value) if -0x80000000 <= value <= 0x7FFFFFFF else _long.pack(b"l", value)
+    if isinstance(value, dict):
+        return b"F" + encode_table(value)
+    if isinstance(value, list):
+        joined = b"".join(map(encode_value, value))
+        return b"A" + _size.pack(len(joined)) + joined
+    pieces: list[bytes] = []
+    data.encode_value(pieces, value)
+    return b"".join(pieces)
 
 
-data.decode_table = decode_table  # type: ignore[assignment]
-data.decode_value = decode_value
-data.encode_table = encode_table
-data.encode_value = encode_value
+def change_table(encoded: bytes, values: Mapping[str, Any], renamed: Mapping[str, str]) -> bytes:
+    """`encoded` with `values` put in (None takes a key away) and keys `renamed`; all other bytes stay.
+
+    Both with their sizes before them.
+    """
+    raw = encoded[_size.size :]
+    entries = list(_entries(raw, 0, len(raw)))
+    gone = {*values, *(renamed[key] for key, *_ in entries if key in renamed)}
+    kept: list[bytes] = []
+    unread = b""
+    for key, _, at, value_at, end in entries:
+        if key is None or end > len(raw):
+            unread = raw[at:]
+            break
+        if key in renamed:
+            data.encode_short_string(kept, renamed[key])
+            kept.append(raw[value_at:end])
+        elif key not in gone:
+            kept.append(raw[at:end])
+    added = encode_table({key: value for key, value in values.items() if value is not None})
+    # What cannot be read comes last: readers stop there.
+    joined = b"".join([*kept, added[_size.size :], unread])
+    return _size.pack(len(joined)) + joined
+
+
+def _entries(encoded: bytes, offset: int, end: int) -> Iterator[tuple[Any, Any, int, int, int]]:
+    """Each key and value, the offsets of both and the one behind; the key is None where the rest is unreadable."""
+    while offset < end:
+        at = offset
+        try:
+            value_at = at + 1 + encoded[at]
+            key = _text(encoded[at + 1 : value_at])
+            value, offset = decode_value(encoded, value_at)
+        except (struct.error, IndexError, ValueError, ArithmeticError, RecursionError):
+            yield None, None, at, at, end
+            return
+        yield key, value, at, value_at, offset
+
+
+def _decode_list(encoded: bytes, offset: int, end: int) -> Any:
+    values, at = [], offset
+    try:
+        while at < end:
+            value, at = decode_value(encoded, at)
+            values.append(value)
+    except RecursionError:  # too deeply nested
+        return encoded[offset:end]
+    return values
+
+
+def _text(encoded: bytes) -> str | bytes:
+    try:
+        return encoded.decode()
+    except UnicodeDecodeError:
+        return encoded

@@ -1,120 +1,153 @@
-"""Envelope: the AMQP properties of a message. The producer's own are encoded in one go; those that come, when needed.
+"""Properties by their bytes: those that came are decoded when somebody asks; the producer's own are encoded in one go.
 
 pika encodes and decodes properties field by field, which is the largest part of publishing and a fifth of a delivery.
-`tests/unit/common/test_envelope.py` holds both against the pika that we lock. (Deletable: pika's own serve too, where
-`consumer.intake` counts no properties.)
-
-They are kept within 64 bytes: with more, RabbitMQ 4.3 spends 15 to 30 % more CPU time on a delivery (measured), since
-Erlang holds a longer binary outside of a process's heap and counts its references
-(https://www.erlang.org/doc/system/binaryhandling.html).
 """
 
 import struct
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import Any, Final
 
-from pika import BasicProperties, spec
+from pika import BasicProperties, data
 
-PERSISTENT: Final = 2
-LONG: Final = 2048  # bytes; decoded, many small headers keep ten times their bytes
-MILLISECONDS: Final = "mq-ms"  # what AMQP's timestamp, which has seconds, leaves out
+from common.properties import MILLISECONDS, NAMES, PERSISTENT, OutgoingProperties, published_ms
+from common.wire.headers import change_table, decode_table, encode_table
 
-_ALWAYS = (
-    BasicProperties.FLAG_HEADERS
-    | BasicProperties.FLAG_DELIVERY_MODE
-    | BasicProperties.FLAG_MESSAGE_ID
-    | BasicProperties.FLAG_TIMESTAMP
-)
-_TYPED = _ALWAYS | BasicProperties.FLAG_CONTENT_TYPE
-_FLAGS = [struct.pack(">H", each) for each in (_ALWAYS, _TYPED, _TYPED | BasicProperties.FLAG_CONTENT_ENCODING)]
-_TEXTS = {flags: count for count, flags in enumerate(_FLAGS)}  # how many texts stand before the headers
-_NAME = MILLISECONDS.encode()
-_TABLE = struct.pack(f">IB{len(_NAME)}sc", 1 + len(_NAME) + 5, len(_NAME), _NAME, b"I")
-_middle = struct.Struct(">iBB")  # milliseconds, delivery mode, length of the message id
-_stamp = struct.Struct(">Q")
-_int = struct.Struct(">i")
-_NAMES = frozenset(vars(BasicProperties()))
+# A flag for each, from the highest bit: https://www.rabbitmq.com/resources/specs/amqp0-9-1.xml (class basic)
+_OCTETS: Final = ("delivery_mode", "priority")
+_FLAGS = {name: 0x8000 >> place for place, name in enumerate(NAMES)}
+_MORE = 1  # another word of flags follows
+_word, _octet, _stamp, _size, _int = (struct.Struct(form) for form in (">H", "B", ">Q", ">I", ">i"))
+
+_OURS = _FLAGS["headers"] | _FLAGS["delivery_mode"] | _FLAGS["message_id"] | _FLAGS["timestamp"]
+_TYPED = _OURS | _FLAGS["content_type"]
+_HEADS = [_word.pack(each) for each in (_OURS, _TYPED, _TYPED | _FLAGS["content_encoding"])]  # by how many texts
+_TEXTS = {head: count for count, head in enumerate(_HEADS)}
+_TABLE = encode_table({MILLISECONDS: 0})[: -_int.size]
+_behind = struct.Struct(">iBB")  # milliseconds, delivery mode, length of the message id
+
+
+class EncodedProperties(bytes):
+    """What came, as its bytes. It is them: an object around them would cost as much as to read a delivery."""
+
+    __slots__ = ()
+
+    def to_pika(self) -> BasicProperties:
+        """As pika has them. What cannot be read is left out."""
+        return _Decoded(**{name: _decode(name, part) for name, part in self._parts().items()})
+
+    def published_ms(self) -> int | None:
+        """Of ours without decoding them: the milliseconds and the timestamp stand at their places."""
+        at = self.find(_TABLE) + len(_TABLE)
+        if _is_ours(self[:at]):
+            milliseconds: int = _int.unpack_from(self, at)[0]
+            seconds: int = _stamp.unpack_from(self, len(self) - _stamp.size)[0]
+            return seconds * 1000 + (milliseconds if 0 <= milliseconds < 1000 else 0)
+        parts = self._parts()
+        timestamp, headers = (name in parts and _decode(name, parts[name]) for name in ("timestamp", "headers"))
+        return published_ms(timestamp, headers)
+
+    def changed(self, headers: Mapping[str, Any], renamed: Mapping[str, str], **fields: Any) -> "EncodedProperties":
+        """All other bytes stay."""
+        parts = self._parts()
+        parts["headers"] = change_table(parts.get("headers", bytes(_size.size)), headers, renamed)
+        for name, value in fields.items():
+            parts.pop(name, None)
+            if value is not None:
+                parts[name] = _encode(name, value)
+        return EncodedProperties(_joined(parts))
+
+    def _parts(self) -> dict[str, bytes]:
+        """The bytes of each field that is there."""
+        encoded, parts = bytes(self), dict[str, bytes]()
+        try:
+            (flags,) = _word.unpack_from(encoded)
+            more, offset = flags & _MORE, _word.size
+            while more:
+                more, offset = _word.unpack_from(encoded, offset)[0] & _MORE, offset + _word.size
+            for name, flag in _FLAGS.items():
+                if flags & flag:
+                    end = offset + _length(name, encoded, offset)
+                    if end > len(encoded):
+                        break
+                    parts[name], offset = encoded[offset:end], end
+        except (struct.error, IndexError):  # cut off; the broker passes on none of these
+            pass
+        return parts
+
+
+class _Decoded(BasicProperties):
+    """Plain pika's, which can be published again with a float among the headers: pika 1.4 refuses those."""
+
+    def encode(self) -> list[bytes]:
+        return [encode_properties(self)]
+
+
+def encode_properties(properties: BasicProperties) -> bytes:
+    """As they stand in a frame. Raises what `encode_value` does, ValueError for a field of another type or too long."""
+    fields = {name: getattr(properties, name) for name in NAMES}
+    return _joined({name: _encode(name, value) for name, value in fields.items() if value is not None})
+
+
+def encode_outgoing(properties: OutgoingProperties) -> bytes:
+    """The same, for a producer's own, in one go. Raises ValueError for a message id of more than 255 bytes."""
+    message_id, milliseconds, content_type, content_encoding = properties
+    name = message_id.encode()
+    if len(name) > 255:
+        raise ValueError(f"a message_id of {len(name)} bytes; AMQP has room for 255")
+    seconds, part = divmod(milliseconds, 1000)
+    return b"".join(
+        (_head(content_type, content_encoding), _behind.pack(part, PERSISTENT, len(name)), name, _stamp.pack(seconds))
+    )
 
 
 @cache
 def _head(content_type: str | None, content_encoding: str | None) -> bytes:
     """What stands before the milliseconds."""
-    texts = [text.encode() for text in (content_type, content_encoding) if text is not None]
-    return _FLAGS[len(texts)] + b"".join(bytes([len(text)]) + text for text in texts) + _TABLE
-
-
-class Envelope(BasicProperties):
-    """A persistent message's properties, published `published_ms` after the epoch; never changed afterwards."""
-
-    priority = correlation_id = reply_to = expiration = type = user_id = app_id = cluster_id = None
-    delivery_mode = PERSISTENT
-
-    def __init__(
-        self, message_id: str, published_ms: int, content_type: str | None = None, content_encoding: str | None = None
-    ) -> None:
-        """An encoding only with a type."""
-        self.content_type, self.content_encoding = content_type, content_encoding
-        self.message_id = message_id
-        self.timestamp = published_ms // 1000
-        self._milliseconds = published_ms % 1000
-        self.headers = {MILLISECONDS: self._milliseconds}
-
-    def encode(self) -> list[bytes]:
-        """The bytes of `BasicProperties.encode`, in one piece."""
-        name = str(self.message_id).encode()
-        middle = _middle.pack(self._milliseconds, PERSISTENT, len(name))
-        return [_head(self.content_type, self.content_encoding) + middle + name + _stamp.pack(self.timestamp)]
-
-
-class Received(BasicProperties):
-    """What came, decoded when the first of its fields is asked for: an empty handler asks for none."""
-
-    __init__ = object.__init__  # without fields: `decode` follows
-
-    def decode(self, encoded: bytes, offset: int = 0) -> "Received":
-        """Keep the bytes for later."""
-        self.encoded = encoded[offset:]
-        return self
-
-    def again(self) -> "Received":
-        """Of the same bytes."""
-        again: Received = Received().decode(self.encoded)
-        return again
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in _NAMES:
-            raise AttributeError(name)
-        # Any thread may come here, and several at a time: each writes the same.
-        super().decode(self.encoded)
-        return self.__dict__[name]
-
-
-def published_ms(properties: BasicProperties) -> int | None:
-    """Milliseconds after the epoch by its `timestamp`, and by our header if it has that; None without a timestamp."""
-    timestamp: int | None
-    milliseconds: Any
-    encoded = properties.encoded if isinstance(properties, Received) else b""
-    at = encoded.find(_TABLE) + len(_TABLE)
-    if _is_ours(encoded[:at]):  # then both stand at their places, and nothing needs to be decoded
-        milliseconds = _int.unpack_from(encoded, at)[0]
-        timestamp = _stamp.unpack_from(encoded, len(encoded) - _stamp.size)[0]
-    else:
-        if isinstance(properties, Received) and len(encoded) > LONG:
-            properties = properties.again()  # which is not kept
-        timestamp, headers = properties.timestamp, properties.headers
-        milliseconds = headers.get(MILLISECONDS) if isinstance(headers, dict) else None
-    if not isinstance(timestamp, int):  # or a handler has set it to something else
-        return None
-    return timestamp * 1000 + (milliseconds if isinstance(milliseconds, int) and 0 <= milliseconds < 1000 else 0)
+    texts = [_encode("content_type", text) for text in (content_type, content_encoding) if text is not None]
+    return b"".join([_HEADS[len(texts)], *texts, _TABLE])
 
 
 @lru_cache(64)
 def _is_ours(head: bytes) -> bool:
     """Whether it is what `_head` makes of any texts."""
-    at = 2
+    at = _word.size
     for _ in range(_TEXTS.get(head[:at], 0)):
         at += 1 + sum(head[at : at + 1])
-    return head[:2] in _TEXTS and head[at:] == _TABLE
+    return head[: _word.size] in _TEXTS and head[at:] == _TABLE
 
 
-spec.props[BasicProperties.INDEX] = Received
+def _length(name: str, encoded: bytes, offset: int) -> int:
+    if name == "timestamp":
+        return _stamp.size
+    if name == "headers":
+        return int(_size.size + _size.unpack_from(encoded, offset)[0])
+    return _octet.size if name in _OCTETS else 1 + encoded[offset]
+
+
+def _decode(name: str, part: bytes) -> Any:
+    if name == "timestamp":
+        return _stamp.unpack(part)[0]
+    if name == "headers":
+        return decode_table(part)[0]
+    return part[0] if name in _OCTETS else data.decode_short_string(part, 0)[0]
+
+
+def _encode(name: str, value: Any) -> bytes:
+    if name == "headers":
+        return encode_table(value)
+    if name == "timestamp" or name in _OCTETS:
+        try:
+            return (_stamp if name == "timestamp" else _octet).pack(value)
+        except struct.error as error:
+            raise ValueError(f"{name} is {value!r}: {error}") from None
+    if not isinstance(value, str | bytes):
+        raise ValueError(f"{name} is {value!r} and no text")
+    pieces: list[bytes] = []
+    data.encode_short_string(pieces, value)
+    return b"".join(pieces)
+
+
+def _joined(parts: Mapping[str, bytes]) -> bytes:
+    flags = sum(_FLAGS[name] for name in parts)
+    return _word.pack(flags) + b"".join(parts[name] for name in NAMES if name in parts)

@@ -3,8 +3,8 @@
 from typing import Any, NamedTuple
 
 from common.message import FIRST_ERROR, LAST_ERROR, Message
+from consumer.copies import replays
 from consumer.outcome import ERROR_LENGTH
-from consumer.retry import replays
 
 DEATH_REASON = "x-first-death-reason"  # the broker's, of what it parked itself
 PROPERTIES = tuple(name for name in vars(Message(b"").properties) if name != "headers")

@@ -8,13 +8,13 @@ from common.amqp.publisher import Publisher
 from common.amqp.topology import Topology
 from common.process.run import Process
 from common.settings.shared import Settings
+from consumer.copies import replayed_copy
 from consumer.dead_letters.chunks import WORK, work_chunk
 from consumer.dead_letters.parked import Parked
 from consumer.dead_letters.report import Report
 from consumer.dead_letters.selection import Selection
 from consumer.dead_letters.walk import Walk
 from consumer.progress import Progress
-from consumer.retry import replayed_copy
 
 WINDOW = 1024  # messages without their confirm
 

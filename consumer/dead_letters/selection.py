@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from consumer.copies import replays
 from consumer.dead_letters.match import Match
 from consumer.dead_letters.parked import Parked
-from consumer.retry import replays
 
 REPLAYS = 2  # a message that came back twice will come back again
 

@@ -1,11 +1,15 @@
-"""The settings of a verification: those of the consumer, and what is to be sent."""
+"""The settings of `consumer verify`, and the temporary queue that stands for MQ_CH."""
 
+import re
 from typing import Annotated
 
 from pydantic import Field
 
+from common.amqp.topology import Queue, Topology
 from common.settings.types import Duration
 from consumer.settings import ConsumerSettings
+
+EXPIRES_MS = 300_000  # the broker deletes the queue after so long without a consumer, if a killed run has left it
 
 
 class VerifySettings(ConsumerSettings):
@@ -26,7 +30,7 @@ class VerifySettings(ConsumerSettings):
     verify_json: bool = Field(False, description="print one JSON object", examples=["true"])
 
     def problems(self) -> dict[str, str]:
-        """As the consumer's, and what only a verification can get wrong."""
+        """The consumer's, and what only a verification can get wrong."""
         found = super().problems()
         if self.verify_size > self.mq_max_body:
             found["VERIFY_SIZE"] = f"is over MQ_MAX_BODY ({self.mq_max_body})"
@@ -35,3 +39,20 @@ class VerifySettings(ConsumerSettings):
                 f"is not enough for {self.verify_count:,} messages at {self.verify_rate:,} a second (VERIFY_RATE)"
             )
         return found
+
+
+class TemporaryTopology(Topology):
+    """The queue MQ_CH.verify.RANDOM, with the arguments of MQ_CH. No dead-letter queue, since no handler fails."""
+
+    __slots__ = ()
+
+    @property
+    def queues(self) -> list[Queue]:
+        """The temporary queue alone."""
+        (main,) = (queue for queue in super().queues if queue.name == self.name)
+        return [Queue(self.name, {**main.arguments, "x-expires": EXPIRES_MS})]
+
+
+def pattern(name: str) -> str:
+    """A regular expression of all temporary queues for `name`, for RabbitMQ's permissions."""
+    return rf"{re.escape(name)}\.verify\.[0-9a-f]+"

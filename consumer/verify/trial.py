@@ -1,22 +1,117 @@
-"""Trial: a sender and a receiver in one process, around a queue of their own, until all came or the time is over."""
+"""Trial: a publisher and a consumer in one process, around a temporary queue, until all came or the time is over."""
 
 import os
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from common.amqp.connection import State
 from common.amqp.errors import FINAL, Kind
+from common.amqp.inflight import Publication
+from common.amqp.publisher import Publisher
+from common.message import Message
 from common.process.run import Process
 from common.settings.types import format_duration
-from consumer.verify.ledger import Ledger
-from consumer.verify.receiver import Receiver
-from consumer.verify.sender import Sender
-from consumer.verify.settings import VerifySettings
-from consumer.verify.topology import pattern, temporary
+from consumer.subscription import Subscription
+from consumer.verify.results import Results
+from consumer.verify.settings import TemporaryTopology, VerifySettings, pattern
+from consumer.workers import Workers
 
+SHORTEST_WAIT = 0.002  # seconds until the next message is due, however high the rate
 RIGHTS = " (`consumer verify` needs the rights configure and read on ^{}$, and write on amq.default)"
+
+
+class Receiver:
+    """The consumer's subscription and workers, with a handler that notes what came. I/O thread, but for the handler."""
+
+    def __init__(
+        self, process: Process, settings: VerifySettings, body: bytes, results: Results, on_end: Callable[[], None]
+    ) -> None:
+        """Note messages whose body is `body`, and whose id is the queue's name (MQ_CH), a dash, a number."""
+        self._queue, self._body, self._results, self._on_end = settings.mq_ch, body, results, on_end
+        self._seen: deque[tuple[int, float]] = deque()  # handler threads append, the I/O thread takes
+        wake = process.guarded(self._settle)
+        self._workers = Workers(self._handle, settings.consumer_workers, (), lambda: process.call_soon(wake))
+        # Bodies are alike and the handler is quick: its prefetch needs no tick, and it is cancelled at the end alone.
+        on = self._workers.hand_over, self._workers.take_back, lambda *_: on_end()
+        self._subscription = Subscription(process, settings, *on)
+        self._subscription.topology = TemporaryTopology(settings.mq_ch)
+        self.connection = self._subscription.connection
+
+    def start(self) -> None:
+        """Start the workers, and consume."""
+        self._workers.start()
+        self.connection.open()
+
+    def cancel(self) -> None:
+        """Consume no more; `on_end` is called when that is so."""
+        channel = self.connection.channel
+        if channel and channel.consumer_tags:
+            self._subscription.cancel()
+        else:
+            self._on_end()
+
+    def _handle(self, message: Message) -> None:
+        now = time.monotonic()
+        queue, _, number = (message.message_id or "").rpartition("-")
+        if queue == self._queue and message.body == self._body:
+            self._seen.append((int(number), now))
+
+    def _settle(self) -> None:
+        deliveries = [delivery for delivery, *_ in self._workers.outcomes()]
+        self._subscription.acknowledge([each.tag for each in deliveries if self._subscription.current(each)])
+        while self._seen:
+            self._results.handle(*self._seen.popleft())
+
+
+class Sender:
+    """The services' publisher, with VERIFY_COUNT messages at VERIFY_RATE. I/O thread only."""
+
+    def __init__(
+        self, process: Process, settings: VerifySettings, body: bytes, results: Results, on_refused: Callable[[], None]
+    ) -> None:
+        """Note what is sent and confirmed; `on_refused` is called for a message that no broker would take."""
+        self._process, self._results, self._queue, self._body = process, results, settings.mq_ch, body
+        self._count, self._rate = settings.verify_count, settings.verify_rate
+        self._begun = False
+        self.publisher: Publisher[int] = Publisher(
+            "verify",
+            process,
+            settings,
+            TemporaryTopology(settings.mq_ch),
+            window=settings.consumer_prefetch,
+            on_progress=self._on_progress,
+            on_refused=lambda _: on_refused(),
+        )
+
+    def begin(self) -> None:
+        """Send from now on."""
+        if not self._begun:
+            self._begun = True
+            self._send_what_is_due()
+
+    def _send_what_is_due(self) -> None:
+        self._fill()
+        if self._rate and len(self._results.sent_at) < self._count:
+            self._process.call_later(max(SHORTEST_WAIT, 1 / self._rate), self._send_what_is_due)
+
+    def _fill(self) -> None:
+        results, now, most = self._results, time.monotonic(), self._count
+        if self._rate:
+            most = min(most, 1 + int(results.age(now) * self._rate))
+        publications = []
+        for _ in range(min(self.publisher.room, most - len(results.sent_at))):
+            number = results.send(now)
+            message = Message.of(self._body, f"{self._queue}-{number}")
+            publications.append(Publication(self._queue, message, number))
+        self.publisher.publish(publications)
+
+    def _on_progress(self, confirmed: list[Publication[int]]) -> None:
+        self._results.confirmed.update(publication.token for publication in confirmed)
+        if self._begun:
+            self._fill()
 
 
 class Trial:
@@ -24,21 +119,21 @@ class Trial:
 
     def __init__(self, process: Process, settings: VerifySettings, on_tick: Callable[[], None]) -> None:
         """`on_tick` is called several times a second."""
-        self.ledger = Ledger()
-        self.topology = temporary(settings.mq_ch, secrets.token_hex(4))
+        self.results = Results()
+        self.topology = TemporaryTopology(f"{settings.mq_ch}.verify.{secrets.token_hex(4)}")
         self.problem = ""  # why it ended before its end
-        self.deleted = False  # whether the broker said so of the queue
+        self.deleted = False  # True once the broker has confirmed that the queue is deleted
         self._process, self._settings, self._on_tick = process, settings, on_tick
         self._deadline = time.monotonic() + settings.verify_timeout
-        body = os.urandom(settings.verify_size)
         own = settings.model_copy(update={"mq_ch": self.topology.name, "mq_topology": "create"})
-        self._receiver = Receiver(process, own, self.topology, body=body, ledger=self.ledger, on_cancelled=self._delete)
-        self._sender = Sender(process, own, self.topology, body=body, ledger=self.ledger, on_refused=self._on_refused)
+        body, results = os.urandom(settings.verify_size), self.results
+        self._receiver = Receiver(process, own, body, results, self._delete)
+        self._sender = Sender(process, own, body, results, self._on_refused)
         self._connections = (self._receiver.connection, self._sender.publisher.connection)
 
     @property
     def broker(self) -> str:
-        """The one that was tried last."""
+        """The broker that was tried last."""
         return str(self._connections[0].broker)
 
     def start(self) -> None:
@@ -47,9 +142,9 @@ class Trial:
         self._sender.publisher.connection.open()
 
     def tick(self, now: float) -> None:
-        """Begin when all is there; look after time-outs."""
+        """Begin when both connections are open; look after time-outs."""
         self._sender.publisher.tick(now)
-        # The first message would wait for the consumer otherwise, and look slow.
+        # Not before the consumer is there: the first messages would wait for it, and look slow.
         if all(connection.state is State.OPEN for connection in self._connections):
             self._sender.begin()
         if not self.done():
@@ -70,7 +165,7 @@ class Trial:
         self._receiver.cancel()
 
     def closed(self) -> bool:
-        """Whether the broker answered on both."""
+        """Whether both connections are closed."""
         return all(connection.state is State.CLOSED for connection in self._connections)
 
     def reasons(self) -> list[str]:
@@ -78,11 +173,11 @@ class Trial:
         return [*self._receiver.connection.reasons(), *self._sender.publisher.reasons()]
 
     def summary(self) -> tuple[int, dict[str, Any]]:
-        """How many did not come through."""
+        """How many messages did not come through."""
         return self._left(), {}
 
     def _left(self) -> int:
-        return self._settings.verify_count - min(self.ledger.confirmed, self.ledger.handled)
+        return self._settings.verify_count - min(len(self.results.confirmed), len(self.results.handled))
 
     def _final(self) -> str:
         refusals = [each.refusal for each in self._connections if each.refusal and each.refusal.kind in FINAL]
@@ -99,7 +194,7 @@ class Trial:
         self.problem = f"the broker refuses a message: {self._connections[1].refusal}"
 
     def _delete(self) -> None:
-        # Rather on the first, since a broker in alarm does not listen to one that publishes.
+        # Preferably on the consuming connection: a broker in alarm reads nothing from one that publishes.
         channel = next((each.channel for each in self._connections if each.channel), None)
         if channel:
             channel.queue_delete(self.topology.name, callback=self._process.guarded(lambda _: self._leave(True)))

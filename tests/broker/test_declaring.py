@@ -1,13 +1,11 @@
 """The queues, as a broker has them after our services declared them."""
 
+import re
 from typing import Any
 
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
-from pika.exceptions import ChannelClosedByBroker
 
-from common.amqp.difference import Difference
-from common.amqp.topology import Topology
 from tests.processes import until
 from tests.system.kit import QUICK, SEAMS, Start
 
@@ -66,28 +64,26 @@ def test_with_none_the_producer_uses_any_queue_and_declares_nothing(
     assert channel.queue_declare(mq_ch, passive=True).method.message_count == 3
 
 
+@pytest.mark.parametrize("kind", ["classic", "quorum"])
 @pytest.mark.parametrize("service", ["producer", "consumer"])
 def test_a_queue_with_other_arguments_is_explained_and_waited_for(
-    service: str, start: Start, channel: BlockingChannel, mq_ch: str
+    service: str, kind: str, start: Start, channel: BlockingChannel, mq_ch: str
 ) -> None:
-    """The reason names queue and argument; the service lives, and is ready once the queue is gone."""
-    channel.queue_declare(mq_ch, durable=True, arguments={"x-queue-type": "classic"})
+    """By the broker's sentence, which names one argument, and who names all. It is ready once the queue is gone."""
+    wanted = expected(mq_ch)[mq_ch]
+    other = {"x-delivery-limit": 7, "x-dead-letter-routing-key": "elsewhere"}
+    there = wanted | other if kind == "quorum" else {"x-queue-type": kind}
+    channel.queue_declare(mq_ch, durable=True, arguments=there)
+    differ = {name: (there.get(name), value) for name, value in wanted.items() if there.get(name) != value}
     process = start(service, **QUICK)
-    until(lambda: "PRECONDITION_FAILED" in str(process.reasons()), "the refusal is a reason")
-    assert mq_ch in str(process.reasons())
-    assert "type" in str(process.reasons())
+    sentences = [
+        f"PRECONDITION_FAILED - inequivalent arg '{name}' for queue '{mq_ch}' in vhost '.*': received .*'{value}'.* "
+        + ("but current is none" if found is None else f"but current is .*'{found}'.*")
+        + "; run `doctor`"
+        for name, (found, value) in differ.items()
+    ]
+    until(lambda: re.search("|".join(sentences), " ".join(process.reasons() or [])), "the refusal is a reason")
+    assert re.search("|".join(sentences), str(process.event("not connected")["reason"]))
     assert process.live()
     channel.queue_delete(mq_ch)
     process.wait_ready()
-
-
-def test_asking_for_the_difference_makes_no_queue(channel: BlockingChannel, mq_ch: str) -> None:
-    """The queue may be deleted while it is asked: then another wrong one in its place would be refused for ever."""
-    refused = f"inequivalent arg 'x-overflow' for queue '{mq_ch}' in vhost '/': received none but current is none"
-    told: list[str] = []
-
-    Difference(channel.connection._impl, Topology(mq_ch).queues, refused, told.append)
-    until(lambda: channel.connection.process_data_events(0.1) or told, "it is done")
-    assert len(told) == 1
-    with pytest.raises(ChannelClosedByBroker, match="NOT_FOUND"):
-        channel.queue_declare(mq_ch, passive=True)

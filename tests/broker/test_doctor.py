@@ -3,9 +3,14 @@
 import json
 from typing import Any
 
+import pytest
 from pika.adapters.blocking_connection import BlockingChannel
+from pika.exceptions import ChannelClosedByBroker
 
+from common.amqp.errors import Kind, Refusal
 from common.amqp.topology import Topology
+from common.doctor.broker import Requester, Requests, difference
+from common.process.run import Process as Loop
 from common.settings.types import RETRY_DELAYS
 from deploy.definitions import users
 from tests.brokers import Broker, queues
@@ -71,18 +76,45 @@ def test_queues_that_are_not_there_are_not_made(start: Start, mq_ch: str, broker
     assert queues(broker, mq_ch) == []
 
 
-def test_a_queue_that_differs_is_told_argument_by_argument(start: Start, channel: BlockingChannel, mq_ch: str) -> None:
-    """All of them, in one run."""
+@pytest.mark.parametrize("kind", ["classic", "quorum"])
+def test_a_queue_that_differs_is_told_argument_by_argument(
+    kind: str, start: Start, channel: BlockingChannel, mq_ch: str
+) -> None:
+    """All of them, in one run; by the preflight too."""
     (real,) = (queue for queue in Topology(mq_ch).queues if queue.name == mq_ch)
-    other = real.all_arguments | {"x-delivery-limit": 7, "x-dead-letter-routing-key": "elsewhere"}
-    channel.queue_declare(mq_ch, durable=True, arguments=other)
+    wanted, other = real.all_arguments, {"x-delivery-limit": 7, "x-dead-letter-routing-key": "elsewhere"}
+    # Of a classic queue a broker compares no arguments that only a quorum queue can have.
+    there = wanted | other if kind == "quorum" else {"x-queue-type": kind}
+    channel.queue_declare(mq_ch, durable=True, arguments=there)
+    preflight = start("common.doctor.preflight", **QUICK)
     code, checks, _ = doctor(start)
-    assert code == 17
-    check = checks[f"queue {mq_ch}"]
+    assert (code, preflight.wait()) == (17, 17)
+    check, line = checks[f"queue {mq_ch}"], preflight.event("the broker cannot be used")
     assert check["verdict"] == "failed"
-    assert "x-delivery-limit is 7 and not 20" in check["text"]
-    assert f"x-dead-letter-routing-key is 'elsewhere' and not '{mq_ch}.dead'" in check["text"]
-    assert "MQ_TOPOLOGY=assert" in check["advice"]
+    for text, advice in ((check["text"], check["advice"]), (line["reason"], line["advice"])):
+        for name in other if kind == "quorum" else there:
+            assert f"{name} is {there[name]!r} and not {wanted[name]!r}" in text
+        assert "MQ_TOPOLOGY=assert" in advice
+        assert "doctor" not in advice, "which it is"
+
+
+def test_asking_for_the_difference_makes_no_queue(channel: BlockingChannel, mq_ch: str) -> None:
+    """The queue may be deleted while it is asked: then another wrong one in its place would be refused for ever."""
+    words = f"inequivalent arg 'x-overflow' for queue '{mq_ch}' in vhost '/': received none but current is none"
+    told: list[Refusal] = []
+
+    def requests() -> Requests[None]:
+        told.append((yield from difference(Topology(mq_ch).queues, Refusal(Kind.TOPOLOGY, words))))
+
+    process = Loop(1.0)
+    Requester(channel.connection._impl, process, requests(), lambda: None)
+    until(lambda: channel.connection.process_data_events(0.1) or told, "it is done")
+    process.loop.close()
+    assert [refusal.text for refusal in told] == [
+        f"406 PRECONDITION_FAILED - queue {mq_ch}: x-overflow is None and not 'reject-publish'"
+    ]
+    with pytest.raises(ChannelClosedByBroker, match="NOT_FOUND"):
+        channel.queue_declare(mq_ch, passive=True)
 
 
 def test_who_cannot_use_it_learns_why_and_the_preflight_ends_with_the_same_code(

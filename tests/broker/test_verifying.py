@@ -6,7 +6,7 @@ from typing import Any
 from pika.adapters.blocking_connection import BlockingChannel
 
 from common.amqp.topology import Topology
-from consumer.verify.topology import pattern, temporary
+from consumer.verify.settings import TemporaryTopology, pattern
 from deploy.definitions import users
 from tests.brokers import Broker, queues
 from tests.processes import Process, until
@@ -42,8 +42,7 @@ def test_a_queue_that_a_killed_run_leaves_goes_by_itself(
     process = start("consumer", "verify", "--rate", "10", "--count", "100")
     (name,) = until(lambda: queues(broker, mq_ch), "its queue is there")
     process.kill()
-    (queue,) = temporary(mq_ch, name.rpartition(".")[2]).queues
-    assert queue.name == name
+    (queue,) = TemporaryTopology(name).queues
     assert queue.arguments["x-expires"] <= 600_000
     channel.queue_declare(name, durable=True, arguments=queue.all_arguments)
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from common.amqp.topology import Topology
-from common.doctor.preflight import PreflightSettings
+from common.doctor.settings import PreflightSettings
 from common.settings.shared import Settings
 from consumer.settings import ConsumerSettings
 from deploy.credentials import contents

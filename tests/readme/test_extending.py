@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from common.doctor.preflight import PreflightSettings
-from common.doctor.settings import DoctorSettings
+from common.doctor.settings import DoctorSettings, PreflightSettings
 from consumer.settings import ConsumerSettings
 from consumer.verify.settings import VerifySettings
 from producer.settings import ProducerSettings

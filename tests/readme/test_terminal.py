@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from consumer.dead_letters.table import HEAD
-from consumer.verify.report import COUNTS
+from consumer.verify.results import Results
 from local.counts import Counts
 from local.view import summary
 from tests.readme.terminal import COLOURS, draw, picture, spans
@@ -16,7 +16,7 @@ SUMMARY = summary(Counts(confirmed=1, handled=1), 1.0, exact=True, keeps=True)
 WORDS = {
     "run": ["make run COUNT=1000 DOCKER=no", "Ctrl-C stops", *re.findall(r"^\w+", SUMMARY, re.MULTILINE)],
     "dead-letters": ["consumer dead-letters list", *HEAD],
-    "verify": ["consumer verify", *COUNTS, "verified: nothing is lost"],
+    "verify": ["consumer verify", *Results().counts(), "verified: nothing is lost"],
     "doctor": ["doctor", "✓", "permissions", "alarms", "the broker can be used; 1 warning"],
 }
 

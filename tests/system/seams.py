@@ -115,6 +115,16 @@ def hold(message: Message) -> None:
         time.sleep(STEP)
 
 
+def hold_each(message: Message) -> None:
+    """As `hold`, until the file RECORD.go.BODY is there; fail with what then says `fail`."""
+    record(message)
+    go = Path(f"{os.environ['RECORD']}.go.{message.text}")
+    while not go.exists():
+        time.sleep(STEP)
+    if go.read_text() == "fail":
+        raise ValueError("after its channel was lost")
+
+
 def hold_next(message: Message, first: list[bool] = [True]) -> None:  # noqa: B006 - it is to be kept
     """As `hold`, from the second on: with the first it is quick, and has many sent ahead."""
     (record if first else hold)(message)

@@ -4,6 +4,7 @@ from typing import Any
 from unittest.mock import Mock, call
 
 import pytest
+from consumer.rest import BYTES, REST
 from pika import BasicProperties, spec
 
 from common.amqp.connection import State
@@ -12,7 +13,6 @@ from common.message import Message
 from common.process.run import Process
 from consumer.delivery import Delivery
 from consumer.prefetch import HELD, SHORT
-from consumer.rest import BYTES, REST
 from consumer.settings import ConsumerSettings
 from consumer.subscription import Subscription
 from tests.unit.common.wire.test_properties import received

@@ -11,7 +11,6 @@ from prometheus_client import REGISTRY
 
 from common.amqp.connection import Connection, State, connection_parameters
 from common.amqp.errors import Kind, Refusal
-from common.amqp.topology import Topology
 from common.settings.broker_url import parse_urls
 from common.settings.shared import Settings
 from tests.unit.conftest import Loop
@@ -20,8 +19,6 @@ from tests.unit.peer import Peer
 
 class User:
     """Implements `ChannelUser`; without a broker nothing of it may be called."""
-
-    topology = Topology("jobs")
 
     def prepare(self, channel: Channel) -> None:
         """Not without a broker."""

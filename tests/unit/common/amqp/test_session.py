@@ -7,7 +7,6 @@ from pika.channel import Channel
 from common.amqp.connection import connection_parameters
 from common.amqp.errors import Kind, Refusal
 from common.amqp.session import Link
-from common.amqp.topology import Topology
 from common.settings.broker_url import BrokerUrl
 from common.settings.shared import Settings
 from tests.unit.conftest import Loop
@@ -35,7 +34,7 @@ class Owner:
 def link(process: Loop, owner: Owner, port: int, timeout: str = "200ms") -> Link:
     settings = Settings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs", "mq_connect_timeout": timeout})
     url = BrokerUrl("127.0.0.1", port, "/", "guest", "guest", tls=False)
-    return Link(owner, connection_parameters(url, settings, "test"), process, Topology("jobs"), 0.2)
+    return Link(owner, connection_parameters(url, settings, "test"), process, 0.2)
 
 
 def closed_port() -> int:

@@ -1,18 +1,19 @@
-"""The way to a broker, with peers that are none; real brokers are in tests/broker."""
+"""The way to a broker, with peers that are none, and clocks; real brokers are in tests/broker."""
 
 import socket
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
 from pika import frame, spec
 
-from common.doctor.check import Check, Verdict
-from common.doctor.network import look
+from common.doctor.network import check_clock, check_network, compare_clocks
+from common.doctor.report import Check, Status
 from common.settings.broker_url import parse_urls
 from common.settings.shared import Settings
 
@@ -42,7 +43,7 @@ def peer(serve: Serve) -> Iterator[int]:
 
 def steps(url: str, timeout: str = "5s", **more: object) -> list[Check]:
     values = {"mq_url": url, "mq_ch": "jobs", "mq_connect_timeout": timeout, **more}
-    return list(look(parse_urls(url)[0], Settings.model_validate(values)))
+    return list(check_network(parse_urls(url)[0], Settings.model_validate(values)))
 
 
 def greet(*pieces: bytes) -> Serve:
@@ -78,7 +79,7 @@ def test_a_greeting_tells_who_it_is(cut: int) -> None:
     with peer(greet(GREETING[:cut], GREETING[cut:])) as port:
         checks = steps(f"amqp://127.0.0.1:{port}")
     assert [check.name for check in checks] == ["name", "tcp", "amqp"]
-    assert all(check.verdict is Verdict.OK and check.seconds is not None for check in checks)
+    assert all(check.status is Status.OK and check.seconds is not None for check in checks)
     assert checks[2].text == "Peer 1, cluster one"
 
 
@@ -147,9 +148,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], tup
     return make
 
 
-@pytest.mark.parametrize(("days", "verdict"), [(2, Verdict.WARNING), (90, Verdict.OK)])
+@pytest.mark.parametrize(("days", "verdict"), [(2, Status.WARNING), (90, Status.OK)])
 def test_a_certificate_that_ends_soon_is_a_warning(
-    days: int, verdict: Verdict, certificate: Callable[[int], tuple[Path, ssl.SSLContext]]
+    days: int, verdict: Status, certificate: Callable[[int], tuple[Path, ssl.SSLContext]]
 ) -> None:
     """While it still works."""
     file, context = certificate(days)
@@ -161,9 +162,9 @@ def test_a_certificate_that_ends_soon_is_a_warning(
     with peer(serve) as port:
         checks = steps(f"amqps://localhost:{port}", mq_tls_ca_file=file)
     assert [check.name for check in checks] == ["name", "tcp", "tls", "amqp"]
-    assert checks[2].verdict is verdict
+    assert checks[2].status is verdict
     assert f"valid for {days} more days" in checks[2].text
-    assert checks[3].verdict is Verdict.OK
+    assert checks[3].status is Status.OK
 
 
 def test_a_certificate_that_nobody_vouches_for_is_12(
@@ -179,3 +180,72 @@ def test_a_certificate_that_nobody_vouches_for_is_12(
         with peer(each) as port:
             *_, last = steps(f"amqps://localhost:{port}", timeout="5s" if code == 12 else "200ms")
         assert (last.name, last.exit_code) == ("tls", code)
+
+
+NOON = 1_800_000_000.0
+SETTINGS = Settings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs", "mq_connect_timeout": "5s"})
+
+
+class Page(BaseHTTPRequestHandler):
+    """Whoever asks without a user is refused, with a date."""
+
+    def do_HEAD(self) -> None:
+        """As RabbitMQ's management page."""
+        self.send_response(401)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join(20)
+
+
+@pytest.mark.parametrize("late", [0.0, 0.5, 0.999, 1.5, 1.999])
+def test_clocks_that_agree_are_well_however_late_the_date_is(late: float) -> None:
+    """It has whole seconds, and the page renews it once in a second."""
+    now = NOON + late
+    assert compare_clocks(NOON, now - 0.01, now + 0.01).status is Status.OK
+
+
+@pytest.mark.parametrize(("apart", "words"), [(60.0, "ahead of ours"), (-60.0, "behind ours"), (4, "ahead of ours")])
+def test_clocks_that_do_not_agree_are_a_warning_with_a_direction(apart: float, words: str) -> None:
+    """And what to do."""
+    check = compare_clocks(NOON + apart, NOON, NOON)
+    assert check.status is Status.WARNING
+    assert words in check.text
+    assert "NTP" in check.advice
+
+
+def test_what_cannot_be_known_is_not_claimed() -> None:
+    """An answer that took long says little."""
+    assert compare_clocks(NOON + 4, NOON - 10, NOON + 10).status is Status.OK
+    assert "give or take 11.0 s" in compare_clocks(NOON, NOON - 10, NOON + 10).text
+
+
+def test_an_answer_of_any_kind_has_a_date(page: str) -> None:
+    """No user is needed."""
+    check = check_clock(page, SETTINGS)
+    assert check.status is Status.OK
+    assert check.seconds is not None
+
+
+def test_a_page_that_does_not_answer_is_a_warning() -> None:
+    """The services have no need of it."""
+    check = check_clock("http://127.0.0.1:1", SETTINGS)
+    assert (check.status, check.exit_code) == (Status.WARNING, 0)
+    assert "Connection refused" in check.text
+
+
+def test_without_a_page_nothing_is_claimed() -> None:
+    """And it says how to ask."""
+    check = check_clock(None, SETTINGS)
+    assert check.status is Status.NOTE
+    assert "--mq-management-url" in check.text

@@ -9,11 +9,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Thread
+from typing import Any, cast
 
 import pytest
+from pika.channel import Channel
 
-from common.amqp.errors import ADVICE, Kind
-from common.doctor.preflight import PreflightSettings
+from common.amqp.errors import ADVICE, Kind, Refusal
+from common.doctor.preflight import Preflight
+from common.doctor.settings import CheckSettings
+from tests.unit.conftest import Loop
 
 ROOT = Path(__file__).parents[4]
 SECRET = "Zq7Xj9Kv"
@@ -90,6 +94,57 @@ def test_a_wrong_setting_is_2() -> None:
     assert err.startswith("PREFLIGHT_TIMEOUT: ")
 
 
-def test_it_waits_for_what_may_still_come() -> None:
-    """A broker that starts together with it."""
-    assert PreflightSettings.model_fields["preflight_timeout"].default >= 60
+class Recorder:
+    """A channel that writes down what it is asked for."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, tuple[Any, ...]]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *given, **_: self.sent.append((name, given))
+
+
+def preflight(process: Loop, *, login_only: bool = False) -> tuple[Preflight, list[Refusal]]:
+    """It, and what it fails its connection with."""
+    settings = CheckSettings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs", "consumer_retry_delays": "off"})
+    made, failed = Preflight(process, settings, 1.0, login_only=login_only), list[Refusal]()
+    cast("Any", made.connection).fail = failed.append
+    return made, failed
+
+
+def test_it_declares_what_the_services_declare_and_asks_for_what_they_need(process: Loop) -> None:
+    """One that only logs in makes no queue, and asks for nothing."""
+    for login_only, asked in ((False, 3), (True, 1)):
+        made, failed = preflight(process, login_only=login_only)
+        requests, recorder = made._requests(), Recorder()
+        next(requests)(cast("Channel", recorder), lambda _: None)
+        queues = [given[0] for name, given in recorder.sent if name == "queue_declare"]
+        assert queues == ([] if login_only else ["jobs.dead", "jobs"])
+        assert recorder.sent[-1][0] == "basic_qos"
+        assert 1 + sum(1 for _ in requests) == asked
+        assert failed == []
+
+
+def test_a_queue_that_differs_is_told_argument_by_argument(process: Loop) -> None:
+    """As the doctor does."""
+    made, failed = preflight(process)
+    requests = made._requests()
+    next(requests)
+    text = "inequivalent arg 'x-delivery-limit' for queue 'jobs' in vhost '/': received '20' but current is '7'"
+    requests.send(Refusal(Kind.TOPOLOGY, f"406 PRECONDITION_FAILED - {text}"))
+    with pytest.raises(StopIteration):
+        requests.send(None)
+    [refusal] = failed
+    assert (refusal.kind, refusal.advice) == (Kind.TOPOLOGY, ADVICE[Kind.TOPOLOGY])
+    assert "queue jobs: x-delivery-limit is 7 and not 20" in refusal.text
+
+
+def test_a_permission_that_is_missing_is_in_the_way(process: Loop) -> None:
+    """The pod would never become ready."""
+    made, failed = preflight(process)
+    requests, forbidden = made._requests(), Refusal(Kind.PERMISSION, "403 ACCESS_REFUSED - no")
+    next(requests)
+    requests.send(None)
+    with pytest.raises(StopIteration):
+        requests.send(forbidden)
+    assert failed == [forbidden]

@@ -4,13 +4,42 @@ import json
 from pathlib import Path
 
 from common.amqp.errors import Kind, Refusal
-from common.doctor.check import Check, Verdict, refused
-from common.doctor.report import as_object, conclusion, in_force, row, settings_lines
-from common.doctor.settings import Needs
+from common.doctor.report import (
+    Check,
+    Status,
+    as_object,
+    conclusion,
+    exit_code,
+    in_force,
+    refused,
+    row,
+    settings_lines,
+)
+from common.doctor.settings import CheckSettings
 
-OK = Check("tcp", Verdict.OK, "127.0.0.1 port 5672", seconds=0.0012)
-WARNING = Check("alarms", Verdict.WARNING, "low on memory", "free some")
+OK = Check("tcp", Status.OK, "127.0.0.1 port 5672", seconds=0.0012)
+WARNING = Check("alarms", Status.WARNING, "low on memory", "free some")
 FAILED = refused("login", Refusal(Kind.CREDENTIALS, "refused", "look at the password"))
+
+
+def test_the_first_that_failed_is_the_exit_code() -> None:
+    """What comes after it may be its consequence, and warnings keep nobody from working."""
+    vhost = refused("virtual host", Refusal(Kind.VHOST, "no such"))
+    queues = refused("queue jobs", Refusal(Kind.TOPOLOGY, "differs"))
+    warning = refused("queue jobs", Refusal(Kind.PERMISSION, "may not"), fatal=False)
+    assert exit_code([OK, warning, vhost, queues]) == 15
+    assert exit_code([OK, queues, vhost]) == 17
+    assert exit_code([OK, warning]) == exit_code([]) == 0
+
+
+def test_each_refusal_comes_with_what_to_do() -> None:
+    """The broker's own advice first, else that of its kind."""
+    assert refused("login", Refusal(Kind.CREDENTIALS, "no", "look there")).advice == "look there"
+    for kind in Kind:
+        assert refused("x", Refusal(kind, "no")).advice
+        assert refused("x", Refusal(kind, "no"), fatal=False) == Check(
+            "x", Status.WARNING, "no", refused("x", Refusal(kind, "no")).advice
+        )
 
 
 def test_a_row_has_a_word_where_there_is_no_terminal() -> None:
@@ -50,11 +79,11 @@ def test_the_settings_in_force_hide_the_password_and_nothing_else(tmp_path: Path
     file = tmp_path / "url"
     file.write_text(url)
     for given in ({"mq_url": url}, {"mq_url_file": file}):
-        settings = Needs.model_validate({**given, "mq_ch": "jobs", "mq_heartbeat": "20s"})
+        settings = CheckSettings.model_validate({**given, "mq_ch": "jobs", "mq_heartbeat": "20s"})
         values = in_force(settings)
         assert values["MQ_URL"] == "amqp://user@h:5672/v, amqps://guest@h2:5671/"
         assert values["MQ_HEARTBEAT"] == "20s"
-        assert values.keys() == {name.upper() for name in Needs.model_fields}
+        assert values.keys() == {name.upper() for name in CheckSettings.model_fields}
         lines = settings_lines(settings)
         assert "  MQ_HEARTBEAT         20s" in lines
         assert "  MQ_URL               amqp://user@h:5672/v, amqps://guest@h2:5671/" in lines
@@ -67,14 +96,14 @@ def test_a_password_for_the_collector_is_hidden_too() -> None:
     """Or a token: whatever stands before its host, also what should have been encoded."""
     for user in ("me:Zq7Xj9Kv", "Zq7Xj9Kv", "me:a/Zq7Xj9Kv", "me:a@Zq7Xj9Kv"):
         given = {"mq_url": "amqp://h", "mq_ch": "q", "otel_exporter_otlp_endpoint": f"https://{user}@otlp:4318"}
-        settings = Needs.model_validate(given)
+        settings = CheckSettings.model_validate(given)
         assert in_force(settings)["OTEL_EXPORTER_OTLP_ENDPOINT"] == "https://…@otlp:4318"
         assert "Zq7Xj9Kv" not in str(settings_lines(settings))
 
 
 def test_the_object_is_json_with_all_of_it() -> None:
     """Times in seconds, null where there are none."""
-    settings = Needs.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs"})
+    settings = CheckSettings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs"})
     found = json.loads(json.dumps(as_object(settings, [("amqp://h", [OK, FAILED])], WARNING, 14)))
     assert found["exit_code"] == found["brokers"][0]["exit_code"] == 14
     assert [check["seconds"] for check in found["brokers"][0]["checks"]] == [0.0012, None]

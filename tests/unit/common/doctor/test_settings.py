@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from common.doctor.settings import DoctorSettings, Needs
+from common.doctor.settings import CheckSettings, DoctorSettings, PreflightSettings
 from common.settings import flags as cli
 from common.settings.types import parse_delays
 from consumer.settings import ConsumerSettings
@@ -32,15 +32,15 @@ def test_a_page_is_an_address_without_a_user(page: str, capsys: pytest.CaptureFi
     assert "Zq7Xj9Kv" not in said
 
 
-def needs(**given: Any) -> Needs:
-    return Needs.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs", **given})
+def needs(**given: Any) -> CheckSettings:
+    return CheckSettings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs", **given})
 
 
 def test_a_consumer_needs_its_retry_queues_and_both_rights() -> None:
     """By default those that a consumer has by default; and whoever may do as a consumer may do as a producer."""
     found = needs()
     assert [queue.name for queue in found.topology.queues[2:]] == ["jobs.retry.5s", "jobs.retry.30s", "jobs.retry.5m"]
-    assert found.rights == ("consume", "publish")
+    assert found.permissions == ("consume", "publish")
     assert found.consumer_retry_delays == ConsumerSettings.model_fields["consumer_retry_delays"].default
     assert needs(consumer_retry_delays="1s").topology.delays == parse_delays("1s")
 
@@ -49,4 +49,9 @@ def test_a_producer_needs_neither_retry_queues_nor_the_right_to_consume() -> Non
     """It must not wait for what only the consumer uses."""
     found = needs(preflight_for="producer")
     assert [queue.name for queue in found.topology.queues] == ["jobs.dead", "jobs"]
-    assert found.rights == ("publish",)
+    assert found.permissions == ("publish",)
+
+
+def test_the_preflight_waits_for_what_may_still_come() -> None:
+    """A broker that starts together with it."""
+    assert PreflightSettings.model_fields["preflight_timeout"].default >= 60

@@ -1,153 +1,245 @@
-"""What is quicker than pika's, held against the pika that we lock."""
+"""The connection of ours: what it does to its stream, and to nobody else's."""
 
+import socket
+import ssl
+from collections import deque
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from pika import BasicProperties, ConnectionParameters, SelectConnection, frame, spec
-from pika.channel import Channel
-from pika.exceptions import UnsupportedAMQPFieldException
+from pika.adapters.utils import io_services_utils
+from pika.exceptions import ChannelWrongStateError
 
-from common.wire.connection import JOINED_AT_MOST, QuickConnection
-from common.wire.content import Content
-from common.wire.properties import Envelope
+from common.message import Message
+from common.wire.connection import RECEIVE, SEND, WireConnection
+from tests.unit.common.wire.connections import Quick, opened
 from tests.unit.conftest import Loop
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+class Poller:
+    """The loop's side of a stream: remembers who is to be called behind this turn, and who waits to write."""
+
+    def __init__(self) -> None:
+        self.later: list[Any] = []
+        self.writer: Any = None
+
+    def call_later(self, delay: float, function: Any) -> None:
+        """Call it behind this turn."""
+        assert delay == 0
+        self.later.append(function)
+
+    def turn(self) -> bool:
+        """Call who is to be called, else who waits to write; whether there was somebody."""
+        called, self.later = self.later or [self.writer] * bool(self.writer), []
+        for each in called:
+            each()
+        return bool(called)
+
+    def set_reader(self, *_: object) -> None:
+        """Nothing is read here."""
+
+    def add_callback_threadsafe(self, *_: object) -> None:
+        """Nothing is read here."""
+
+    def set_writer(self, _descriptor: int, on_writable: Any) -> None:
+        """Somebody waits to write."""
+        self.writer = on_writable
+
+    def remove_reader(self, *_: object) -> None:
+        """Nor here."""
+
+    def remove_writer(self, _descriptor: int) -> None:
+        """Nobody does any more."""
+        self.writer = None
 
 
-class Unconnected:
-    """Keeps what would be sent."""
+class Wire:
+    """A socket that takes as many bytes at a time as it is told to, and none when told 0."""
 
-    def __init__(self, *arguments: Any, **more: Any) -> None:
-        self.sent = b""
-        super().__init__(*arguments, **more)
+    def __init__(self, sizes: list[int]) -> None:
+        self.sizes = deque(sizes)
+        self.sends: list[bytes] = []
 
-    def _adapter_connect_stream(self) -> None:
-        """To nobody."""
+    def fileno(self) -> int:
+        """Of no file."""
+        return 0
 
-    def _adapter_emit_data(self, data: bytes) -> None:
-        self.sent += data
-
-
-class Quick(Unconnected, QuickConnection):
-    """Ours."""
-
-
-class Plain(Unconnected, SelectConnection):
-    """pika's."""
+    def send(self, data: bytes) -> int:
+        """Take what the next size allows."""
+        size = min(len(data), self.sizes.popleft() if self.sizes else len(data))
+        if not size:
+            raise BlockingIOError(11, "would block")
+        self.sends.append(data[:size])
+        return size
 
 
-def opened(kind: type[Any], process: Loop, frame_max: int = 131_072) -> Channel:
-    """Its channel 3."""
-    connection = kind(ConnectionParameters(), custom_ioloop=process.loop, internal_connection_workflow=False)
-    connection._body_max_length = frame_max - 8
-    channel: Channel = connection._create_channel(3, lambda _: None)
-    channel._set_state(channel.OPEN)
-    channel._add_callbacks()
-    connection._channels[3] = channel
-    return channel
+class Unconnected(WireConnection):
+    """With a stream that a test has made."""
+
+    def __init__(self, poller: Poller, stream: Any) -> None:
+        self._reader, self._unsent, self._unsent_bytes = None, [], 0  # type: ignore[assignment]
+        self._nbio = poller
+        self._proto_connection_made(stream)
+
+    def _on_stream_connected(self) -> None:
+        """No handshake."""
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(TEXT, st.binary(max_size=300), TEXT, st.booleans())
-@example("jobs", b"x" * JOINED_AT_MOST, "m", True)
-@example("jobs", b"x" * (JOINED_AT_MOST + 1), "m", True)
-@example("jobs", b"x" * 300_000, "m", True)
-def test_the_bytes_of_a_message_are_those_that_pika_writes(
-    process: Loop, queue: str, body: bytes, message_id: str, mandatory: bool
+def connected(wire: Any, kind: Any = io_services_utils._AsyncPlaintextTransport) -> tuple[Any, Poller]:
+    poller = Poller()
+    return Unconnected(poller, kind(wire, None, poller)), poller
+
+
+def flush(poller: Poller) -> int:
+    """Let the loop call until nothing waits to be written; how often that was."""
+    turns = 0
+    while poller.turn():
+        turns += 1
+    return turns
+
+
+@given(st.lists(st.binary(min_size=1, max_size=50), min_size=1, max_size=20), st.lists(st.integers(0, 60), max_size=40))
+def test_all_bytes_go_out_once_and_in_order_however_the_socket_takes_them(
+    writes: list[bytes], sizes: list[int]
 ) -> None:
-    """Of any size, with our own properties and with others; and it counts the same."""
-    quick, plain = opened(Quick, process), opened(Plain, process)
-    for properties in (BasicProperties(message_id=message_id, headers={"a": 1}), Envelope(message_id, 1, "text/plain")):
-        for channel in (quick, plain):
-            channel.basic_publish("", queue, body, properties, mandatory)
-    for what in ("sent", "bytes_sent", "frames_sent"):
-        assert getattr(quick.connection, what) == getattr(plain.connection, what)
+    """Partial sends and sends that would block included."""
+    wire = Wire(sizes)
+    connection, poller = connected(wire)
+    for number, data in enumerate(writes):
+        connection._adapter_emit_data(data)
+        if number % 3 == 0:
+            poller.turn()
+    flush(poller)
+    assert b"".join(wire.sends) == b"".join(writes)
+    assert connection._transport.get_write_buffer_size() == 0
 
 
-def test_what_cannot_be_encoded_leaves_nothing_behind(process: Loop) -> None:
-    """Half a message would end the connection."""
-    channel = opened(Quick, process)
-    with pytest.raises(UnsupportedAMQPFieldException):
-        channel.basic_publish("", "jobs", b"x", BasicProperties(headers={"set": {1}}), mandatory=True)  # type: ignore[dict-item]
-    assert channel.connection.sent == b""
+def test_what_one_turn_wrote_is_one_send() -> None:
+    """A call of the system for each frame would be more than half of a publisher's time."""
+    wire = Wire([])
+    connection, poller = connected(wire)
+    for number in range(300):
+        connection._adapter_emit_data(b"%d" % number)
+    assert flush(poller) == 1
+    assert len(wire.sends) == 1
 
 
-@pytest.mark.parametrize("length", [1, 4096 - 8, 4096 - 7, 10_000])
-def test_a_broker_with_small_frames_gets_what_pika_sends(process: Loop, length: int) -> None:
-    """It ends the connection over a larger one."""
-    quick, plain = opened(Quick, process, 4096), opened(Plain, process, 4096)
-    for channel in (quick, plain):
-        channel.basic_publish("", "jobs", b"x" * length, BasicProperties(message_id="m"), mandatory=True)
-    assert quick.connection.sent == plain.connection.sent
+def test_large_messages_are_not_joined_into_one_that_no_socket_takes() -> None:
+    """What is left of a send is copied."""
+    wire = Wire([])
+    connection, poller = connected(wire)
+    for _ in range(9):
+        connection._adapter_emit_data(b"x" * (SEND // 2))
+    flush(poller)
+    assert [len(each) for each in wire.sends] == [SEND] * 4 + [SEND // 2]
 
 
-@pytest.mark.parametrize("body", [b"", b"x", b"x" * (JOINED_AT_MOST + 1)])
-def test_properties_that_fit_into_no_frame_are_refused(process: Loop, body: bytes) -> None:
-    """The broker would end the connection over them, each time that they are sent again."""
-    fits, one_more = (BasicProperties(content_type="t" * 200, headers={"a": "x" * n}) for n in (3862, 3863))
-    assert 12 + len(b"".join(fits.encode())) == 4096 - 8
-    channel = opened(Quick, process, 4096)
-    with pytest.raises(ValueError, match="properties of 4089 bytes are over the 4088 that fit into a frame"):
-        channel.basic_publish("", "jobs", body, one_more, mandatory=True)
-    assert channel.connection.sent == b""
-    channel.basic_publish("", "jobs", body, fits, mandatory=True)
-    assert channel.connection.sent
+def test_the_loop_is_asked_about_the_socket_only_while_it_is_full() -> None:
+    """Asking is a call of the system, twice."""
+    connection, poller = connected(Wire([2, 0]))
+    connection._adapter_emit_data(b"abcd")
+    poller.turn()
+    assert poller.writer is not None
+    poller.turn()
+    assert poller.writer is None
+    connection._adapter_emit_data(b"efgh")
+    assert poller.writer is None
+    poller.turn()
+    assert poller.writer is None
+    assert connection._transport.get_write_buffer_size() == 0
 
 
-def read(kind: type[Any], process: Loop, slices: list[bytes]) -> tuple[list[Any], ...]:
-    """What a consumer, and one who waits for confirms, hear of these bytes; and what is counted."""
-    channel = opened(kind, process)
-    connection: Any = channel.connection
-    came: list[Any] = []
-    confirmed: list[Any] = []
-    channel._consumers["tag"] = lambda _, method, properties, body: came.append(
-        (method.delivery_tag, method.redelivered, properties.message_id, body)
-    )
-    connection.callbacks.add(3, spec.Basic.Ack, lambda value: confirmed.append(value.method.delivery_tag), False)
-    for each in slices:
-        connection._on_data_available(each)
-    return came, confirmed, [connection.frames_received, connection.bytes_received, connection._frame_buffer]
+def test_nothing_is_sent_and_nobody_waits_once_the_stream_is_closed() -> None:
+    """Between a write and the end of its turn, or by the send itself."""
+    wire = Wire([])
+    connection, poller = connected(wire)
+    connection._adapter_emit_data(b"abcd")
+    connection._transport.abort()
+    poller.turn()
+    assert wire.sends == []
+    assert poller.writer is None
+    wire = Wire([])
+    wire.send = lambda _: (_ for _ in ()).throw(OSError(104, "reset"))  # type: ignore[method-assign]
+    connection, poller = connected(wire)
+    connection._adapter_emit_data(b"abcd")
+    poller.turn()
+    assert poller.writer is None
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.binary(max_size=40), max_size=4), st.integers(1, 200))
-def test_what_comes_is_read_as_pika_reads_it(process: Loop, bodies: list[bytes], size: int) -> None:
-    """Cut at any place: deliveries, confirms, heartbeats, a frame for a channel that is not there, and a rest."""
-    frames: list[frame.Frame] = [frame.Heartbeat(), frame.Body(4, b"stray")]
-    for tag, body in enumerate(bodies, 1):
-        frames += [
-            frame.Method(3, spec.Basic.Deliver("tag", tag, tag % 2 == 0, "", "jobs")),
-            frame.Header(3, 2 * len(body), BasicProperties(message_id=f"m{tag}")),
-            *[frame.Body(3, body)] * (2 if body else 0),
-            frame.Method(3, spec.Basic.Ack(tag)),
-        ]
-    data = b"".join(each.marshal() for each in frames) + frame.Heartbeat().marshal()[:3]
-    slices = [data[at : at + size] for at in range(0, len(data), size)]
-    quick = read(Quick, process, slices)
-    assert quick == read(Plain, process, slices)
-    assert quick[0] == [(tag, tag % 2 == 0, f"m{tag}", 2 * body) for tag, body in enumerate(bodies, 1)]
-    assert quick[1] == list(range(1, len(bodies) + 1))
+class TlsWire(Wire):
+    """A TLS socket: a write that would block must be tried again with the same bytes in front."""
+
+    __class__ = ssl.SSLSocket  # type: ignore[assignment]
+
+    def __init__(self, sizes: list[int]) -> None:
+        super().__init__(sizes)
+        self.unsent = b""
+
+    def pending(self) -> int:
+        """Nothing is read here."""
+        return 0
+
+    def send(self, data: bytes) -> int:
+        """Take what the next size allows."""
+        assert data.startswith(self.unsent), "bad write retry"
+        try:
+            sent = super().send(data)
+        except BlockingIOError:
+            self.unsent = data
+            raise ssl.SSLWantWriteError(ssl.SSL_ERROR_WANT_WRITE, "would block") from None
+        self.unsent = b""
+        return sent
 
 
-def test_a_broker_of_another_protocol_is_heard_as_pika_hears_it(process: Loop) -> None:
-    """It sends the header of its own, which is no frame, and closes."""
-    for kind in (Quick, Plain):
-        connection = kind(ConnectionParameters(), custom_ioloop=process.loop, internal_connection_workflow=False)
-        connection._on_data_available(b"AMQP\x00\x01\x00\x00")
-        assert connection._frame_buffer == b""
-        assert connection.bytes_received == 8
+def test_a_tls_write_is_tried_again_with_the_same_bytes_in_front() -> None:
+    """OpenSSL refuses anything else; what was written meanwhile may follow."""
+    wire = TlsWire([0, 5, 0, 0])
+    connection, poller = connected(wire, io_services_utils._AsyncSSLTransport)
+    for data in (b"first", b"second"):
+        connection._adapter_emit_data(data)
+    poller.turn()
+    connection._adapter_emit_data(b"third")
+    flush(poller)
+    assert b"".join(wire.sends) == b"firstsecondthird"
 
 
-def test_a_channel_puts_its_messages_together_our_way(process: Loop) -> None:
-    """Which reads the same, as above."""
+def test_one_call_receives_what_is_there_and_no_second_one_finds_nothing() -> None:
+    """As it comes from pika, each asks for 4 KiB, until the socket says that no more is there."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    received: list[bytes] = []
+    with ours, theirs:
+        connection, _ = connected(ours)
+        calls: list[int] = []
+        receive = connection._transport._sigint_safe_recv
+        connection._transport._sigint_safe_recv = lambda wire, size: calls.append(size) or receive(wire, size)
+
+        class Protocol:
+            def data_received(self, data: bytes) -> None:
+                received.append(data)
+
+        connection._transport._protocol = Protocol()
+        theirs.sendall(bytes(20_000))
+        connection._transport._on_socket_readable()
+        assert (len(b"".join(received)), calls) == (20_000, [RECEIVE])
+
+
+def test_pikas_streams_stay_as_they_are() -> None:
+    """Another's connection in this process gets pika's own sizes."""
+    connected(Wire([]))
+    for kind in (io_services_utils._AsyncPlaintextTransport, io_services_utils._AsyncSSLTransport):
+        assert (kind._MAX_RECV_BYTES, kind._MAX_CONSUME_BYTES) == (4096, 100 * 1024)
+
+
+def test_a_message_is_published_whole_or_not_at_all(process: Loop) -> None:
+    """One that cannot be encoded, or on a channel that is closed."""
     channel: Any = opened(Quick, process)
-    assert type(channel._content_assembler) is Content
-
-
-def test_nobody_waits_for_a_delivery_by_a_callback(process: Loop) -> None:
-    """The look-up that is left out would find nothing."""
-    connection: Any = opened(Quick, process).connection
-    assert not connection.callbacks.pending(3, spec.Basic.Deliver)
+    with pytest.raises(ValueError, match="nan in a header"):
+        channel.connection.publish(channel, "jobs", Message(b"x", headers={"a": float("nan")}))
+    assert channel.connection.sent == b""
+    channel.connection.publish(channel, "jobs", Message(b"x"))
+    assert b"jobs" in channel.connection.sent
+    channel._set_state(channel.CLOSED)
+    with pytest.raises(ChannelWrongStateError):
+        channel.connection.publish(channel, "jobs", Message(b"x"))

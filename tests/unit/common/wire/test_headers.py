@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pika import BasicProperties, data
+from pika import data
 
-from common.wire import headers
-from common.wire.headers import Table, decode_table, encode_table, encode_value, table_of
+from common.wire.headers import change_table, decode_table, encode_table, encode_value
 
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 VALUES: st.SearchStrategy[Any] = st.recursive(
@@ -47,18 +46,22 @@ def nested(depth: int) -> bytes:
     return value
 
 
-def decoded(raw: bytes) -> Table:
+def decoded(raw: bytes) -> dict[str, Any]:
     table, end = decode_table(b"before" + sized(raw) + b"after", 6)
     assert end == 6 + 4 + len(raw)
     return table
 
 
-def encoded(table: Any) -> bytes:
-    pieces: list[bytes] = []
-    size = encode_table(pieces, table)
-    joined = b"".join(pieces)
-    assert size == len(joined)
-    return joined[4:]
+def encoded(table: dict[str, Any]) -> bytes:
+    whole = encode_table(table)
+    assert whole[:4] == struct.pack(">I", len(whole) - 4)
+    return whole[4:]
+
+
+def changed(raw: bytes, values: dict[str, Any], renamed: dict[str, str] | None = None) -> bytes:
+    whole = change_table(sized(raw), values, renamed or {})
+    assert whole[:4] == struct.pack(">I", len(whole) - 4)
+    return whole[4:]
 
 
 UNREADABLE = {
@@ -74,7 +77,8 @@ UNREADABLE = {
 @given(st.binary(max_size=200))
 def test_any_bytes_are_decoded_without_an_error_and_go_on_as_they_came(raw: bytes) -> None:
     """Even those that are no table at all; the offset behind them is right, so the rest of the frame is read."""
-    assert encoded(decoded(raw)) == raw
+    decoded(raw)
+    assert changed(raw, {}) == raw
 
 
 @given(TABLES)
@@ -83,42 +87,37 @@ def test_every_value_that_a_program_may_set_comes_back(table: dict[str, Any]) ->
     assert decoded(encoded(table)) == table
 
 
-@given(TABLES.filter(bool))
-def test_without_floats_the_bytes_are_those_of_pika(table: dict[str, Any]) -> None:
-    """What we replace differs from it in nothing else."""
+def without_floats(value: Any) -> Any:
+    if isinstance(value, float):
+        return None
+    if isinstance(value, list):
+        return [without_floats(each) for each in value]
+    return {key: without_floats(each) for key, each in value.items()} if isinstance(value, dict) else value
 
-    def simple(value: Any) -> Any:
-        if isinstance(value, float):
-            return None
-        if isinstance(value, list):
-            return [simple(each) for each in value]
-        return {key: simple(each) for key, each in value.items()} if isinstance(value, dict) else value
 
-    plain = simple(table)
-    ours: list[bytes] = []
-    encode_table(ours, plain)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "encode_table", headers._encode_table)
-        patch.setattr(data, "encode_value", headers._encode_value)
-        pikas: list[bytes] = []
-        data.encode_table(pikas, plain)
-    assert b"".join(ours) == b"".join(pikas)
+@given(TABLES.map(without_floats))
+def test_without_floats_the_bytes_are_those_of_pika_and_are_read_as_by_pika(table: dict[str, Any]) -> None:
+    """Of every other type, at any depth: pika 1.4 cuts floats."""
+    pikas: list[bytes] = []
+    data.encode_table(pikas, table)
+    whole = encode_table(table)
+    assert whole == b"".join(pikas)
+    assert decode_table(whole) == data.decode_table(whole, 0)
 
 
 @pytest.mark.parametrize("value", [0, -1, 2**31 - 1, 2**31, -(2**31), -(2**31) - 1, 2**63 - 1, -(2**63), True])
 def test_integers_are_encoded_as_by_pika(value: int) -> None:
     """On both sides of 32 bits."""
-    ours: list[bytes] = []
     pikas: list[bytes] = []
-    assert encode_value(ours, value) == headers._encode_value(pikas, value) == len(b"".join(ours))
-    assert ours == pikas
+    data.encode_value(pikas, value)
+    assert encode_value(value) == b"".join(pikas)
 
 
 @pytest.mark.parametrize("value", [2**63, object(), math.nan, math.inf, -math.inf])
 def test_what_no_table_can_hold_is_an_error_before_anything_is_sent(value: object) -> None:
     """The publisher refuses the message then."""
     with pytest.raises(Exception, match=r".*"):
-        encode_value([], value)
+        encode_value(value)
 
 
 @pytest.mark.parametrize(("kind", "form"), [(b"d", ">d"), (b"f", ">f")])
@@ -133,12 +132,10 @@ def test_floats_are_not_cut_to_integers(kind: bytes, form: str) -> None:
 def test_what_cannot_be_read_hides_nothing_before_it_and_goes_on_whole(value: bytes) -> None:
     """Also with our headers put in, which the next reader finds."""
     raw = entry(b"first", b"t\x01") + entry(b"bad", value)
-    table = decoded(raw)
-    assert table["first"] is True
-    copy = table.changed({"mq-attempt": 2})
-    assert entry(b"bad", value) in encoded(copy)
-    again = decoded(encoded(copy))
-    assert (again["first"], again["mq-attempt"]) == (True, 2)
+    assert decoded(raw)["first"] is True
+    copy = changed(raw, {"mq-attempt": 2})
+    assert entry(b"bad", value) in copy
+    assert (decoded(copy)["first"], decoded(copy)["mq-attempt"]) == (True, 2)
 
 
 @pytest.mark.parametrize("name", ["a date past the year 9999", "milliseconds for seconds", "absurd nesting"])
@@ -156,31 +153,26 @@ def test_a_list_in_a_list_and_so_on_is_its_bytes_and_hides_nothing() -> None:
     value = b"A" + bytes(4)
     for _ in range(3000):
         value = b"A" + sized(value)
-    table = decoded(entry(b"deep", value) + entry(b"mq-attempt", b"b\x03"))
-    assert table["mq-attempt"] == 3
-    assert encoded(table) == entry(b"deep", value) + entry(b"mq-attempt", b"b\x03")
+    raw = entry(b"deep", value) + entry(b"mq-attempt", b"b\x03")
+    assert decoded(raw)["mq-attempt"] == 3
+    assert changed(raw, {}) == raw
 
 
 @given(TABLES, TABLES)
 def test_a_change_touches_its_own_keys_only(table: dict[str, Any], values: dict[str, Any]) -> None:
-    """None takes a key away; the table itself stays as it was."""
-    before = decoded(encoded(table))
-    raw = encoded(before)
-    copy = before.changed(values)
+    """None takes a key away."""
+    copy = decoded(changed(encoded(table), values))
     assert copy == {key: value for key, value in {**table, **values}.items() if values.get(key, 0) is not None}
-    assert decoded(encoded(copy)) == copy
-    assert before == table
-    assert encoded(before) == raw
 
 
 def test_a_key_is_renamed_with_its_value_as_it_came() -> None:
     """Also one that can be read and not written. Another of the new name gives way; without the old one it stays."""
     value = b"T" + b"\xff" * 8
-    table = decoded(entry(b"CC", value) + entry(b"mq-cc", b"t\x01") + entry(b"z", b"t\x01"))
-    copy = table.changed({"z": None}, {"CC": "mq-cc"})
-    assert encoded(copy) == entry(b"mq-cc", value)
-    assert copy == {"mq-cc": 2**64 - 1}
-    assert copy.changed({}, {"CC": "mq-cc"}) == copy
+    raw = entry(b"CC", value) + entry(b"mq-cc", b"t\x01") + entry(b"z", b"t\x01")
+    copy = changed(raw, {"z": None}, {"CC": "mq-cc"})
+    assert copy == entry(b"mq-cc", value)
+    assert decoded(copy) == {"mq-cc": 2**64 - 1}
+    assert changed(copy, {}, {"CC": "mq-cc"}) == copy
 
 
 def test_bytes_that_another_encoder_would_write_differently_are_kept_through_a_change() -> None:
@@ -193,25 +185,5 @@ def test_bytes_that_another_encoder_would_write_differently_are_kept_through_a_c
         entry(b"\xff", b"t\x01"),
         entry(b"twice", b"b\x01") + entry(b"twice", b"b\x02"),
     ]
-    table = decoded(b"".join(odd))
-    assert table["D"] == Decimal(1)
-    raw = encoded(table.changed({"new": 1}))
-    assert all(piece in raw for piece in odd)
-
-
-def test_a_plain_dictionary_becomes_a_table_with_bytes() -> None:
-    """A message need not have come from a broker to be copied."""
-    assert encoded(table_of({"a": 1.5})) == encoded({"a": 1.5})
-    assert encoded(table_of(None)) == b""
-    table = decoded(entry(b"s", b"s\x00\x07"))
-    assert table_of(table) is table
-
-
-@given(TABLES.filter(bool))
-def test_pika_itself_uses_these_functions(table: dict[str, Any]) -> None:
-    """They are in place as soon as the module is imported, for properties as they stand in a frame."""
-    properties = BasicProperties()
-    properties.decode(b"".join(BasicProperties(headers=table, message_id="m").encode()))
-    assert properties.headers == table
-    assert isinstance(properties.headers, Table)
-    assert properties.message_id == "m"
+    assert decoded(b"".join(odd))["D"] == Decimal(1)
+    assert changed(b"".join(odd), {"new": 1}) == b"".join(odd) + entry(b"new", b"I" + struct.pack(">i", 1))

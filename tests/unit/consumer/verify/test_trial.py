@@ -1,20 +1,35 @@
 """How a trial ends without a broker; with one it is in tests/broker and tests/system."""
 
+import re
 import time
+from typing import Any
+from unittest.mock import Mock, call
 
 import pytest
 
+from common.amqp.connection import State
 from common.amqp.errors import Kind, Refusal
-from consumer.verify.settings import VerifySettings
-from consumer.verify.trial import Trial
+from common.message import Message
+from consumer.delivery import Delivery
+from consumer.prefetch import SHORT
+from consumer.verify.results import Results
+from consumer.verify.settings import VerifySettings, pattern
+from consumer.verify.trial import Receiver, Sender, Trial
+from tests.processes import until
 from tests.unit.conftest import Loop
 
 pytestmark = pytest.mark.usefixtures("own_metrics")
 
 
-def trial(process: Loop, url: str = "amqp://127.0.0.1:1", **more: object) -> Trial:
-    values = {"mq_url": url, "mq_ch": "a.b", "mq_backoff_max": "50ms", **more}
-    return Trial(process, VerifySettings.model_validate(values), lambda: None)
+BODY = b"as it was sent"
+
+
+def settings(**given: Any) -> VerifySettings:
+    return VerifySettings.model_validate({"mq_url": "amqp://127.0.0.1:1", "mq_ch": "jobs.verify.0a", **given})
+
+
+def trial(process: Loop, url: str = "amqp://127.0.0.1:1", **more: Any) -> Trial:
+    return Trial(process, settings(mq_url=url, mq_ch="a.b", mq_backoff_max="50ms", **more), lambda: None)
 
 
 def test_it_waits_for_a_broker_that_is_away_and_says_so_at_the_deadline(process: Loop) -> None:
@@ -54,6 +69,14 @@ def test_what_one_broker_refuses_another_may_grant(process: Loop) -> None:
     assert not made.done()
 
 
+def test_a_run_sends_to_and_reads_from_its_temporary_queue_alone(process: Loop) -> None:
+    """MQ_CH itself stays as it is."""
+    made = trial(process)
+    assert re.fullmatch(pattern("a.b"), made.topology.name)
+    assert made._receiver._queue == made._sender._queue == made.topology.name
+    assert made._receiver._subscription.topology == made._sender.publisher.topology == made.topology
+
+
 def test_a_signal_ends_it_and_it_is_not_verified(process: Loop) -> None:
     """However much came."""
     made = trial(process)
@@ -67,13 +90,82 @@ def test_it_is_done_when_each_message_was_confirmed_and_handled(process: Loop) -
     """And a signal in that moment changes nothing."""
     made = trial(process, verify_count=2)
     for number in range(2):
-        made.ledger.send(0.0)
-        made.ledger.handle(number, 1.0)
+        made.results.send(0.0)
+        made.results.handle(number, 1.0)
     assert not made.done()
     for number in range(2):
-        made.ledger.confirm(number)
+        made.results.confirmed.add(number)
     assert made.done()
     made.stop()
     made.tick(time.monotonic() + 60)
     assert made.problem == ""
     assert made.summary()[0] == 0
+
+
+@pytest.fixture
+def results() -> Results:
+    results = Results()
+    for _ in range(3):
+        results.send(0.0)
+    return results
+
+
+@pytest.fixture
+def cancelled() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def receiver(process: Loop, results: Results, cancelled: list[str]) -> Receiver:
+    return Receiver(process, settings(), BODY, results, lambda: cancelled.append("cancelled"))
+
+
+@pytest.mark.parametrize(
+    ("message_id", "body", "handled"),
+    [
+        ("jobs.verify.0a-2", BODY, 1),
+        ("jobs.verify.0a-2", BODY + b"!", 0),
+        ("jobs.verify.0b-2", BODY, 0),
+        (None, BODY, 0),
+    ],
+)
+def test_only_a_message_of_this_run_that_is_whole_counts(
+    receiver: Receiver, results: Results, message_id: str | None, body: bytes, handled: int
+) -> None:
+    """Anything else is nobody's, and a changed one is lost."""
+    receiver._handle(Message(body, message_id=message_id))
+    receiver._settle()
+    assert len(results.handled) == handled
+
+
+def test_more_is_sent_ahead_once_the_first_was_handled(receiver: Receiver) -> None:
+    """As to a consumer: one at a time would measure the way to the broker and back."""
+    subscription = receiver._subscription
+    subscription.connection.state = State.OPEN
+    subscription.connection._channel = channel = Mock()
+    subscription.opened(channel)
+    subscription._prefetch.delivered(0, len(BODY))
+    subscription._prefetch.arrived([len(BODY)], time.monotonic())
+    receiver._workers.hand_over([Delivery(channel, 1, Message(BODY))])
+    receiver._workers.start()
+    until(lambda: receiver._workers._done, "it is handled")
+    receiver._settle()
+    assert channel.basic_qos.call_args_list == [call(prefetch_count=SHORT - 1)]
+
+
+def test_without_a_connection_it_is_cancelled_at_once(receiver: Receiver, cancelled: list[str]) -> None:
+    """Nobody waits for a broker that is away."""
+    receiver.cancel()
+    assert cancelled == ["cancelled"]
+
+
+@pytest.mark.parametrize("rate", [0, 100])
+def test_without_a_broker_nothing_is_attempted_and_the_loop_stays_free(process: Loop, rate: int) -> None:
+    """A message that waits inside would look slow."""
+    results = Results()
+    sender = Sender(process, settings(verify_rate=rate), b"", results, lambda: None)
+    sender.begin()
+    later: list[int] = []
+    process.call_later(0.05, lambda: later.append(1))
+    process.turn(lambda: later, "a moment")
+    assert len(results.sent_at) == len(sender.publisher) == 0

@@ -1,0 +1,53 @@
+"""PlainConnection: messages on and off a connection by what pika makes public. `common.wire` does the same, quicker."""
+
+from collections.abc import Callable
+from typing import Any
+
+from pika import BasicProperties, ConnectionParameters, SelectConnection
+from pika.adapters.select_connection import IOLoop
+from pika.channel import Channel
+
+from common.amqp.resolver import IOServices
+from common.message import Message
+from common.properties import DecodedProperties, Properties
+
+Came = tuple[int, Properties, bytes]
+"""A delivery: its tag, its properties, its body."""
+OnDeliveries = Callable[[Channel, list[Came]], None]
+"""Gets what came, in its order; must not raise."""
+
+
+class PlainConnection(SelectConnection):
+    """One try at a connection, from the first packet to its end. I/O thread only."""
+
+    def __init__(
+        self,
+        parameters: ConnectionParameters,
+        loop: IOLoop,
+        on_open: Callable[[Any], None],
+        on_close: Callable[[Any, BaseException], None],
+    ) -> None:
+        """Connects at once. `on_close` hears of a try that came to nothing, too."""
+        super().__init__(
+            parameters,
+            on_open_callback=on_open,
+            on_open_error_callback=on_close,
+            on_close_callback=on_close,
+            custom_ioloop=IOServices(loop),  # type: ignore[arg-type]
+        )
+
+    def consume(self, channel: Channel, queue: str, consumer_tag: str, on_deliveries: OnDeliveries) -> None:
+        """Have `queue` send to `on_deliveries`."""
+
+        def on_message(_: object, method: Any, properties: Any, body: bytes) -> None:
+            came = DecodedProperties(properties) if isinstance(properties, BasicProperties) else properties
+            on_deliveries(channel, [(method.delivery_tag, came, body)])
+
+        channel.basic_consume(queue, on_message, consumer_tag=consumer_tag)
+
+    def publish(self, channel: Channel, routing_key: str, message: Message) -> None:
+        """To the queue `routing_key`, mandatory. Raises what an encoder raises; then nothing of it was sent."""
+        channel.basic_publish("", routing_key, message.body, message.properties, mandatory=True)
+
+    def abort(self) -> None:
+        """End it without an answer to the closing handshake. pika has no public way; its heartbeats end it in time."""

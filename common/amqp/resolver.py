@@ -1,0 +1,63 @@
+"""Resolver: looks host names up in a thread that does not keep the program from ending.
+
+pika's own waits for `getaddrinfo` in a thread that Python joins at its exit, and a DNS server that does not answer
+holds that for half a minute: longer than a stopping pod may have. And addresses that no socket can be opened for
+(IPv6 where the kernel has none, any when there are no file descriptors left) end pika's loop with an error; here they
+are left out.
+"""
+
+import socket
+from collections.abc import Callable
+from threading import Thread
+from typing import Any
+
+from pika.adapters.utils.nbio_interface import AbstractIOReference
+from pika.adapters.utils.selector_ioloop_adapter import SelectorIOServicesAdapter
+
+
+class IOServices(SelectorIOServicesAdapter):
+    """pika's, of which a connection is given one as its `custom_ioloop`."""
+
+    def getaddrinfo(self, host: str, port: int, on_done: Callable[[Any], object], **hints: int) -> AbstractIOReference:  # type: ignore[override]
+        """Look `host` up; `on_done` gets the addresses, or the error, on the I/O thread."""
+        return _Lookup(self, host, port, on_done, hints)
+
+
+class _Lookup(AbstractIOReference):
+    def __init__(
+        self, services: IOServices, host: str, port: int, on_done: Callable[[Any], object], hints: dict[str, int]
+    ) -> None:
+        self._on_done: Callable[[Any], object] | None = on_done  # None: nobody waits for it any more; I/O thread only
+        self._services = services
+        hints["type"] = hints.pop("socktype", 0)
+        # A plain name goes as bytes: for text, Python loads the codec of international names first.
+        name = host.encode() if host.isascii() else host
+        Thread(target=self._look_up, args=(name, port, hints), name="resolver", daemon=True).start()
+
+    def cancel(self) -> bool:
+        """Forget about it; whether that was in time."""
+        waited, self._on_done = self._on_done, None
+        return waited is not None
+
+    def _look_up(self, name: str | bytes, port: int, hints: dict[str, int]) -> None:
+        try:
+            found: Any = _usable(socket.getaddrinfo(name, port, **hints))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the connection is told
+            found = error
+        self._services.add_callback_threadsafe(lambda: self._tell(found))
+
+    def _tell(self, found: Any) -> None:
+        on_done, self._on_done = self._on_done, None
+        if on_done:
+            on_done(found)
+
+
+def _usable(records: list[Any]) -> list[Any] | OSError:
+    usable, error = [], None
+    for record in records:
+        try:
+            socket.socket(record[0]).close()
+            usable.append(record)
+        except OSError as why:
+            error = why
+    return usable or error or records

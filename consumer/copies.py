@@ -1,0 +1,48 @@
+"""The copies that a consumer publishes before it acknowledges the original. Pure."""
+
+from common.message import ATTEMPT, FIRST_ERROR, LAST_ERROR, QUEUE, Message
+from consumer.delivery import DELIVERY_COUNT
+from consumer.outcome import Park, Retry
+
+REPLAYS = "mq-replays"
+# Counts that the broker keeps of the original; on a copy they would be somebody else's.
+BROKERS_COUNTS = {DELIVERY_COUNT: None, "x-acquired-count": None}
+MOST = 2**31 - 1  # of a count that is ours: one from outside may be more than a header can hold
+# The broker's, of a message that it parked itself. On RabbitMQ 3.10 a copy with them never leaves its retry queue: it
+# would go to a queue that these name already, which the broker takes for a circle.
+DEATHS = dict.fromkeys(
+    ["x-death", *(f"x-{which}-death-{what}" for which in ("first", "last") for what in ("exchange", "queue", "reason"))]
+)
+
+
+def failed_copy(message: Message, outcome: Retry | Park, queue: str, now: float) -> Message:
+    """As it comes again or is parked: with attempt, first and last error, queue, and a date (`now`, in seconds)."""
+    again = isinstance(outcome, Retry)
+    return message.copied(
+        {
+            **BROKERS_COUNTS,
+            **(DEATHS if again else {}),
+            # Not what is there, read and written again: from outside it may be what can only be read.
+            **({} if FIRST_ERROR in message.headers else {FIRST_ERROR: outcome.error}),
+            ATTEMPT: min(message.attempt + again, MOST),
+            LAST_ERROR: outcome.error,
+            QUEUE: queue,
+        },
+        int(now),
+    )
+
+
+def fresh_copy(message: Message) -> Message:
+    """The message as it is, with the broker's count of its deliveries at 0 again."""
+    return message.copied(BROKERS_COUNTS)
+
+
+def replayed_copy(message: Message) -> Message:
+    """The parked message as it comes again: the attempts begin anew, the errors stay, the replays are counted."""
+    return message.copied({**BROKERS_COUNTS, **DEATHS, ATTEMPT: None, REPLAYS: min(replays(message) + 1, MOST)})
+
+
+def replays(message: Message) -> int:
+    """How often it came back from the dead-letter queue."""
+    count = message.headers.get(REPLAYS, 0)
+    return count if isinstance(count, int) else 0

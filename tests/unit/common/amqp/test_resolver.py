@@ -1,0 +1,79 @@
+"""How host names are looked up."""
+
+import errno
+import socket
+import threading
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+
+from common.amqp.resolver import IOServices
+from tests.unit.conftest import Loop
+
+
+def test_a_name_is_looked_up(process: Loop) -> None:
+    """And hears of the address."""
+    found: list[object] = []
+    IOServices(process.loop).getaddrinfo("127.0.0.1", 5672, on_done=found.append)
+    process.turn(lambda: found, "the address")
+    assert "127.0.0.1" in str(found)
+
+
+def test_a_look_up_that_hangs_does_not_keep_the_program_from_ending(
+    process: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python joins all threads but daemons at its exit."""
+    asked, answer, before = Event(), Event(), set(threading.enumerate())
+
+    def hang(*_: object, **__: object) -> list[object]:
+        asked.set()
+        answer.wait(30)
+        return []
+
+    monkeypatch.setattr("socket.getaddrinfo", hang)
+    IOServices(process.loop).getaddrinfo("host", 5672, on_done=lambda _: None)
+    assert asked.wait(30)
+    waiting: set[Thread] = set(threading.enumerate()) - before
+    answer.set()
+    assert waiting
+    assert all(thread.daemon for thread in waiting)
+
+
+def test_a_plain_name_is_looked_up_without_the_codec_of_international_ones(
+    process: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which Python loads for any text."""
+    asked: list[object] = []
+
+    def answer(host: object, *_: object, **__: object) -> list[object]:
+        asked.append(host)
+        return []
+
+    monkeypatch.setattr("socket.getaddrinfo", answer)
+    for number, name in enumerate(("rabbitmq-service", "häuschen"), 1):
+        IOServices(process.loop).getaddrinfo(name, 5672, on_done=lambda _: None)
+        process.turn(lambda number=number: len(asked) == number, "the question")  # type: ignore[misc]
+    assert asked == [b"rabbitmq-service", "häuschen"]
+
+
+def test_addresses_that_no_socket_can_be_opened_for_are_left_out(
+    process: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """IPv6 on a kernel without it: pika's own error would end the loop. If none is left, that error is the answer."""
+
+    class OldKernel(socket.socket):
+        def __init__(self, family: int = -1, *others: Any, **more: Any) -> None:
+            if family == socket.AF_INET6:
+                raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+            super().__init__(family, *others, **more)
+
+    monkeypatch.setattr(socket, "socket", OldKernel)
+    found: list[object] = []
+    six, four = (socket.AF_INET6, "six"), (socket.AF_INET, "four")
+    for records in ([six, four], [six]):
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, records=records, **__: records)
+        IOServices(process.loop).getaddrinfo("localhost", 5672, on_done=found.append)
+        process.turn(lambda: found, "an answer")
+        said = found.pop()
+        assert said == [four] if four in records else isinstance(said, OSError)
