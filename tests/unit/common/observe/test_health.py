@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,30 @@ def test_many_open_files_do_not_matter() -> None:
         for each in many:
             os.close(each)
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+ENDS = """
+from common.observe.health import Health
+print(Health(list, list).listen("127.0.0.1", 0), flush=True)
+input()
+"""
+
+
+def test_a_client_keeps_neither_the_process_nor_its_port() -> None:
+    """A restart listens where the process before it did, and whose connections it closed."""
+    command = [sys.executable, "-c", ENDS]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        port = int(process.stdout.readline())
+        with (
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=PATIENCE),
+            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE),
+        ):
+            began = time.monotonic()
+            process.communicate("end\n", timeout=PATIENCE)
+            assert time.monotonic() - began < 3
+    assert process.returncode == 0
+    assert Health(list, list).listen("127.0.0.1", port) == port
 
 
 PROGRAMS = {"producer": "--source", "consumer": "--handler"}
