@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from functools import partial
 from typing import Any, NoReturn, TypeVar
 
@@ -143,10 +144,8 @@ def unknown(known: Iterable[str], names: Iterable[str] = os.environ) -> dict[str
     settings = {name.upper() for name in known}
     prefixes = tuple(prefix for prefix in PREFIXES if any(name.startswith(prefix) for name in settings))
     strange = [name for name in names if name.upper().startswith(prefixes) and name.upper() not in settings]
-    return {name: _most_like(name.upper(), settings) for name in sorted(strange) if not LINKS.search(name)}
-
-
-def _most_like(name: str, settings: Iterable[str]) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415 - seldom needed
-
-    return next(iter(get_close_matches(name, settings, n=1, cutoff=0.8)), "")
+    return {
+        name: next(iter(get_close_matches(name.upper(), settings, n=1, cutoff=0.8)), "")
+        for name in sorted(strange)
+        if not LINKS.search(name)
+    }
