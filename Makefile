@@ -56,6 +56,10 @@ check: $(READY) ## Format, lint, types, Dockerfiles
 chaos: $(READY) ## Every fault and a ten-minute mix, as a table (25 minutes)
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
+.PHONY: mutants
+mutants: $(READY) ## Small defects put into the core one at a time, which the unit tests must notice; ARGS for some
+	@$(BIN)/python -m tests.mutants $(ARGS)
+
 .PHONY: bench
 bench: $(READY) ## Ours against the peers; ARGS for its options
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -22,7 +22,6 @@ CC = "mq-cc"
 
 DAY = 86400.0  # seconds; no two clocks differ by more, and a timestamp in milliseconds is far ahead
 _BINARY = (bytes, bytearray, memoryview)  # a tuple is built once, a union at each call
-_set = object.__setattr__  # properties that read a field would cost more: a body is looked at seven times
 
 
 class Message:
@@ -49,12 +48,12 @@ class Message:
         properties: BasicProperties | None = None,
     ) -> None:
         """Take `properties` as they are (they win), or make them of the other arguments."""
-        _set(self, "body", body)
-        _set(self, "_origin", None)
+        _set_body(self, body)
+        _set_origin(self, None)
         made = properties or BasicProperties(
             content_type=content_type, headers=dict(headers or {}), message_id=message_id
         )
-        _set(self, "_own", made)
+        _set_own(self, made)
 
     def __setattr__(self, name: str, _value: object) -> NoReturn:
         raise AttributeError(f"a message is immutable: yield or keep a new Message, and leave its {name} as it came")
@@ -66,9 +65,9 @@ class Message:
     def with_origin(cls, body: bytes, origin: Properties) -> "Message":
         """A message whose properties are decoded when somebody asks: most handlers do not."""
         message: Message = cls.__new__(cls)
-        _set(message, "body", body)
-        _set(message, "_origin", origin)
-        _set(message, "_own", None)
+        _set_body(message, body)
+        _set_origin(message, origin)
+        _set_own(message, None)
         return message
 
     @classmethod
@@ -133,7 +132,7 @@ class Message:
     def properties(self) -> BasicProperties:
         """All of AMQP's properties, as pika has them."""
         if self._own is None:  # several threads may come here at a time: each gets the same fields
-            _set(self, "_own", self.origin.to_pika())
+            _set_own(self, self.origin.to_pika())
         return self._own  # type: ignore[return-value]
 
     @property
@@ -173,6 +172,10 @@ class Message:
 
     def age_at(self, now: float) -> float | None:
         """The same at `now`, which is `time.time()`."""
-        since = self.origin.published_ms()
+        since = (self.origin if self._origin is None else self._origin).published_ms()
         age = -math.inf if since is None else now - since / 1000
         return age if age >= 0.0 else 0.0 if age >= -DAY else None
+
+
+# The ways around __setattr__: properties that read a field would cost more, since a body is looked at seven times.
+_set_body, _set_origin, _set_own = (vars(Message)[name].__set__ for name in ("body", "_origin", "_own"))

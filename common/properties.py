@@ -95,6 +95,11 @@ class DecodedProperties:
         return DecodedProperties(BasicProperties(**all_fields))
 
 
+def received(properties: Any) -> Properties:
+    """What a callback of pika's was given: plain, or the fence's own."""
+    return DecodedProperties(properties) if isinstance(properties, BasicProperties) else properties
+
+
 def published_ms(timestamp: object, headers: object) -> int | None:
     """As `Properties.published_ms`, of these two fields, whatever a foreign publisher wrote there."""
     if not isinstance(timestamp, int) or isinstance(timestamp, bool):

@@ -39,13 +39,14 @@ SPEAK_AMQP = {
     "consumer.acks",
     "consumer.intake",
     "consumer.dead_letters.browser",
-    "consumer.dead_letters.settlement",
     "consumer.subscription",
 }
 # Entry points, and modules that only declare: there is nothing in them to run.
 NO_TWIN = {
     "consumer.verify.command",
 }
+# Packages that can be deleted: nothing else imports them, `consumer.__main__` knows only the name of their command.
+DELETABLE = ("consumer.dead_letters",)
 # Programs of their own, which neither service needs.
 PROGRAMS = ("common.doctor.",)
 # A message without a date gets one; the broker's clock is compared with ours, and its certificate's end with today.
@@ -125,7 +126,8 @@ def test_every_twin_has_its_module() -> None:
 def test_exactly_these_modules_import_pika() -> None:
     """Workers, outcomes, acknowledgements, sources and handlers know nothing of AMQP."""
     found = {name for name, tree in TREES.items() if any(each.partition(".")[0] == "pika" for each in imports(tree))}
-    assert found == SPEAK_AMQP
+    deleted = {name for name in SPEAK_AMQP if name.startswith(DELETABLE) and name not in TREES}
+    assert found == SPEAK_AMQP - deleted
 
 
 @pytest.mark.parametrize("package", OPTIONAL)
@@ -136,6 +138,13 @@ def test_exactly_these_modules_import_what_is_optional(package: str) -> None:
     for name, tree in TREES.items():
         top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
         assert name in found or not {each for node in top for each in imports(node)} & found
+
+
+@pytest.mark.parametrize("package", DELETABLE)
+def test_nothing_outside_of_a_package_that_can_be_deleted_imports_it(package: str) -> None:
+    """Its own tests may; what `consumer.__main__` does with the name of a command is no import at the start."""
+    importers = {name for name, tree in TREES.items() if any(each.startswith(package) for each in imports(tree))}
+    assert all(name.startswith(package) for name in importers)
 
 
 @each_module

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from pika import BasicProperties, ConnectionParameters, SelectConnection
+from pika import ConnectionParameters, SelectConnection
 from pika.adapters.select_connection import IOLoop
 from pika.channel import Channel
 
 from common.amqp.resolver import IOServices
 from common.message import Message
-from common.properties import DecodedProperties, Properties
+from common.properties import Properties, received
 
 Came = tuple[int, Properties, bytes]
 """A delivery: its tag, its properties, its body."""
@@ -40,8 +40,7 @@ class PlainConnection(SelectConnection):
         """Have `queue` send to `on_deliveries`."""
 
         def on_message(_: object, method: Any, properties: Any, body: bytes) -> None:
-            came = DecodedProperties(properties) if isinstance(properties, BasicProperties) else properties
-            on_deliveries(channel, [(method.delivery_tag, came, body)])
+            on_deliveries(channel, [(method.delivery_tag, received(properties), body)])
 
         channel.basic_consume(queue, on_message, consumer_tag=consumer_tag)
 

@@ -1,1 +1,1 @@
-"""`consumer dead-letters`: a person's look at what is parked, and its way back or out."""
+"""`consumer dead-letters`: list, show, replay and purge the messages of the dead-letter queue."""

@@ -1,77 +1,88 @@
-"""Replay: back to the queue it came from, and out of the dead-letter queue on the broker's confirm."""
+"""Replay and Purge: scans that take messages out of the dead-letter queue, back to MQ_CH or for good."""
 
 from collections import deque
 
-from common.amqp.connection import Connection
 from common.amqp.inflight import Publication
 from common.amqp.publisher import Publisher
 from common.amqp.topology import Topology
 from common.process.run import Process
 from common.settings.shared import Settings
 from consumer.copies import replayed_copy
-from consumer.dead_letters.chunks import WORK, work_chunk
-from consumer.dead_letters.parked import Parked
-from consumer.dead_letters.report import Report
-from consumer.dead_letters.selection import Selection
-from consumer.dead_letters.walk import Walk
+from consumer.dead_letters.dead_letter import DeadLetter
+from consumer.dead_letters.filter import Filter
+from consumer.dead_letters.scan import Report, Scan
 from consumer.progress import Progress
 
-WINDOW = 1024  # messages without their confirm
+MAX_UNCONFIRMED = 1024  # messages
+MIN_BATCH, MAX_BATCH = 512, 20_000  # messages
 
 
-class Replay(Walk):
-    """A kill between confirm and acknowledgement makes a duplicate, and loses nothing."""
+class Purge(Scan):
+    """Acknowledges what the filter accepts."""
+
+    command = "purge"
+
+    def act(self, tag: int, _letter: DeadLetter) -> None:
+        """Delete the message."""
+        self.browser.acknowledge([tag])
+
+
+class Replay(Scan):
+    """Publishes a copy of what the filter accepts, and acknowledges the original when the broker confirmed the copy.
+
+    A kill between confirm and acknowledgement makes a duplicate, and loses nothing.
+    """
 
     command = "replay"
-    settles = True
+    memory = 16 * 1024 * 1024  # bytes of bodies in a batch: the replay holds them until they are published
 
-    def __init__(self, process: Process, settings: Settings, selection: Selection, progress: Progress) -> None:
-        super().__init__(process, settings, selection, progress)
-        self._sent = self._unpublishable = 0  # messages; of those sent, the ones that no broker takes
+    def __init__(self, process: Process, settings: Settings, wanted: Filter, progress: Progress) -> None:
+        super().__init__(process, settings, wanted, progress)
+        self._published = self._unpublishable = 0  # messages; the second are those of the first that no broker takes
         self._queue = settings.mq_ch
-        self._waiting: deque[tuple[int, Parked]] = deque()
-        self._size = 0  # bytes of the bodies that wait, or for their confirm
+        self._waiting: deque[tuple[int, DeadLetter]] = deque()
         self._publisher: Publisher[int] = Publisher(
             "dead_letters_replay",
             process,
             settings,
             Topology(settings.mq_ch),
-            window=WINDOW,
+            window=MAX_UNCONFIRMED,
             on_progress=self._on_progress,
             on_refused=self._on_refused,
         )
-
-    def connections(self) -> list[Connection]:
-        """One to look, one to publish."""
-        return [self.browser.connection, self._publisher.connection]
+        self.connections.append(self._publisher.connection)
 
     def idle(self) -> bool:
-        """Whether all that was taken is confirmed."""
+        """Whether all that was accepted is confirmed."""
         return not self._waiting and not len(self._publisher)
 
-    def next_chunk(self, seen: int, size: int, left: int) -> int:
-        """None before most of what was taken is confirmed: no more than two chunks are in memory."""
-        room = len(self._waiting) + len(self._publisher) < WINDOW and self._size < WORK
-        return work_chunk(seen, size, left, seen - self.browser.settlement.settled) if room else 0
+    def next_batch(self, seen: int, size: int, left: int) -> int:
+        """None while messages wait to be published: at most one batch, and what is in flight, is in memory.
 
-    def take(self, tag: int, parked: Parked) -> None:
-        """Publish it when there is room."""
-        self._waiting.append((tag, parked))
-        self._size += len(parked.message.body)
+        Each batch is a consumer to the broker until it is acknowledged. RabbitMQ 3.10 puts back in order what up to 32
+        consumers held, so a batch grows with what is held: 32 are enough for some 500,000 messages.
+        """
+        held = seen - self.count
+        most = min(max(MIN_BATCH, held // 2), MAX_BATCH)
+        return 0 if self._waiting else min(super().next_batch(seen, size, left), most)
+
+    def act(self, tag: int, letter: DeadLetter) -> None:
+        """Publish a copy as soon as the publisher has room for one."""
+        self._waiting.append((tag, letter))
+        self._publish()
 
     def tick(self, now: float) -> None:
-        """Look after the publisher too."""
+        """Tick the publisher, too."""
         self._publisher.tick(now)
         super().tick(now)
 
     def stop(self) -> None:
-        """What is not published yet stays parked; what is, is waited for."""
+        """What is not published yet stays parked; the confirms of what is are waited for."""
         super().stop()
-        self._size -= sum(len(parked.message.body) for _, parked in self._waiting)
         self._waiting.clear()
 
     def summary(self) -> tuple[int, dict[str, object]]:
-        """Left over: sent, and not acknowledged after a confirm; they may be in both queues now."""
+        """Left over are the messages that were published and not acknowledged: they may be in both queues now."""
         return self._unconfirmed, super().summary()[1]
 
     def report(self) -> Report:
@@ -80,17 +91,18 @@ class Replay(Walk):
 
     @property
     def _unconfirmed(self) -> int:
-        return self._sent - self._unpublishable - self.count
+        return self._published - self._unpublishable - self.count
 
     def _on_progress(self, confirmed: list[Publication[int]]) -> None:
-        self.browser.settlement.add([each.token for each in confirmed])
-        self._size -= sum(len(each.message.body) for each in confirmed)
-        if self._waiting and (room := self._publisher.room) > 0 and not self.browser.lost_by:
-            batch = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
-            copies = [Publication(self._queue, replayed_copy(parked.message), tag) for tag, parked in batch]
-            self._sent += len(batch)
-            self._publisher.publish(copies)
+        self.browser.acknowledge([each.token for each in confirmed])
+        self._publish()
 
-    def _on_refused(self, publication: Publication[int]) -> None:
+    def _on_refused(self, _publication: Publication[int]) -> None:
         self._unpublishable += 1
-        self._size -= len(publication.message.body)
+
+    def _publish(self) -> None:
+        if self._waiting and (room := self._publisher.room) > 0 and not self.browser.error:
+            letters = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
+            self._published += len(letters)
+            copies = [Publication(self._queue, replayed_copy(letter.message), tag) for tag, letter in letters]
+            self._publisher.publish(copies)

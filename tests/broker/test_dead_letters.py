@@ -24,7 +24,7 @@ def at_once(condition: Callable[[], bool], what: str) -> None:
         assert time.monotonic() < deadline, f"never: {what}"
 
 
-def test_looking_changes_neither_order_nor_counts(
+def test_list_and_show_change_neither_order_nor_delivery_counts(
     start: Start, channel: BlockingChannel, mq_ch: str, broker: Broker
 ) -> None:
     """Also a look at a part of what somebody has looked at before, which the broker would put behind the rest."""
@@ -38,7 +38,7 @@ def test_looking_changes_neither_order_nor_counts(
         assert all(COUNT not in properties.headers for properties, _ in left)
 
 
-def test_a_look_killed_in_the_middle_changes_no_order(start: Start, channel: BlockingChannel, mq_ch: str) -> None:
+def test_a_list_killed_in_the_middle_changes_no_order(start: Start, channel: BlockingChannel, mq_ch: str) -> None:
     """SIGKILL while it holds everything, the first time and when all was held before."""
     park(channel, mq_ch, LARGE)
     for _ in range(2):

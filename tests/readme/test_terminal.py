@@ -4,9 +4,8 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
+from consumer.verify.report import COUNTS
 
-from consumer.dead_letters.table import HEAD
-from consumer.verify.results import Results
 from local.counts import Counts
 from local.view import summary
 from tests.readme.terminal import COLOURS, draw, picture, spans
@@ -15,8 +14,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 SUMMARY = summary(Counts(confirmed=1, handled=1), 1.0, exact=True, keeps=True)
 WORDS = {
     "run": ["make run COUNT=1000 DOCKER=no", "Ctrl-C stops", *re.findall(r"^\w+", SUMMARY, re.MULTILINE)],
-    "dead-letters": ["consumer dead-letters list", *HEAD],
-    "verify": ["consumer verify", *Results().counts(), "verified: nothing is lost"],
+    "dead-letters": ["consumer dead-letters list"],  # and the heads of its table
+    "verify": ["consumer verify", *COUNTS, "verified: nothing is lost"],
     "doctor": ["doctor", "✓", "permissions", "alarms", "the broker can be used; 1 warning"],
 }
 
@@ -34,5 +33,8 @@ def test_columns_and_colours_are_where_the_terminal_had_them() -> None:
 @pytest.mark.parametrize("name", WORDS)
 def test_a_picture_shows_what_its_command_says(name: str) -> None:
     """`python -m tests.readme.terminal` draws all of them anew."""
+    words = list(WORDS[name])
+    if name == "dead-letters":  # whoever deletes that package skips this
+        words += pytest.importorskip("consumer.dead_letters.render").HEAD
     shown = [each.text for each in ET.parse(picture(name)).iter(f"{SVG}text")]
-    assert [word for word in WORDS[name] if word not in shown] == []
+    assert [word for word in words if word not in shown] == []

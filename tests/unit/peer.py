@@ -27,8 +27,12 @@ class Visit(Thread):
 
     def say(self, method: amqp_object.Method, channel: int = 1) -> None:
         """Send a method; nothing if the other end has gone."""
+        self.send(frame.Method(channel, method))
+
+    def send(self, value: frame.Frame) -> None:
+        """Send a frame; nothing if the other end has gone."""
         with contextlib.suppress(OSError):
-            self._stream.sendall(frame.Method(channel, method).marshal())
+            self._stream.sendall(value.marshal())
 
     def cut(self) -> None:
         """End the connection without a word."""
@@ -60,6 +64,8 @@ class Visit(Thread):
                     self.say(spec.Connection.OpenOk(), 0)
                 case spec.Channel.Open():
                     self.say(spec.Channel.OpenOk(), value.channel_number)
+                case spec.Basic.Consume() as consume:
+                    self.say(spec.Basic.ConsumeOk(consume.consumer_tag), value.channel_number)
                 case spec.Confirm.Select():
                     self.say(spec.Confirm.SelectOk(), value.channel_number)
                 case spec.Channel.Close() | spec.Connection.Close() as close if self._peer.answers_close:

@@ -1,16 +1,13 @@
 """How deliveries are let come, and no more of them."""
 
-from collections.abc import Callable
 from itertools import islice
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from pika import BasicProperties, spec
+from pika import BasicProperties
 
-from common.wire.properties import Received
-from consumer.acks import Unsettled
-from consumer.intake import Arrivals, Intake, consumer_tags
+from consumer.intake import Intake, consumer_tags
 from tests.unit.common.wire.test_properties import received
 from tests.unit.conftest import Loop
 
@@ -21,13 +18,15 @@ class Told:
     def __init__(self) -> None:
         self.heard: list[str] = []
         self.answers: list[Any] = []
+        self.connection = self
 
     def basic_qos(self, prefetch_count: int, callback: Any = None) -> None:
         """How many may come to the next consumer."""
         self._hear(f"qos {prefetch_count}", callback)
 
-    def basic_consume(self, queue: str, _on_message: object, consumer_tag: str) -> None:
+    def consume(self, channel: object, queue: str, consumer_tag: str, _on_deliveries: object) -> None:
         """By this name."""
+        assert channel is self
         self.heard.append(f"consume {queue} {consumer_tag}")
 
     def basic_cancel(self, tag: str, callback: Any = None) -> None:
@@ -56,7 +55,7 @@ def on_shut() -> Mock:
 @pytest.fixture
 def intake(process: Loop, told: Any, on_shut: Mock) -> Intake:
     """Which was opened and widened."""
-    made = Intake(process, "jobs", lambda: None, on_shut)
+    made = Intake(process, "jobs", Mock(), on_shut)
     assert not made.shut
     made.widen(1)
     made.close()
@@ -90,7 +89,7 @@ def test_a_cancel_is_sent_behind_all_that_was_on_its_way(intake: Intake, told: T
     assert not intake.shutting
 
 
-def test_it_can_be_opened_again(intake: Intake, told: Any) -> None:
+def test_an_intake_that_was_shut_can_be_opened_again(intake: Intake, told: Any) -> None:
     """With the prefetch of 1 that it left; pika takes no name a second time on a channel."""
     intake.close()
     told.answer()
@@ -113,92 +112,99 @@ def test_answers_of_a_channel_that_is_gone_are_not_listened_to(intake: Intake, t
     on_shut.assert_not_called()
 
 
-class Turn:
-    """In the place of a process: keeps what is to be called behind the turn."""
+class Consuming:
+    """In the place of a channel of a connection: keeps who is to get what comes."""
 
     def __init__(self) -> None:
-        self.behind: list[Callable[[], None]] = []
+        self.connection = self
+        self.on_deliveries: Any = None
 
-    def call_behind(self, function: Callable[[], None]) -> None:
-        """Later."""
-        self.behind.append(function)
-
-
-def properties(message_id: str, **headers: str) -> Received:
-    return received(BasicProperties(message_id=message_id, headers=headers))
+    def consume(self, _channel: object, _queue: str, _consumer_tag: str, on_deliveries: Any) -> None:
+        """Here."""
+        self.on_deliveries = on_deliveries
 
 
-@pytest.fixture
-def turn() -> Any:
-    return Turn()
+def came(*tags: int) -> list[Any]:
+    return [(tag, received(BasicProperties(message_id=f"m{tag}")), b"x" * tag) for tag in tags]
 
 
 @pytest.fixture
-def unsettled() -> Unsettled:
-    return Unsettled()
-
-
-@pytest.fixture
-def hand_on() -> Mock:
+def on_turn() -> Mock:
     return Mock()
 
 
 @pytest.fixture
-def arrivals(turn: Any, unsettled: Unsettled, hand_on: Mock) -> Arrivals:
-    """Three of them."""
-    made = Arrivals(turn, unsettled, hand_on)
-    for tag in (1, 2, 3):
-        made.add(Mock(), spec.Basic.Deliver("c", tag), properties(f"m{tag}"), b"x" * tag)
+def channel() -> Any:
+    return Consuming()
+
+
+@pytest.fixture
+def receiving(process: Loop, channel: Any, on_turn: Mock) -> Intake:
+    """Which has received three."""
+    made = Intake(process, "jobs", on_turn, Mock())
+    made.open(channel)
+    channel.on_deliveries(channel, came(1, 2))
+    channel.on_deliveries(channel, came(3))
     return made
 
 
-def test_one_hand_over_is_for_all_of_a_turn(arrivals: Arrivals, turn: Any, hand_on: Mock) -> None:
-    """And the next one for what comes behind it."""
-    assert turn.behind == [hand_on]
-    arrivals.take()
-    arrivals.add(Mock(), spec.Basic.Deliver("c", 4), properties("m4"), b"")
-    assert turn.behind == [hand_on, hand_on]
+def turn(process: Loop) -> None:
+    over: list[bool] = []
+    process.call_behind(lambda: over.append(True))
+    process.turn(lambda: over, "the turn is over")
 
 
-def test_each_is_taken_once_and_counted(arrivals: Arrivals, unsettled: Unsettled) -> None:
-    """With what pika gave, in its order."""
-    deliveries, sizes = arrivals.take()
-    assert [(each.tag, each.message.message_id, each.message.body) for each in deliveries] == [
-        (1, "m1", b"x"),
-        (2, "m2", b"xx"),
-        (3, "m3", b"xxx"),
-    ]
-    assert sizes == [len(properties("m1").encoded) + length for length in (1, 2, 3)]
-    assert (len(unsettled), unsettled.size) == (3, sum(sizes))
-    assert arrivals.take() == ([], [])
-    assert len(unsettled) == 3
+@pytest.mark.usefixtures("receiving")
+def test_one_hand_over_is_for_all_of_a_turn(process: Loop, on_turn: Mock) -> None:
+    """Behind all that it read."""
+    on_turn.assert_not_called()
+    turn(process)
+    on_turn.assert_called_once_with()
 
 
-def test_properties_count_beside_the_body_and_are_not_decoded(
-    turn: Any, unsettled: Unsettled, hand_on: Mock, monkeypatch: pytest.MonkeyPatch
+def test_what_comes_behind_a_hand_over_has_one_of_its_own(
+    process: Loop, receiving: Intake, channel: Any, on_turn: Mock
 ) -> None:
-    """Long ones fill the memory as well."""
-    came, arrivals = properties("m", long="x" * 1000), Arrivals(turn, unsettled, hand_on)
-    arrivals.add(Mock(), spec.Basic.Deliver("c", 1), came, b"body")
-    monkeypatch.setattr(BasicProperties, "decode", Mock(side_effect=AssertionError("decoded")))
-    assert arrivals.take()[1] == [4 + len(came.encoded)]
+    """Or it would wait for the next that comes."""
+    receiving.take()
+    channel.on_deliveries(channel, came(4))
+    turn(process)
+    assert on_turn.call_count == 2
 
 
-def test_unread_they_need_no_memory_and_count_all_the_same(arrivals: Arrivals, unsettled: Unsettled) -> None:
-    """They are to be settled, too."""
-    assert [(each.tag, each.message.body) for each in arrivals.take_unread()] == [(1, b""), (2, b""), (3, b"")]
-    assert (len(unsettled), unsettled.size) == (3, 0)
-    assert arrivals.take() == ([], [])
+def test_each_is_taken_once_with_its_channel_and_its_size(receiving: Intake, channel: Any) -> None:
+    """In the order in which they came; properties count beside the body."""
+    deliveries, sizes = receiving.take()
+    assert [(each.channel, each.tag, each.message.message_id, each.message.body) for each in deliveries] == [
+        (channel, tag, f"m{tag}", b"x" * tag) for tag in (1, 2, 3)
+    ]
+    assert sizes == [len(properties) + tag for tag, properties, _ in came(1, 2, 3)]
+    assert receiving.take() == ([], [])
 
 
-def test_lost_they_are_gone(arrivals: Arrivals, unsettled: Unsettled) -> None:
-    """The broker has them."""
-    arrivals.clear()
-    assert arrivals.take() == ([], [])
-    assert len(unsettled) == 0
+def test_properties_are_not_decoded_until_somebody_asks(receiving: Intake) -> None:
+    """An empty handler asks for none, and they are a fifth of what a delivery costs."""
+    assert [each.message._own for each in receiving.take()[0]] == [None, None, None]
 
 
-def test_they_are_short_and_rise_as_texts_and_none_comes_twice() -> None:
+def test_unread_deliveries_keep_no_body(receiving: Intake, channel: Any) -> None:
+    """They go back, and would only fill the memory."""
+    unread = receiving.take_unread()
+    assert [(each.channel, each.tag, each.message.body) for each in unread] == [
+        (channel, tag, b"") for tag in (1, 2, 3)
+    ]
+    assert receiving.take() == ([], [])
+    assert receiving.take_unread() == []
+
+
+def test_buffered_deliveries_of_a_lost_channel_are_dropped(receiving: Intake) -> None:
+    """The broker has requeued them."""
+    receiving.lost()
+    assert receiving.take() == ([], [])
+    assert not receiving.shut
+
+
+def test_consumer_tags_are_short_and_rise_as_texts_and_none_comes_twice() -> None:
     names = list(islice(consumer_tags(), 2000))
     assert sorted(set(names)) == names
     assert {len(name) for name in names} == {6}

@@ -13,6 +13,7 @@ from consumer.delivery import Delivery
 from consumer.outcome import Park
 from consumer.service import ConsumerService
 from consumer.settings import ConsumerSettings
+from consumer.settle import settle
 from tests.unit.conftest import PATIENCE, Loop
 
 SETTINGS = ConsumerSettings.model_validate(
@@ -87,10 +88,10 @@ def test_a_loss_takes_work_and_copies_away(service: ConsumerService) -> None:
     waits, failed = (Delivery(object(), tag, Message(b"x")) for tag in (1, 2))
     service._workers.hand_over([waits])
     assert service._workers.waiting == 1
-    service._copier.failed([(failed, Park("x"))])
+    service._retry.publish(settle([(failed, Park("x"), 0.0)], failed.channel, service._topology, 0.0).copies)
     service._subscription.lost(Refusal(Kind.TCP, "gone"))
     assert service._workers.take_back() == []
-    assert len(service._copier.publisher) == 0
+    assert len(service._retry.publisher) == 0
 
 
 def test_its_end_is_not_before_the_broker_had_time_for_the_last_acknowledgement(service: ConsumerService) -> None:

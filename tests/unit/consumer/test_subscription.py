@@ -4,8 +4,7 @@ from typing import Any
 from unittest.mock import Mock, call
 
 import pytest
-from consumer.rest import BYTES, REST
-from pika import BasicProperties, spec
+from pika import BasicProperties
 
 from common.amqp.connection import State
 from common.amqp.errors import Kind, Refusal
@@ -70,21 +69,19 @@ class Consumed:
         self.back: list[list[Delivery]] = []
         self.subscription = Subscription(process, settings, self.handed.extend, lambda: None, self.back.append)
         self.channel: Any = Mock()  # pika's
-        self.channel.connection._transport = None
         self.subscription.connection.state = State.OPEN
         self.subscription.connection._channel = self.channel
         self.subscription.opened(self.channel)
-        self._arrive = self.channel.basic_consume.call_args.args[1]
+        self._arrive = self.channel.connection.consume.call_args.args[3]
 
     @property
     def consumers(self) -> int:
         """That there ever were."""
-        return int(self.channel.basic_consume.call_count)
+        return int(self.channel.connection.consume.call_count)
 
-    def come(self, tag: int, body: bytes = b"small", timestamp: int | None = None) -> None:
+    def come(self, tag: int, body: bytes = b"small") -> None:
         """The next delivery."""
-        properties = received(BasicProperties(timestamp=timestamp))
-        self._arrive(self.channel, spec.Basic.Deliver("c", tag), properties, body)
+        self._arrive(self.channel, [(tag, received(BasicProperties()), body)])
 
     def shut(self) -> None:
         """The answers to what it asks before it consumes no more."""
@@ -184,35 +181,6 @@ def test_a_handler_that_was_quick_has_more_sent_ahead(
     assert consumed.consumers == 2
 
 
-def test_the_loop_rests_once_the_workers_have_what_came(
-    process: Loop, consumed: Consumed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where they are a few of many; what came may be handled meanwhile. Longer where they are late.
-
-    And not at all while many wait.
-    """
-    rests: dict[int, float] = {}
-
-    def sleep(seconds: float) -> None:
-        number = len(consumed.handed)
-        rests[number] = rests.get(number, 0.0) + seconds
-
-    monkeypatch.setattr(consumed.subscription._rest, "_sleep", sleep)
-    consumed.come(1)
-    process.turn(lambda: consumed.handed, "it is handed on")
-    monkeypatch.setattr("consumer.rest.BUSY", 0)
-    monkeypatch.setattr("consumer.rest.SPAN", 0.0)
-    consumed.subscription._prefetch.count = 1536
-    for number, timestamp in ((2, None), (3, 1)):
-        consumed.come(number, timestamp=timestamp)
-        process.turn(lambda: len(consumed.handed) == number, "it is handed on")  # noqa: B023 - called in this turn
-    monkeypatch.setattr("consumer.subscription.buffered", {consumed.channel: BYTES}.get)
-    consumed.come(4, timestamp=1)
-    process.turn(lambda: len(consumed.handed) == 4, "it is handed on")
-    assert list(rests) == [2, 3]
-    assert 0.0 < rests[2] <= REST < rests[3]
-
-
 def test_what_comes_before_a_stop_is_for_the_workers_and_what_comes_after_it_goes_back(
     process: Loop, consumed: Consumed
 ) -> None:
@@ -251,4 +219,4 @@ def test_a_stop_outlives_a_loss(subscription: Subscription) -> None:
     channel = Mock()
     subscription.opened(channel)
     assert subscription.cancelled
-    channel.basic_consume.assert_not_called()
+    channel.connection.consume.assert_not_called()

@@ -125,7 +125,7 @@ def test_what_failed_goes_on_as_it_came(change: Callable[[Message], None]) -> No
     woken = Semaphore(0)
     workers = Workers(fail, 1, [1.0], woken.release)
     workers.start()
-    workers.hand_over([Delivery("channel", 1, Message(b"x", properties=came))])
+    workers.hand_over([Delivery("channel", 1, Message.with_origin(b"x", came))])
     ((delivery, outcome, _),) = collect(workers, woken, 1)
     assert isinstance(outcome, Park)
     assert (delivery.message.message_id, delivery.message.headers) == ("mine", {ATTEMPT: 2, "tenant": "a"})

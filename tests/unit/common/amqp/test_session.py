@@ -2,13 +2,16 @@
 
 import socket
 
+import pytest
 from pika.channel import Channel
 
 from common.amqp.connection import connection_parameters
 from common.amqp.errors import Kind, Refusal
-from common.amqp.session import Link
+from common.amqp.plain import PlainConnection
+from common.amqp.session import Link, connection_class
 from common.settings.broker_url import BrokerUrl
 from common.settings.shared import Settings
+from common.wire.connection import WireConnection
 from tests.unit.conftest import Loop
 
 
@@ -31,10 +34,16 @@ class Owner:
         self.lost.append(refusal)
 
 
-def link(process: Loop, owner: Owner, port: int, timeout: str = "200ms") -> Link:
+@pytest.fixture(params=["direct", "pika"])
+def wire(request: pytest.FixtureRequest) -> str:
+    """Each way of reading and writing."""
+    return str(request.param)
+
+
+def link(process: Loop, owner: Owner, port: int, wire: str, timeout: str = "200ms") -> Link:
     settings = Settings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs", "mq_connect_timeout": timeout})
     url = BrokerUrl("127.0.0.1", port, "/", "guest", "guest", tls=False)
-    return Link(owner, connection_parameters(url, settings, "test"), process, 0.2)
+    return Link(owner, connection_parameters(url, settings, "test"), process, 0.2, wire)
 
 
 def closed_port() -> int:
@@ -42,10 +51,10 @@ def closed_port() -> int:
         return int(server.getsockname()[1])
 
 
-def test_a_refused_try_is_told_once(process: Loop) -> None:
+def test_a_refused_try_is_told_once(process: Loop, wire: str) -> None:
     """And never again, whatever pika still has to say."""
     owner = Owner()
-    made = link(process, owner, closed_port())
+    made = link(process, owner, closed_port(), wire)
     process.turn(lambda: owner.lost, "the refusal")
     made.close()
     later: list[int] = []
@@ -54,20 +63,20 @@ def test_a_refused_try_is_told_once(process: Loop) -> None:
     assert [refusal.kind for refusal in owner.lost] == [Kind.TCP]
 
 
-def test_somebody_who_never_answers_ends_the_try_in_time(process: Loop) -> None:
+def test_somebody_who_never_answers_ends_the_try_in_time(process: Loop, wire: str) -> None:
     """A port may accept connections long before its broker speaks."""
     owner = Owner()
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        link(process, owner, silent.getsockname()[1])
+        link(process, owner, silent.getsockname()[1], wire)
         process.turn(lambda: owner.lost, "the refusal")
     assert [refusal.kind for refusal in owner.lost] == [Kind.HANDSHAKE]
 
 
-def test_somebody_who_hangs_up_is_not_amqp(process: Loop) -> None:
+def test_somebody_who_hangs_up_is_not_amqp(process: Loop, wire: str) -> None:
     """As a load balancer without its broker does."""
     owner = Owner()
     with socket.create_server(("127.0.0.1", 0)) as server:
-        link(process, owner, server.getsockname()[1], "5s")
+        link(process, owner, server.getsockname()[1], wire, "5s")
         hung_up: list[bool] = []
 
         def hang_up() -> None:
@@ -79,12 +88,24 @@ def test_somebody_who_hangs_up_is_not_amqp(process: Loop) -> None:
     assert [refusal.kind for refusal in owner.lost] == [Kind.HANDSHAKE]
 
 
-def test_nothing_is_heard_of_a_link_that_was_dropped(process: Loop) -> None:
+def test_nothing_is_heard_of_a_link_that_was_dropped(process: Loop, wire: str) -> None:
     """Its last callbacks may come late."""
     owner = Owner()
-    made = link(process, owner, closed_port())
+    made = link(process, owner, closed_port(), wire)
     made.drop()
     later: list[int] = []
     process.call_later(0.2, lambda: later.append(1))
     process.turn(lambda: later, "a moment")
     assert owner.lost == []
+
+
+def test_by_mq_wire_pika_a_connection_is_plain_pikas() -> None:
+    """With nothing of the fence."""
+    assert connection_class("pika") is PlainConnection
+    assert connection_class("direct") is WireConnection
+
+
+def test_without_the_fence_a_connection_is_plain_pikas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package can be deleted."""
+    monkeypatch.setattr("common.amqp.session.find_spec", lambda _: None)
+    assert connection_class("direct") is PlainConnection

@@ -1,4 +1,4 @@
-"""What a walk needs, and no broker."""
+"""What a scan needs, and no broker."""
 
 import io
 from collections.abc import Callable
@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from common.message import Message
-from consumer.dead_letters.request import DeadLettersSettings
-from consumer.dead_letters.selection import Selection
+from consumer.dead_letters.commands import DeadLettersSettings
+from consumer.dead_letters.filter import Filter
 from consumer.progress import Progress
 from tests.unit.conftest import Loop
 
-Given = Callable[..., tuple[Any, ...]]
+ScanArguments = Callable[..., tuple[Any, ...]]
 
 
 @pytest.fixture
@@ -22,9 +22,9 @@ def settings() -> DeadLettersSettings:
 
 
 @pytest.fixture
-def given(process: Loop, settings: DeadLettersSettings) -> Given:
-    """`given(most=2)`: the arguments of a `Walk` that takes two."""
-    return lambda most=None: (process, settings, Selection([], most), Progress(io.StringIO()))
+def scan_arguments(process: Loop, settings: DeadLettersSettings) -> ScanArguments:
+    """`scan_arguments(2)`: the arguments of a `Scan` that accepts at most two messages."""
+    return lambda max_accepted=None: (process, settings, Filter([], max_accepted), Progress(io.StringIO()))
 
 
 def message(number: int, **headers: Any) -> Message:

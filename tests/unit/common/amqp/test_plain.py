@@ -1,0 +1,68 @@
+"""Messages on and off a connection, by plain pika and by the fence alike."""
+
+from typing import Any
+
+import pytest
+from pika import BasicProperties, ConnectionParameters, frame, spec
+
+from common.amqp.plain import PlainConnection
+from common.message import Message
+from common.wire.connection import WireConnection
+from tests.unit.conftest import Loop
+from tests.unit.peer import Peer
+
+
+@pytest.fixture(params=[PlainConnection, WireConnection])
+def kind(request: pytest.FixtureRequest) -> Any:
+    """Each way of reading and writing."""
+    return request.param
+
+
+@pytest.fixture
+def channel(process: Loop, peer: Peer, kind: Any) -> Any:
+    """Of a connection to a peer that confirms whatever it gets."""
+    opened: list[Any] = []
+    closed: list[object] = []
+    parameters = ConnectionParameters("127.0.0.1", peer.port)
+    connection = kind(
+        parameters,
+        process.loop,
+        lambda made: made.channel(on_open_callback=opened.append),
+        lambda *why: closed.append(why),
+    )
+    process.turn(lambda: opened, "a channel")
+    yield opened[0]
+    connection.close()
+    process.turn(lambda: closed, "the end")
+
+
+def test_a_message_is_published_with_its_properties(process: Loop, peer: Peer, channel: Any) -> None:
+    """And confirmed."""
+    confirmed: list[Any] = []
+    channel.confirm_delivery(lambda value: confirmed.append(value.method.delivery_tag))
+    for body in (b"one", b"two"):
+        channel.connection.publish(channel, "jobs", Message.of(body, "m"))
+    process.turn(lambda: confirmed == [1, 2], "two confirms")
+    assert peer.visits[0].published == [b"one", b"two"]
+
+
+@pytest.mark.parametrize("size", [0, 1, 200_000])
+def test_deliveries_come_in_their_order_with_their_properties(
+    process: Loop, peer: Peer, channel: Any, size: int
+) -> None:
+    """Of any size; what cannot be read among their headers loses no connection."""
+    came: list[Any] = []
+    channel.connection.consume(channel, "jobs", "000001", lambda _, some: came.extend(some))
+    properties = BasicProperties(message_id="m", headers={"tenant": "a"})
+    for tag in (1, 2, 3):
+        body = b"x" * (size if tag == 2 else 5)
+        peer.visits[0].say(spec.Basic.Deliver("000001", tag, False, "", "jobs"))
+        peer.visits[0].send(frame.Header(1, len(body), properties))
+        for at in range(0, len(body), 100_000):
+            peer.visits[0].send(frame.Body(1, body[at : at + 100_000]))
+    process.turn(lambda: len(came) == 3, "three deliveries")
+    assert [(tag, len(body)) for tag, _, body in came] == [(1, 5), (2, size), (3, 5)]
+    for _, origin, _ in came:
+        assert origin.to_pika() == properties
+        assert len(origin) > 0
+        assert origin.to_pika() is not origin.to_pika()

@@ -1,0 +1,98 @@
+"""One message of the dead-letter queue."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+from pika import BasicProperties
+
+from common.message import Message
+from consumer.dead_letters.dead_letter import DeadLetter, json_value, text_of
+from consumer.dead_letters.filter import parse_expression
+from consumer.dead_letters.render import page, table
+from tests.unit.consumer.dead_letters.conftest import message
+
+
+def received(properties: BasicProperties) -> DeadLetter:
+    """As the broker delivers it: decoded when asked for."""
+    return DeadLetter(1, Message(b"x", properties=properties))
+
+
+def letter(body: bytes = b"x", **headers: Any) -> DeadLetter:
+    properties = BasicProperties(message_id="m", content_type="text/plain", headers=headers)
+    return DeadLetter(3, Message(body, properties=properties))
+
+
+def test_a_row_has_the_age_in_seconds_and_the_first_500_characters_of_the_error() -> None:
+    """The consumer's own errors are no longer."""
+    failed = letter(**{"mq-attempt": 4, "mq-replays": 1, "mq-last-error": "e" * 9000})
+    failed.message.properties.timestamp = int(time.time()) - 5
+    row = failed.row
+    assert (row.position, row.id, row.attempt, row.replays, row.bytes) == (3, "m", 4, 1, 1)
+    assert row.age == pytest.approx(5.0, abs=2.0)
+    assert row.error == "e" * 500
+
+
+def test_a_foreign_message_without_properties_has_a_row() -> None:
+    row = DeadLetter(1, Message(b"", properties=BasicProperties())).row
+    assert row == (1, None, None, 1, 0, 0, "")
+
+
+def test_the_error_is_the_consumers_last_one_or_the_brokers_reason() -> None:
+    assert letter(**{"mq-last-error": "ValueError: x", "x-first-death-reason": "expired"}).error == "ValueError: x"
+    assert letter(**{"x-first-death-reason": "delivery_limit"}).error == "parked by the broker: delivery_limit"
+
+
+@pytest.mark.parametrize(("body", "field"), [(b"\xc3\xbc", {"body": "ü"}), (b"\xff\x00", {"body_hex": "ff00"})])
+def test_details_are_json_with_the_body_as_text_or_as_hexadecimal_digits(body: bytes, field: dict[str, str]) -> None:
+    details = letter(body, **{"mq-first-error": "first"}).details
+    assert details.items() >= field.items()
+    assert details["first_error"] == "first"
+    assert details["properties"] == {"content_type": "text/plain", "message_id": "m"}
+    assert json.loads(json.dumps(details, allow_nan=False)) == details
+
+
+def test_details_of_a_received_message_have_all_its_properties_and_no_others() -> None:
+    """Properties are decoded when a field is read, and none was read before."""
+    sent = BasicProperties(message_id="m", timestamp=7, priority=3, delivery_mode=2, headers={"a": 1})
+    details = received(sent).details
+    assert details["properties"] == {"message_id": "m", "timestamp": 7, "priority": 3, "delivery_mode": 2}
+    assert details["headers"] == {"a": 1}
+
+
+def test_a_message_id_that_is_no_utf8_is_shown_and_found() -> None:
+    """The broker takes any bytes, and such a message must not hide the others."""
+    odd = received(BasicProperties(message_id=b"\xff1", headers={}))  # type: ignore[arg-type]
+    assert odd.row.id == odd.details["properties"]["message_id"] == "\\xff1"
+    assert odd.row.age is None
+    assert json.loads(json.dumps(odd.details, allow_nan=False)) == odd.details
+    assert "\\xff1" in list(table([odd.row], 80))[1]
+    assert any("\\xff1" in line for line in page(odd.details))
+    assert parse_expression("id~xff1")(odd)
+    assert not parse_expression("id=m")(odd)
+
+
+def test_headers_of_any_type_become_json() -> None:
+    """Nested, binary, and what JSON has no word for."""
+    headers = {"n": 1, "t": True, "none": None, "list": [b"\xff", {"in": 2.5}], "nan": float("nan")}
+    assert json_value(headers) == {"n": 1, "t": True, "none": None, "list": ["\\xff", {"in": "2.5"}], "nan": "nan"}
+    assert (text_of(True), text_of(b"a"), text_of(7)) == ("true", "a", "7")
+
+
+def test_a_fingerprint_stays_the_same_after_a_scan_and_at_another_position() -> None:
+    """The broker counts scans in a header, and messages before this one may leave the queue."""
+    later = DeadLetter(3, message(1, tenant="a", **{"x-delivery-count": 2}))
+    assert DeadLetter(7, message(1, tenant="a")).fingerprint == later.fingerprint
+
+
+def test_messages_of_the_same_id_that_differ_have_different_fingerprints() -> None:
+    """An id may be missing, or given twice; one that failed again meanwhile says so in its headers."""
+    first = DeadLetter(1, message(1, tenant="a"))
+    others = [
+        message(1, tenant="b"),
+        Message(b"y", message_id="m1", headers={"tenant": "a"}),
+        message(1, tenant="a", **{"mq-replays": 1}),
+        message(2, tenant="a"),
+    ]
+    assert first.fingerprint not in [DeadLetter(1, other).fingerprint for other in others]

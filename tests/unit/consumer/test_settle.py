@@ -1,0 +1,89 @@
+"""What the outcomes of handlers lead to."""
+
+from typing import Any
+
+import pytest
+from pika import BasicProperties
+
+from common.amqp.topology import Topology
+from common.message import ATTEMPT, FIRST_ERROR, LAST_ERROR, QUEUE, Message
+from consumer.delivery import Delivery
+from consumer.outcome import ACK, Outcome, Park, Retry
+from consumer.settle import Copy, Done, hand_back, settle
+
+NOW = 1_700_000_000.0  # seconds
+JOBS = Topology("jobs", [5.0, 30.0])
+CURRENT, LOST = object(), object()
+
+
+def done(tag: int, outcome: Outcome, channel: object = CURRENT, age: int | None = None, **headers: Any) -> Done:
+    timestamp = None if age is None else int(NOW) - age
+    message = Message(
+        b"%d" % tag, properties=BasicProperties(timestamp=timestamp, headers=headers, message_id=f"m{tag}")
+    )
+    return Delivery(channel, tag, message), outcome, 0.1
+
+
+def test_a_handled_delivery_is_acknowledged_and_nothing_is_published() -> None:
+    """In the order in which they were handled."""
+    settlement = settle([done(3, ACK), done(1, ACK)], CURRENT, JOBS, NOW)
+    assert (settlement.acks, settlement.copies) == ([3, 1], [])
+
+
+@pytest.mark.parametrize(
+    ("outcome", "queue", "counts_as", "attempt"),
+    [
+        (Retry(30.0, "E: x", "f.py:1"), "jobs.retry.30s", "retried", 3),
+        (Park("E: x", "f.py:1"), "jobs.dead", "parked", 2),
+    ],
+)
+def test_a_failed_delivery_goes_as_a_copy_and_is_not_acknowledged_before_its_confirm(
+    outcome: Outcome, queue: str, counts_as: str, attempt: int
+) -> None:
+    """To the retry queue of its delay, or to the dead-letter queue, with the reason."""
+    failed = done(7, outcome, **{ATTEMPT: 2, "tenant": "a"})
+    settlement = settle([failed], CURRENT, JOBS, NOW)
+    assert settlement.acks == []
+    [copy] = settlement.copies
+    assert (copy.delivery, copy.queue, copy.counts_as) == (failed[0], queue, counts_as)
+    assert (copy.error, copy.where) == ("E: x", "f.py:1")
+    assert (copy.message.body, copy.message.message_id) == (b"7", "m7")
+    assert copy.message.headers == {
+        "tenant": "a",
+        ATTEMPT: attempt,
+        FIRST_ERROR: "E: x",
+        LAST_ERROR: "E: x",
+        QUEUE: "jobs",
+    }
+    assert copy.message.properties.timestamp == int(NOW), "it had no date of its own"
+
+
+@pytest.mark.parametrize("outcome", [ACK, Retry(5.0, "E"), Park("E")])
+def test_a_delivery_of_another_channel_is_left_alone(outcome: Outcome) -> None:
+    """The broker has requeued it, and its tag names another message on the current channel."""
+    for channel in (CURRENT, None):
+        settlement = settle([done(1, outcome, LOST, age=5)], channel, JOBS, NOW)
+        assert (settlement.acks, settlement.copies, settlement.ages) == ([], [], [])
+
+
+def test_outcomes_of_several_kinds_and_channels_are_settled_each_by_its_own() -> None:
+    """As a turn brings them."""
+    outcomes = [done(1, ACK), done(2, Park("E")), done(2, ACK, LOST), done(3, Retry(5.0, "E")), done(4, ACK)]
+    settlement = settle(outcomes, CURRENT, JOBS, NOW)
+    assert settlement.acks == [1, 4]
+    assert [(copy.delivery.tag, copy.queue) for copy in settlement.copies] == [(2, "jobs.dead"), (3, "jobs.retry.5s")]
+
+
+def test_ages_are_of_what_was_handled_and_has_a_date() -> None:
+    """In seconds, at the end of its handling; those that failed, too."""
+    outcomes = [done(1, ACK, age=60), done(2, ACK), done(3, Park("E"), age=5), done(4, ACK, age=0)]
+    assert settle(outcomes, CURRENT, JOBS, NOW).ages == [60.0, 5.0, 0.0]
+
+
+def test_what_nobody_began_with_goes_back_as_the_same_attempt() -> None:
+    """A copy's count of deliveries begins anew."""
+    delivery, _, _ = done(5, ACK, **{ATTEMPT: 2, "x-delivery-count": 2})
+    [copy] = hand_back([delivery], JOBS)
+    assert copy == Copy(delivery, "jobs", copy.message, "handed_back", "", "")
+    assert copy.message.headers == {ATTEMPT: 2}
+    assert (copy.message.body, copy.message.message_id) == (b"5", "m5")
