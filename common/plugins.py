@@ -1,4 +1,4 @@
-"""The seams: a callable of the user's, found by its name."""
+"""Plugins: a callable of the user's for an extension point, the source or the handler, found by its name."""
 
 import importlib
 import inspect
@@ -8,19 +8,22 @@ from pathlib import Path
 from typing import Any
 
 
-class SeamError(Exception):
-    """A seam's name is wrong, or what it names cannot be used. Its text is for people."""
+class ConfigError(Exception):
+    """What was configured cannot be used, such as a plugin's name. Its text is for people."""
+
+
+SeamError = ConfigError
 
 
 def load_callable(name: str, wanted: str, *, arguments: int) -> Callable[..., Any]:
     """The callable at `package.module:name`, looked for in the current folder too. `wanted` says what may be written.
 
-    Raises SeamError when nothing is there, or it takes not so many `arguments`; an error inside the user's module
+    Raises ConfigError when nothing is there, or it takes not so many `arguments`; an error inside the user's module
     passes through.
     """
     module_name, colon, attribute = name.partition(":")
     if not colon or not module_name.strip(".") or module_name.startswith(".") or not attribute:
-        raise SeamError(f"{name!r} is none of {wanted}")
+        raise ConfigError(f"{name!r} is none of {wanted}")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -28,12 +31,12 @@ def load_callable(name: str, wanted: str, *, arguments: int) -> Callable[..., An
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and f"{module_name}.".startswith(f"{error.name}."):
-            raise SeamError(f"no module {module_name!r} in {here} or among the installed packages") from None
+            raise ConfigError(f"no module {module_name!r} in {here} or among the installed packages") from None
         raise
     for part in attribute.split("."):
         found = getattr(found, part, None)
     if not callable(found):
-        raise SeamError(f"module {module_name!r} has no callable {attribute!r}")
+        raise ConfigError(f"module {module_name!r} has no callable {attribute!r}")
     try:
         signature = inspect.signature(found if inspect.isroutine(found) or inspect.isclass(found) else found.__call__)
     except (TypeError, ValueError):  # what is written in C may not say what it takes
@@ -41,7 +44,7 @@ def load_callable(name: str, wanted: str, *, arguments: int) -> Callable[..., An
     try:
         signature.bind(*[None] * arguments)
     except TypeError as error:
-        raise SeamError(f"{name} is called with {('nothing', 'one message')[arguments]}: {error}") from None
+        raise ConfigError(f"{name} is called with {('nothing', 'one message')[arguments]}: {error}") from None
     return found  # type: ignore[no-any-return]
 
 

@@ -1,44 +1,45 @@
-"""`python -m consumer`: the only wiring of the consumer."""
+"""`python -m consumer`: the only wiring of the consumer. It imports inside main(), while a signal ends it at once."""
 
 import importlib
 import sys
 from collections.abc import Sequence
 
-import common.startup
-from common.observe import logs, tracing
-from common.plugins import SeamError
-from common.process.program import serve
-from common.process.run import Process
-from common.settings import flags as cli
-from consumer.handler import open_handler
-from consumer.service import ConsumerService
-from consumer.settings import ConsumerSettings
+from common.process.exit import loading
 
-common.startup.loaded()
-
-# Imported when asked for: a service that starts has no use for them.
 COMMANDS = {"dead-letters": "consumer.dead_letters.commands", "verify": "consumer.verify.command"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run until a signal comes, nothing comes any more (CONSUMER_IDLE_EXIT), or a defect."""
+    """Run until a signal comes, nothing comes any more (CONSUMER_IDLE_EXIT), or a defect. Main thread only."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in COMMANDS:
-        importlib.import_module(COMMANDS[words[0]]).main(words[1:])
+        with loading():
+            command = importlib.import_module(COMMANDS[words[0]])
+        command.main(words[1:])
         return
-    settings = cli.load(ConsumerSettings, "consumer", arguments)
-    logs.configure(settings.log_level, settings.log_format)
-    # Before handlers can compute: each file of an import waits for all threads that do, and a probe for the import.
-    import common.observe.page  # noqa: F401, PLC0415
+    with loading():
+        from common.observe import logs
+        from common.observe.trace_context import no_spans_if_missing, spans_wanted
+        from common.plugins import ConfigError
+        from common.process.run import Process, serve
+        from common.settings import flags
+        from consumer.handler import open_handler
+        from consumer.service import ConsumerService
+        from consumer.settings import ConsumerSettings
 
+    settings = flags.load(ConsumerSettings, "consumer", arguments)
+    logs.configure(settings.log_level, settings.log_format)
     try:
         handle = open_handler(settings)
-    except SeamError as error:
-        cli.fail([f"CONSUMER_HANDLER: {error}"])
-    if tracing.wanted(settings, "consumer"):
-        from consumer.tracing import traced  # noqa: PLC0415 - loads OpenTelemetry
+    except ConfigError as error:
+        flags.fail([f"CONSUMER_HANDLER: {error}"])
+    endpoint = settings.otel_exporter_otlp_endpoint
+    if spans_wanted(endpoint):
+        with no_spans_if_missing():
+            from common.observe import tracing
+            from consumer.tracing import traced
 
-        handle = traced(handle, settings.mq_ch)
+            handle = traced(handle, settings.mq_ch) if tracing.set_up(endpoint, "consumer") else handle
     process = Process(settings.shutdown_grace)
     sys.exit(serve(process, ConsumerService(process, settings, handle), settings))
 

@@ -1,14 +1,14 @@
 """The consumer's metrics."""
 
-from common.observe.histogram import Histogram
-from common.observe.metric import Counter, Gauge
-from common.observe.metrics import LATENCY_BUCKETS
+from prometheus_client import Counter, Gauge
+
+from common.observe.metrics import LATENCY_BUCKETS, Histogram
 
 DELIVERED = Counter("consumer_delivered", "Messages that the broker delivered; a message delivered again counts again.")
 SETTLED = Counter(
-    "consumer_settled", "Deliveries that are settled: ack (handled), retry (comes again), reject (parked).", "outcome"
+    "consumer_settled", "Deliveries that are settled: ack (handled), retry (comes again), parked.", ["outcome"]
 )
-ACKED, RETRIED, PARKED = (SETTLED.labels(outcome) for outcome in ("ack", "retry", "reject"))
+ACKED, RETRIED, PARKED = (SETTLED.labels(outcome) for outcome in ("ack", "retry", "parked"))
 BY_COPIES = {"retried": RETRIED, "parked": PARKED}
 UNSETTLED = Gauge("consumer_unsettled", "Deliveries that wait or are being handled.")
 WORKERS = Gauge("consumer_workers", "CONSUMER_WORKERS: how many handlers may run at once.")

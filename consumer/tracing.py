@@ -5,7 +5,7 @@ from collections.abc import Callable
 from opentelemetry.trace import SpanKind, use_span
 
 from common.message import Message
-from common.observe.spans import fail, start
+from common.observe.tracing import fail, start
 
 
 def traced(handle: Callable[[Message], None], queue: str) -> Callable[[Message], None]:

@@ -12,7 +12,7 @@ _SAMPLES = {
     "unconfirmed": "producer_unconfirmed",
     "handled": 'consumer_settled_total{outcome="ack"}',
     "retried": 'consumer_settled_total{outcome="retry"}',
-    "parked": 'consumer_settled_total{outcome="reject"}',
+    "parked": 'consumer_settled_total{outcome="parked"}',
     "unsettled": "consumer_unsettled",
 }
 

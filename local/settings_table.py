@@ -1,30 +1,42 @@
-"""The README's table of settings, made of the same descriptions as --help: `python -m local.settings_table`."""
+"""The README's tables of settings, as --help has them, and of exit codes: `python -m local.settings_table`."""
 
+import re
+from inspect import getsource
 from pathlib import Path
 
+from common.process.exit import ExitCode
 from common.settings.flags import default_of
 from common.settings.shared import Settings
 from consumer.settings import ConsumerSettings
 from producer.settings import ProducerSettings
 
 README = Path(__file__).parent.parent / "README.md"
-BEGIN, END = "<!-- settings -->\n", "<!-- /settings -->"
 
 
-def table() -> str:
+def settings() -> str:
     """Markdown: a row for each variable."""
     rows = ["| variable | of | default | meaning |", "|---|---|---|---|"]
-    for settings, of in ((Settings, "both"), (ProducerSettings, "producer"), (ConsumerSettings, "consumer")):
-        for name, info in settings.model_fields.items():
-            if settings is Settings or name not in Settings.model_fields:
+    for each, of in ((Settings, "both"), (ProducerSettings, "producer"), (ConsumerSettings, "consumer")):
+        for name, info in each.model_fields.items():
+            if each is Settings or name not in Settings.model_fields:
                 rows.append(f"| `{name.upper()}` | {of} | {default_of(info)} | {info.description} |")
     return "\n".join(rows) + "\n"
 
 
+def exit_codes() -> str:
+    """Markdown: a row for each exit code, with the comment that says what it means."""
+    found = re.findall(r"^    [A-Z]+ = (\d+)  # (.+)$", getsource(ExitCode), re.MULTILINE)
+    rows = [f"| `{code}` | {meaning} |" for code, meaning in found]
+    return "\n".join(["| exit code | meaning |", "|---|---|", *rows]) + "\n"
+
+
 def renewed(readme: str) -> str:
-    """`readme` with the table as it is now."""
-    before, _, rest = readme.partition(BEGIN)
-    return before + BEGIN + table() + END + rest.partition(END)[2]
+    """`readme` with the tables as they are now."""
+    for name, table in (("settings", settings()), ("exit codes", exit_codes())):
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        before, _, rest = readme.partition(begin)
+        readme = before + begin + table + end + rest.partition(end)[2]
+    return readme
 
 
 if __name__ == "__main__":

@@ -1,36 +1,36 @@
-"""`python -m producer`: the only wiring of the producer."""
+"""`python -m producer`: the only wiring of the producer. It imports inside main(), while a signal ends it at once."""
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import common.startup
-from common.observe import logs, tracing
-from common.plugins import SeamError
-from common.process.program import serve
-from common.process.run import Process
-from common.settings import flags as cli
-from producer.checkpoint import new_name, open_checkpoint
-from producer.service import ProducerService
-from producer.settings import ProducerSettings
-from producer.source import Follower, Item, open_source
+from common.process.exit import loading
 
 if TYPE_CHECKING:
-    from producer.http.server import Door
-
-common.startup.loaded()
+    from producer.source import Follower, Item
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run until the source ends, a signal comes, or a defect."""
-    settings = cli.load(ProducerSettings, "producer", arguments)
+    """Run until the source ends, a signal comes, or a defect. Main thread only."""
+    with loading():
+        from common.observe import logs
+        from common.observe.trace_context import no_spans_if_missing, spans_wanted
+        from common.plugins import ConfigError
+        from common.process.run import Process, serve
+        from common.settings import flags
+        from producer.checkpoint import new_name, open_checkpoint
+        from producer.service import ProducerService
+        from producer.settings import ProducerSettings
+        from producer.source import open_source
+
+    settings = flags.load(ProducerSettings, "producer", arguments)
     logs.configure(settings.log_level, settings.log_format)
     try:
         file = Path(settings.producer_source.removeprefix("lines:"))
         checkpoint = open_checkpoint(settings.producer_checkpoint, file)
-    except SeamError as error:
-        cli.fail([f"PRODUCER_CHECKPOINT: {error}"])
+    except ConfigError as error:
+        flags.fail([f"PRODUCER_CHECKPOINT: {error}"])
     process = Process(settings.shutdown_grace)
     name = checkpoint.name if checkpoint else new_name()
     followers: list[Follower] = [checkpoint] if checkpoint else []
@@ -38,30 +38,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     stop = None
     try:
         if settings.producer_source == "http":
-            door = open_door(settings, lambda: process.reasons(service))
+            try:
+                from producer.http.server import Door
+            except ImportError:
+                raise ConfigError("http needs the extra `http`: pip install 'mq-pair[http]'") from None
+            door = Door(settings, lambda: process.reasons(service))
             source, stop = door.items, door.pending.stop
             followers.append(door.pending)
         else:
             source = open_source(settings, checkpoint.position if checkpoint else 0)
-    except SeamError as error:
-        cli.fail([f"PRODUCER_SOURCE: {error}"])
-    if tracing.wanted(settings, "producer"):
-        from producer.tracing import Spans  # noqa: PLC0415 - loads OpenTelemetry
+    except ConfigError as error:
+        flags.fail([f"PRODUCER_SOURCE: {error}"])
+    endpoint = settings.otel_exporter_otlp_endpoint
+    if spans_wanted(endpoint):
+        with no_spans_if_missing():
+            from common.observe import tracing
+            from producer.tracing import Spans
 
-        spans = Spans(source, settings.mq_ch, name)
-        source = spans.items
-        followers.append(spans)
+            if tracing.set_up(endpoint, "producer"):
+                spans = Spans(source, settings.mq_ch, name)
+                source = spans.items
+                followers.append(spans)
     service = ProducerService(process, settings, source, followers, name=name, stop=stop)
     sys.exit(serve(process, service, settings))
-
-
-def open_door(settings: ProducerSettings, reasons: Callable[[], list[str]]) -> "Door":
-    """The source `http`. Raises SeamError."""
-    try:
-        from producer.http.server import Door  # noqa: PLC0415 - loads waitress
-    except ImportError:
-        raise SeamError("http needs the extra `http`: pip install 'mq-pair[http]'") from None
-    return Door(settings, reasons)
 
 
 if __name__ == "__main__":

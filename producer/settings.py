@@ -13,7 +13,7 @@ from common.settings.types import Duration
 class ProducerSettings(Settings):
     """Take messages from a source and put them on a RabbitMQ queue, each confirmed by the broker."""
 
-    model_config = SettingsConfigDict(defer_build=False)  # but at once, while startup.py keeps it short
+    model_config = SettingsConfigDict(defer_build=False)  # but at once, while the garbage collector is off
 
     producer_source: str = Field(
         "heartbeat",

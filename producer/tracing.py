@@ -9,8 +9,8 @@ from copy import copy
 from opentelemetry.trace import Span, SpanKind, set_span_in_context
 
 from common.message import Message
-from common.observe.spans import PROPAGATOR, fail, start
 from common.observe.trace_context import trace_context
+from common.observe.tracing import PROPAGATOR, fail, start
 from producer.source import Follower, Item
 
 

@@ -13,20 +13,22 @@ from pika.adapters.utils.connection_workflow import (
     AMQPConnectorStackTimeout,
 )
 
+from common.process.exit import ExitCode
+
 
 class Kind(IntEnum):
-    """How far it came. The numbers are the exit codes of the preflight."""
+    """How far it came. The numbers are the exit codes of the preflight and the doctor."""
 
-    DNS = 10
-    TCP = 11
-    TLS = 12
-    HANDSHAKE = 13
-    CREDENTIALS = 14
-    VHOST = 15
-    PERMISSION = 16
-    TOPOLOGY = 17
-    LIMIT = 18
-    OTHER = 19
+    DNS = ExitCode.DNS
+    TCP = ExitCode.TCP
+    TLS = ExitCode.TLS
+    HANDSHAKE = ExitCode.HANDSHAKE
+    CREDENTIALS = ExitCode.CREDENTIALS
+    VHOST = ExitCode.VHOST
+    PERMISSION = ExitCode.PERMISSION
+    TOPOLOGY = ExitCode.TOPOLOGY
+    LIMIT = ExitCode.LIMIT
+    OTHER = ExitCode.OTHER
 
 
 FINAL = {

@@ -1,136 +1,16 @@
-"""`doctor`, or `python -m common.doctor`: all that a service needs of its broker, check by check, for a person."""
+"""`doctor`, or `python -m common.doctor`. It imports inside main(), while a signal ends it at once."""
 
-import common.startup  # before all that takes time to load
+from collections.abc import Sequence
 
-# isort: split
-import json
-import signal
-import sys
-import time
-from collections.abc import Iterator, Sequence
-from typing import Any
-
-from pika.channel import Channel
-from pydantic import SecretStr
-
-from common.amqp.errors import Kind, Refusal
-from common.doctor import report
-from common.doctor.broker import Report, Requester, check_broker
-from common.doctor.network import check_clock, check_network
-from common.doctor.preflight import Preflight
-from common.doctor.report import Check, Status, exit_code, refused
-from common.doctor.settings import CheckSettings, DoctorSettings
-from common.observe import logs
-from common.process.exit import end_on_signals
-from common.process.run import Process
-from common.settings import flags as cli
-from common.settings.broker_url import BrokerUrl
-
-common.startup.loaded()
-EXIT_INTERRUPTED = 130
-ANSWERS_WITHIN = 10.0  # seconds for all requests; each takes some milliseconds
-UNANSWERED = Refusal(Kind.OTHER, "the broker answers no more")
-
-
-class Doctor(Preflight):
-    """Logs in once, as the services do, makes nothing, and reports each `Check` as soon as it is known."""
-
-    NAME = "doctor"
-
-    def __init__(self, process: Process, settings: CheckSettings, broker: BrokerUrl, report: Report) -> None:
-        """`broker` is the only one of `settings`."""
-        super().__init__(process, settings, 2 * settings.mq_connect_timeout + ANSWERS_WITHIN, login_only=True)
-        self._settings, self._vhost, self._report = settings, broker.vhost, report
-        self._login = Check("login", Status.OK, f"user {broker.username}")
-        self._at = time.monotonic()
-        self._requester: Requester | None = None
-
-    def done(self) -> bool:
-        """Whether all is answered, or nothing will be."""
-        return super().done() or self.connection.refusal is not None
-
-    def close(self) -> None:
-        """Report what stands in the way, if something does."""
-        if not self.passed and not self.interrupted:
-            refusal = self.connection.refusal or UNANSWERED
-            name = "answers" if self._requester else "virtual host" if refusal.kind is Kind.VHOST else "login"
-            if name == "virtual host":
-                self._report(self._login)
-            self._report(refused(name, refusal))
-        super().close()
-
-    def opened(self, channel: Channel) -> None:
-        """Logged in: ask."""
-        self._report_timed(self._login)
-        self._report(Check("virtual host", Status.OK, self._vhost))
-        connection, end = channel.connection, super().opened
-        # An alarm is told to those who publish, and to publish is the last request.
-        connection.add_on_connection_blocked_callback(self.process.guarded(self._on_blocked))
-        settings = self._settings
-        requests = check_broker(self.topology, settings.mq_topology, settings.permissions, self._report_timed)
-        self._requester = Requester(connection, self.process, requests, lambda: end(channel))
-
-    def _report_timed(self, check: Check) -> None:
-        before, self._at = self._at, time.monotonic()
-        self._report(check._replace(seconds=self._at - before))
-
-    def _on_blocked(self, _connection: object, frame: Any) -> None:
-        if self._requester:
-            self._requester.answer(Refusal(Kind.LIMIT, f"the broker takes no messages: {frame.method.reason}"))
+from common.process.exit import loading
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Exit 0, 2 (settings), 130, or a `Kind`."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until a loop runs, which has its own
-    settings = cli.load(DoctorSettings, "doctor", arguments)
-    # What a log would say, the report says.
-    logs.configure("debug" if settings.log_level == "debug" else "error", settings.log_format)
-    pretty = cli.utf8() and sys.stdout.isatty()
-    width = max(len(f"queue {queue.name}") for queue in settings.topology.queues)
-    brokers: report.Brokers = []
+    """Exit with a code of `common.process.exit`. Main thread only."""
+    with loading():
+        from common.doctor import command
 
-    def say(text: str) -> None:
-        if not settings.doctor_json:
-            cli.say(text)
-
-    def note(check: Check) -> None:
-        checks.append(check)
-        say(report.row(check, width, pretty))
-
-    if settings.doctor_wait:
-        _run(Preflight(Process(settings.shutdown_grace), settings, settings.doctor_wait, login_only=True))
-    for one in one_by_one(settings):
-        (url,) = one.broker_urls()
-        say(f"{url}, queue {settings.mq_ch}, MQ_TOPOLOGY={settings.mq_topology}")
-        checks: list[Check] = []
-        brokers.append((str(url), checks))
-        for check in check_network(url, settings):
-            note(check)
-        if not exit_code(checks):
-            _run(Doctor(Process(settings.shutdown_grace), one, url, note))
-    checks = []
-    note(check_clock(settings.mq_management_url, settings))
-    codes = [exit_code(each) for _, each in brokers]
-    code = 0 if 0 in codes else codes[-1]
-    if settings.doctor_json:
-        cli.say(json.dumps(report.as_object(settings, brokers, checks[0], code), indent=2))
-    say("\n".join(["settings", *report.settings_lines(settings), report.conclusion(brokers)]))
-    sys.exit(code)
-
-
-def one_by_one(settings: DoctorSettings) -> Iterator[DoctorSettings]:
-    """The settings as they would be with each of the brokers alone."""
-    urls = settings.mq_url_file.read_text() if settings.mq_url_file else settings.mq_url
-    text = urls if isinstance(urls, str) else urls.get_secret_value() if urls else ""
-    for url in text.split(","):
-        yield settings.model_copy(update={"mq_url": SecretStr(url), "mq_url_file": None})
-
-
-def _run(preflight: Preflight) -> None:
-    code = preflight.process.run(preflight)
-    end_on_signals()
-    if code or preflight.interrupted:
-        sys.exit(code or EXIT_INTERRUPTED)
+    command.main(arguments)
 
 
 if __name__ == "__main__":

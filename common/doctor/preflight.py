@@ -4,9 +4,13 @@ Name, TCP, TLS, AMQP handshake, user, virtual host, queues: it is the services' 
 permissions that they use later, so what passes here passes there.
 """
 
-import common.startup  # before all that takes time to load
+from common.process.exit import loading
 
-# isort: split
+if __name__ == "__main__":
+    with loading():
+        from common.doctor import preflight  # noqa: PLW0406 - all below once more, and signals are heard meanwhile
+    preflight.main()  # and no further: it exits
+
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -20,9 +24,8 @@ from common.doctor.broker import Answer, Requester, Requests, difference, first_
 from common.doctor.settings import CheckSettings, PreflightSettings
 from common.observe import logs
 from common.process.run import Process
-from common.settings import flags as cli
+from common.settings import flags
 
-common.startup.loaded()
 log = structlog.get_logger()
 
 
@@ -98,7 +101,7 @@ class Preflight:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Exit 0, 2 (settings), or a `Kind`."""
-    settings = cli.load(PreflightSettings, "preflight", arguments)
+    settings = flags.load(PreflightSettings, "preflight", arguments)
     logs.configure(settings.log_level, settings.log_format)
     preflight = Preflight(Process(settings.shutdown_grace), settings, settings.preflight_timeout)
     code = preflight.process.run(preflight)
@@ -114,7 +117,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         sys.exit(refusal.kind)
     sys.exit(code)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,14 +1,22 @@
-"""Health: the HTTP thread that answers /livez, /readyz and /metrics. It only reads plain attributes of the others."""
+"""Health: the HTTP server of /livez, /readyz and /metrics, in threads of its own that only read plain attributes.
+
+All that it needs is imported with this module, before any code of the user's: a file of the user's that is called
+email.py or http.py is found first from then on, and each file of an import waits for all threads that compute.
+"""
 
 import json
-import select
 import socket
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingTCPServer
 from threading import Event, Thread
+from typing import Any
 
 import structlog
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-RETRY = 1.0  # seconds
+REQUEST_TIMEOUT = 5  # seconds
+RETRY_INTERVAL = 1.0  # seconds between two tries to accept a connection, such as without a free file descriptor
 log = structlog.get_logger()
 
 Answer = tuple[int, str, bytes]
@@ -18,39 +26,69 @@ class Health:
     """Answers probes. `problems` says why the process is not live, `reasons` why it is not ready; empty is well."""
 
     def __init__(self, problems: Callable[[], list[str]], reasons: Callable[[], list[str]]) -> None:
-        self._answers: dict[str, Callable[[], Answer]] = {
-            "/livez": lambda: _answer("live", problems()),
-            "/readyz": lambda: _answer("ready", reasons()),
+        self._pages: dict[str, Callable[[], Answer]] = {
+            "/livez": lambda: _probe("live", problems()),
+            "/readyz": lambda: _probe("ready", reasons()),
+            "/metrics": lambda: (200, CONTENT_TYPE_LATEST, generate_latest()),
         }
 
     def listen(self, host: str, port: int) -> int:
-        """Serve from now on, in a thread of its own; the port. Raises OSError."""
-        listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((host, port))
-            listener.listen()
-        except OSError:
-            listener.close()
-            raise
-        Thread(target=self._serve, args=(listener,), name="http", daemon=True).start()
-        return int(listener.getsockname()[1])
-
-    def _serve(self, listener: socket.socket) -> None:
-        asked = select.poll()
-        asked.register(listener, select.POLLIN)
-        asked.poll()
-        while True:
-            try:
-                # Not before: what it needs is a tenth of a start.
-                from common.observe.page import serve  # noqa: PLC0415
-
-                serve(listener, self._answers)
-            except Exception:
-                log.exception("the pages cannot be served, and are tried again")
-                Event().wait(RETRY)
+        """Serve from now on, in a thread; the port. Raises OSError."""
+        server = _Server((host, port), self._pages)
+        Thread(target=server.serve_forever, name="http", daemon=True).start()
+        return int(server.server_address[1])
 
 
-def _answer(what: str, reasons: list[str]) -> Answer:
+def _probe(what: str, reasons: list[str]) -> Answer:
     body = json.dumps({what: not reasons, "reasons": reasons}) + "\n"
     return 503 if reasons else 200, "application/json", body.encode()
+
+
+class _Server(ThreadingTCPServer):  # the library's HTTPServer looks its own name up in the DNS, and waits for it
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = socket.SOMAXCONN
+
+    def __init__(self, address: tuple[str, int], pages: dict[str, Callable[[], Answer]]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.pages = pages
+        super().__init__(address, _Request)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        try:
+            return super().get_request()
+        except OSError:
+            log.exception("the pages cannot be served, and are tried again")
+            Event().wait(RETRY_INTERVAL)  # the connection waits, and the next try would come at once
+            raise
+
+    def handle_error(self, *_: object) -> None:
+        """Nothing: a prober that hung up is no news."""
+
+
+class _Request(BaseHTTPRequestHandler):
+    timeout = REQUEST_TIMEOUT
+    server: _Server
+
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        """`do_GET`, `do_HEAD`, and `do_` with any other method that is asked for."""
+        if name in ("do_GET", "do_HEAD"):
+            return self._answer
+        if name.startswith("do_"):
+            return lambda: self._send(405, "text/plain", b"GET, HEAD\n", ("Allow", "GET, HEAD"))
+        raise AttributeError(name)
+
+    def _answer(self) -> None:
+        page = self.server.pages.get(self.path.partition("?")[0])
+        self._send(*(page() if page else (404, "text/plain", b"/livez /readyz /metrics\n")))
+
+    def _send(self, code: int, content_type: str, body: bytes, *headers: tuple[str, str]) -> None:
+        self.send_response(code)
+        for name, value in (("Content-Type", content_type), ("Content-Length", str(len(body))), *headers):
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: a probe every few seconds is no news."""

@@ -1,11 +1,16 @@
-"""Trace context: the W3C headers `traceparent` and `tracestate` of a message, as far as they can be believed. Pure.
+"""Trace context: the W3C headers `traceparent` and `tracestate` of a message, and whether spans are made of it.
 
-See https://www.w3.org/TR/trace-context/. They come from outside: what is malformed or too long is as if it were absent.
+See https://www.w3.org/TR/trace-context/. The headers come from outside: one that is malformed or too long is as if it
+were absent. Needs no OpenTelemetry.
 """
 
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+
+import structlog
 
 TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
 # Version, trace id, span id, flags. Ids of zeros alone are none. (Compiled when the first trace comes.)
@@ -25,6 +30,20 @@ def trace_id(headers: Mapping[str, Any]) -> str | None:
     """The 32 digits by which a trace is found; None when `headers` have no valid `traceparent`."""
     found = _matched(_PARENT, headers.get(TRACEPARENT))
     return found[1] if found else None
+
+
+def spans_wanted(endpoint: str | None) -> bool:
+    """Whether to load OpenTelemetry: for a collector at `endpoint`, or since others did (such as the user's module)."""
+    return bool(endpoint) or "opentelemetry.trace" in sys.modules
+
+
+@contextmanager
+def no_spans_if_missing() -> Iterator[None]:
+    """What is imported inside may not be installed, or deleted: then a warning is all, for messages matter more."""
+    try:
+        yield
+    except ImportError as missing:
+        structlog.get_logger().warning("no spans: the extra `otel` is not installed", missing=missing.name)
 
 
 def _matched(pattern: str, value: object) -> re.Match[str] | None:

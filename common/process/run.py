@@ -1,5 +1,6 @@
 """Process: the I/O loop in the main thread, its tick, the signals, one deadline, the exit code."""
 
+import errno
 import signal
 import time
 from collections.abc import Callable
@@ -9,14 +10,20 @@ from typing import Any, Protocol
 import structlog
 from pika.adapters.select_connection import IOLoop
 
-from common.process.exit import leave, leave_in
+from common.observe import metrics
+from common.observe.health import Health
+from common.process.exit import ExitCode, exit_now, exit_within
+from common.settings.flags import fail, unknown
+from common.settings.shared import Settings
 
-TICK = 0.1  # seconds; also the longest a signal waits to be noticed
-STANDSTILL = 10.0  # seconds without a tick, after which the process is not live
-TOGETHER = 0.2  # seconds; signals so close are one: `timeout` sends it to the process and to its group
-NEWS = 5.0  # seconds between two lines on what a stop waits for
-LAST_WORDS = 5.0  # seconds; a log that nobody reads may hold up the last lines
+TICK_INTERVAL = 0.1  # seconds; also the longest a signal waits to be noticed
+LOOP_STALLED_AFTER = 10.0  # seconds without a tick, after which the process is not live
+SAME_SIGNAL_WITHIN = 0.2  # seconds; `timeout` sends its signal to the process and to its group, which is one signal
+DRAIN_REPORT_INTERVAL = 5.0  # seconds between two lines on what a stop waits for
 CLOSE_TIMEOUT = 2.0  # seconds for the closing handshake; the broker has all that matters before it
+LAST_LOG_TIMEOUT = 5.0  # seconds for the last lines, which a log that nobody reads may hold up
+EXIT_TIMEOUT = 7.0  # seconds after the last line: Python waits for threads of the user's, the export of spans takes 6
+PORT_ERRORS = (errno.EADDRINUSE, errno.EACCES)  # another port helps; for any other error the address is wrong
 
 log = structlog.get_logger()
 
@@ -40,20 +47,20 @@ class Service(Protocol):
         """Close the connections."""
 
     def closed(self) -> bool:
-        """Whether they are closed."""
+        """Whether the connections are closed."""
 
     def summary(self) -> tuple[int, dict[str, Any]]:
         """How many messages are left over, and the totals for the last log line."""
 
 
 class Watched(Service, Protocol):
-    """One with a health page."""
+    """A service with a health page."""
 
     def problems(self) -> list[str]:
         """Why the process should be started anew (http thread)."""
 
     def reasons(self) -> list[str]:
-        """Why it is not ready (http thread)."""
+        """Why the service is not ready (http thread)."""
 
 
 class Process:
@@ -68,7 +75,7 @@ class Process:
         self._signals = 0
         self._signalled = 0.0
         self._defect: BaseException | None = None
-        self._deadline = self._news_at = float("inf")
+        self._deadline = self._report_at = float("inf")
         self._closing = False
 
     def call_later(self, delay: float, function: Callable[[], None]) -> Callable[[], None]:
@@ -97,23 +104,31 @@ class Process:
 
         return guard
 
-    def run(self, service: Service) -> int:
-        """Run `service` to its end. 0: nothing is left unconfirmed; 1: something is, or a defect."""
+    def hear_signals(self) -> dict[int, Any]:
+        """From now on SIGTERM and SIGINT stop the service, and a second one ends the process; the handlers before."""
+        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)}
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        self.call_soon(self.guarded(service.start))
-        self.call_later(TICK, lambda: self._tick(service))
+        return {number: handler or signal.SIG_DFL for number, handler in before.items()}
+
+    def run(self, service: Service) -> int:
+        """Run `service` to its end. DONE; FAILED when messages are left over, or after a defect.
+
+        Main thread only: it hears signals meanwhile, and leaves their handlers as they were.
+        """
+        before = self.hear_signals()
         try:
-            self.loop.start()
-        except Exception as error:  # noqa: BLE001 - out of pika itself
-            self._defect = self._defect or error
-        leave_in(LAST_WORDS, "the log is not read")
-        left, totals = service.summary()
-        if self._defect:
-            log.error("defect", exc_info=self._defect, left=left)
-        log.info("stopped", **totals, left=left)
-        leave_in(0, "")
-        return 1 if left or self._defect else 0
+            self._main_loop(service)
+            exit_within(LAST_LOG_TIMEOUT, "the log is not read")
+            left, totals = service.summary()
+            if self._defect:
+                log.error("defect", exc_info=self._defect, left=left)
+            log.info("stopped", **totals, left=left)
+        finally:
+            exit_within(0, "")
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        return ExitCode.FAILED if left or self._defect else ExitCode.DONE
 
     def reasons(self, service: Watched) -> list[str]:
         """Why `service` takes nothing (any thread)."""
@@ -121,26 +136,34 @@ class Process:
 
     def problems(self) -> list[str]:
         """Why the loop is not live (http thread). Never anything of the broker: an outage must not restart a pod."""
-        stood = time.monotonic() - self.ticked
-        return [f"the I/O loop has stood still for {stood:.0f}s"] if stood > STANDSTILL else []
+        stalled = time.monotonic() - self.ticked
+        return [f"the I/O loop has stood still for {stalled:.0f}s"] if stalled > LOOP_STALLED_AFTER else []
+
+    def _main_loop(self, service: Service) -> None:
+        self.call_soon(self.guarded(service.start))
+        self.call_later(TICK_INTERVAL, lambda: self._on_tick(service))
+        try:
+            self.loop.start()
+        except Exception as error:  # noqa: BLE001 - out of pika itself
+            self._defect = self._defect or error
 
     def _on_signal(self, _number: int, _frame: object) -> None:
         now = time.monotonic()
-        if self._signals and now - self._signalled < TOGETHER:
+        if self._signals and now - self._signalled < SAME_SIGNAL_WITHIN:
             return
         self._signalled = now
         self._signals += 1  # only a flag: pika's locks are not re-entrant, and the tick comes soon
         if self._signals > 1:
-            leave("second signal")
-        leave_in(self._grace + CLOSE_TIMEOUT + 1, "the I/O loop hangs, and SHUTDOWN_GRACE is over")
+            exit_now("second signal")
+        exit_within(self._grace + CLOSE_TIMEOUT + 1, "the I/O loop hangs, and SHUTDOWN_GRACE is over")
 
-    def _tick(self, service: Service) -> None:
-        self.call_later(TICK, lambda: self._tick(service))
+    def _on_tick(self, service: Service) -> None:
+        self.call_later(TICK_INTERVAL, lambda: self._on_tick(service))
         now = self.ticked = time.monotonic()
         service.tick(now)
         if self._signals and not self.stopping:
             self.stopping = True
-            self._deadline, self._news_at = now + self._grace, now + NEWS
+            self._deadline, self._report_at = now + self._grace, now + DRAIN_REPORT_INTERVAL
             log.info("stopping", grace=self._grace)
             service.stop()
         if self._closing:
@@ -150,7 +173,27 @@ class Process:
             self.stopping = self._closing = True
             self._deadline = now + CLOSE_TIMEOUT
             service.close()
-        elif now >= self._news_at:
-            self._news_at = now + NEWS
+        elif now >= self._report_at:
+            self._report_at = now + DRAIN_REPORT_INTERVAL
             left, totals = service.summary()
             log.info("still stopping", **totals, left=left, grace=round(self._deadline - now))
+
+
+def serve(process: Process, service: Watched, settings: Settings) -> int:
+    """Run `service` with its health page; the exit code. Exits with CONFIGURATION when it cannot listen."""
+    health = Health(lambda: process.problems() + service.problems(), lambda: process.reasons(service))
+    if settings.http_port:
+        try:
+            health.listen(settings.http_host, settings.http_port)
+        except OSError as error:
+            why = f"cannot listen on {settings.http_host}:{settings.http_port}: {error.strerror}"
+            if error.errno in PORT_ERRORS:
+                fail([f"HTTP_PORT: {why}; choose another, for example 8081, or 0 for off"])
+            fail([f"HTTP_HOST: {why}; name an address of this machine, for example 0.0.0.0"])
+    for name, meant in unknown(type(settings).model_fields).items():
+        log.warning("a variable that is no setting", name=name, meant=meant or None)
+    metrics.READY.set_function(lambda: not process.reasons(service))
+    process.hear_signals()  # to the end: one that comes while Python waits for threads is the second still
+    code = process.run(service)
+    exit_within(EXIT_TIMEOUT, "a thread of the source or the handler does not end")
+    return code

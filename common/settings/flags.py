@@ -5,17 +5,18 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from common.process.exit import ExitCode
 from common.settings.shared import Settings
 from common.settings.types import format_duration
 
 S = TypeVar("S", bound=Settings)
-EXIT_CONFIGURATION = 2
 Wide = partial(argparse.HelpFormatter, max_help_position=30, width=110)  # as wide as our lines
 PASSWORD = re.compile(r"://\S*:\S*@")  # also one that holds what should have been encoded
 
@@ -106,7 +107,7 @@ def fail(lines: list[str]) -> NoReturn:
     """Say what is wrong with the settings, a line for each, and exit with 2."""
     if sys.stderr is not None:  # it may be closed
         sys.stderr.write("".join(f"{line}\n" for line in lines))
-    sys.exit(EXIT_CONFIGURATION)
+    sys.exit(ExitCode.CONFIGURATION)
 
 
 def say(text: str) -> None:
@@ -143,10 +144,8 @@ def unknown(known: Iterable[str], names: Iterable[str] = os.environ) -> dict[str
     settings = {name.upper() for name in known}
     prefixes = tuple(prefix for prefix in PREFIXES if any(name.startswith(prefix) for name in settings))
     strange = [name for name in names if name.upper().startswith(prefixes) and name.upper() not in settings]
-    return {name: _most_like(name.upper(), settings) for name in sorted(strange) if not LINKS.search(name)}
-
-
-def _most_like(name: str, settings: Iterable[str]) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415 - seldom needed
-
-    return next(iter(get_close_matches(name, settings, n=1, cutoff=0.8)), "")
+    return {
+        name: next(iter(get_close_matches(name.upper(), settings, n=1, cutoff=0.8)), "")
+        for name in sorted(strange)
+        if not LINKS.search(name)
+    }

@@ -2,7 +2,7 @@
 
 import ssl
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, SecretStr, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -33,83 +33,77 @@ def _urls(value: object, info: ValidationInfo) -> SecretStr | None:
 
 
 ReadableFile = Annotated[Path, AfterValidator(check_readable)]
+Timeout = Annotated[Duration, Field(gt=0)]
+
+
+def setting(default: object, description: str, example: str) -> Any:
+    """A field of settings with a default; `description` and `example` are what --help and errors show."""
+    return Field(default, description=description, examples=[example])
 
 
 class Settings(BaseSettings):
-    """A field's name is its variable's, in lower case; `description` and `examples` are what --help and errors show."""
+    """A field's name is its variable's, in lower case."""
 
     # defer_build: what is never read itself, as this class, is not built at each start.
     model_config = SettingsConfigDict(
         frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, defer_build=True
     )
 
-    mq_url_file: ReadableFile | None = Field(
-        None, description="a file that holds MQ_URL; read again at every connect", examples=["/run/secrets/mq-url"]
+    mq_url_file: ReadableFile | None = setting(
+        None, "a file that holds MQ_URL; read again at every connect", "/run/secrets/mq-url"
     )
-    mq_url: Annotated[SecretStr | None, NoDecode, PlainValidator(_urls)] = Field(
-        None, description="the broker: one URL, or several with commas between, tried in turn", examples=[EXAMPLE]
+    mq_url: Annotated[SecretStr | None, NoDecode, PlainValidator(_urls)] = setting(
+        None, "the broker: one URL, or several with commas between, tried in turn", EXAMPLE
     )
     mq_ch: Annotated[str, AfterValidator(check_queue_name)] = Field(
         description="the queue, up to 235 bytes; its retry and dead-letter queues are named from it", examples=["jobs"]
     )
-    mq_topology: Literal["create", "assert", "none"] = Field(
-        "create", description="declare the queues: create, assert (only look), or none", examples=["create"]
+    mq_topology: Literal["create", "assert", "none"] = setting(
+        "create", "declare the queues: create, assert (only look), or none", "create"
     )
-    mq_heartbeat: Annotated[Duration, Field(ge=1, le=600)] = Field(
-        10.0, description="AMQP heartbeat; a dead peer is noticed after at most 2 x (this + 5s)", examples=["10s"]
+    mq_heartbeat: Annotated[Duration, Field(ge=1, le=600)] = setting(
+        10.0, "AMQP heartbeat; a dead peer is noticed after at most 2 x (this + 5s)", "10s"
     )
-    mq_connect_timeout: Annotated[Duration, Field(gt=0)] = Field(
-        10.0,
-        description="at each try: for TCP, TLS and AMQP handshake, then as long for the queues",
-        examples=["10s"],
+    mq_connect_timeout: Timeout = setting(
+        10.0, "at each try: for TCP, TLS and AMQP handshake, then as long for the queues", "10s"
     )
-    mq_blocked_timeout: Annotated[Duration, Field(gt=0)] = Field(
-        300.0,
-        description="a broker in memory or disk alarm is waited for so long, then connected anew",
-        examples=["5m"],
+    mq_blocked_timeout: Timeout = setting(
+        300.0, "a broker in memory or disk alarm is waited for so long, then connected anew", "5m"
     )
-    mq_confirm_timeout: Annotated[Duration, Field(gt=0)] = Field(
-        30.0, description="a publish without its confirm for so long means a new connection", examples=["30s"]
+    mq_confirm_timeout: Timeout = setting(
+        30.0, "a publish without its confirm for so long means a new connection", "30s"
     )
-    mq_backoff_max: Annotated[Duration, Field(gt=0)] = Field(
-        10.0, description="longest wait before the next try to connect", examples=["10s"]
+    mq_backoff_max: Timeout = setting(10.0, "longest wait before the next try to connect", "10s")
+    mq_max_body: Annotated[int, Field(ge=1, le=512 * 1024 * 1024)] = setting(
+        16_000_000, "bytes; a longer message is refused here (RabbitMQ 4 takes 16 MiB)", "1000000"
     )
-    mq_max_body: Annotated[int, Field(ge=1, le=512 * 1024 * 1024)] = Field(
-        16_000_000,
-        description="bytes; a longer message is refused here (RabbitMQ 4 takes 16 MiB)",
-        examples=["1000000"],
+    mq_wire: Literal["direct", "pika"] = setting(
+        "direct", "how frames are read and written: direct is quick, pika is plain pika", "pika"
     )
-    mq_wire: Literal["direct", "pika"] = Field(
-        "direct", description="how frames are read and written: direct is quick, pika is plain pika", examples=["pika"]
+    mq_tls_ca_file: ReadableFile | None = setting(
+        None, "for amqps: trust these authorities and not the system's", "/tls/ca.crt"
     )
-    mq_tls_ca_file: ReadableFile | None = Field(
-        None, description="for amqps: trust these authorities and not the system's", examples=["/tls/ca.crt"]
+    mq_tls_cert_file: ReadableFile | None = setting(
+        None, "for amqps: our own certificate, with MQ_TLS_KEY_FILE", "/tls/tls.crt"
     )
-    mq_tls_cert_file: ReadableFile | None = Field(
-        None, description="for amqps: our own certificate, with MQ_TLS_KEY_FILE", examples=["/tls/tls.crt"]
-    )
-    mq_tls_key_file: ReadableFile | None = Field(
-        None, description="for amqps: the key of MQ_TLS_CERT_FILE", examples=["/tls/tls.key"]
-    )
-    http_host: Annotated[str, AfterValidator(check_host)] = Field(
+    mq_tls_key_file: ReadableFile | None = setting(None, "for amqps: the key of MQ_TLS_CERT_FILE", "/tls/tls.key")
+    http_host: Annotated[str, AfterValidator(check_host)] = setting(
         "127.0.0.1",
-        description="where all HTTP ports listen",
-        examples=["0.0.0.0"],  # noqa: S104
+        "where all HTTP ports listen",
+        "0.0.0.0",  # noqa: S104
     )
-    http_port: Annotated[int, Field(ge=0, le=65535)] = Field(
-        8080, description="port of /livez, /readyz, /metrics; 0 is off", examples=["8081"]
+    http_port: Annotated[int, Field(ge=0, le=65535)] = setting(
+        8080, "port of /livez, /readyz, /metrics; 0 is off", "8081"
     )
-    shutdown_grace: Annotated[Duration, Field(ge=0)] = Field(
-        20.0, description="after SIGTERM or SIGINT, finish for so long, then leave", examples=["20s"]
+    shutdown_grace: Annotated[Duration, Field(ge=0)] = setting(
+        20.0, "after SIGTERM or SIGINT, finish for so long, then leave", "20s"
     )
-    otel_exporter_otlp_endpoint: str | None = Field(
-        None, description="spans go to this OpenTelemetry collector (extra `otel`)", examples=["http://collector:4318"]
+    otel_exporter_otlp_endpoint: str | None = setting(
+        None, "spans go to this OpenTelemetry collector (extra `otel`)", "http://collector:4318"
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="debug, info, warning or error", examples=["debug"]
-    )
-    log_format: Literal["auto", "json", "text"] = Field(
-        "auto", description="auto is text on a terminal and json elsewhere", examples=["json"]
+    log_level: Literal["debug", "info", "warning", "error"] = setting("info", "debug, info, warning or error", "debug")
+    log_format: Literal["auto", "json", "text"] = setting(
+        "auto", "auto is text on a terminal and json elsewhere", "json"
     )
 
     def broker_urls(self) -> tuple[BrokerUrl, ...]:
@@ -117,7 +111,7 @@ class Settings(BaseSettings):
         if self.mq_url_file:
             text = self.mq_url_file.read_text(errors="surrogateescape")
             return parse_urls(text)  # which refuses what was no UTF-8, and shows none of it
-        assert self.mq_url  # noqa: S101 - cli.load() saw that one of the two is there
+        assert self.mq_url  # noqa: S101 - flags.load() saw that one of the two is there
         return parse_urls(self.mq_url.get_secret_value())
 
     def tls_context(self) -> ssl.SSLContext:

@@ -18,7 +18,7 @@ import waitress.server  # type: ignore[import-untyped]
 from prometheus_client import Counter, Gauge
 
 from common.plugins import SeamError
-from common.process.program import OF_THE_PORT
+from common.process.run import PORT_ERRORS
 from common.settings.types import format_duration
 from producer.http.pending import Pending, Receipt
 from producer.http.request import Answer, read_request
@@ -49,7 +49,7 @@ class Door:
             both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()  # as the health page does
             listener = socket.create_server((host, port), family=family, dualstack_ipv6=both)
         except OSError as error:
-            change = "PRODUCER_HTTP_PORT" if error.errno in OF_THE_PORT else "HTTP_HOST"
+            change = "PRODUCER_HTTP_PORT" if error.errno in PORT_ERRORS else "HTTP_HOST"
             raise SeamError(f"http cannot listen on {host}:{port}: {error.strerror}; change {change}") from None
         logging.getLogger("waitress").setLevel(logging.ERROR)  # it warns of each request that finds all threads at work
         self._server = waitress.server.create_server(

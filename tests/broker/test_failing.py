@@ -30,7 +30,7 @@ def test_a_failing_message_is_tried_once_and_after_each_delay_then_parked(
     sent = BasicProperties(headers=theirs, message_id="one", content_type="image/png", correlation_id="c", priority=3)
     began = time.time()
     channel.basic_publish("", mq_ch, b"\x00body", sent, mandatory=True)
-    until(lambda: consumer.metric('consumer_settled_total{outcome="reject"}') == 1, "it is parked")
+    until(lambda: consumer.metric('consumer_settled_total{outcome="parked"}') == 1, "it is parked")
     assert [row["attempt"] for row in handled(record)] == [1, 2, 3, 4]
     [(parked, body)] = take(channel, f"{mq_ch}.dead", 1)
     assert body == b"\x00body"
@@ -80,7 +80,7 @@ def test_a_failing_message_with_an_expiration_or_a_foreign_user_id_is_parked_alo
         confirming.confirm_delivery()
         confirming.basic_publish("", mq_ch, b"theirs", properties, mandatory=True)
     channel.basic_publish("", mq_ch, b"neighbour", mandatory=True)
-    until(lambda: consumer.metric('consumer_settled_total{outcome="reject"}') == 2, "both are parked")
+    until(lambda: consumer.metric('consumer_settled_total{outcome="parked"}') == 2, "both are parked")
     assert sorted(bodies(record)) == ["neighbour", "neighbour", "theirs", "theirs"]
     parked = {body: properties for properties, body in take(channel, f"{mq_ch}.dead", 2)}
     theirs = parked[b"theirs"]

@@ -56,7 +56,7 @@ def test_an_edit_is_carried_by_the_handler_and_not_by_what_is_retried_or_parked(
     settings = {"CONSUMER_HANDLER": f"{HANDLERS}:enrich", "CONSUMER_RETRY_DELAYS": "50ms", "FORWARD": forward}
     consumer = start("consumer", **settings).wait_ready()
     channel.basic_publish("", mq_ch, edit, sent(), mandatory=True)
-    until(lambda: consumer.metric('consumer_settled_total{outcome="reject"}') == 1, "it is parked")
+    until(lambda: consumer.metric('consumer_settled_total{outcome="parked"}') == 1, "it is parked")
     attempts = 1 if edit == "rejected" else 2
     forwarded = [properties for properties, _ in take(channel, forward, attempts)]
     [(parked, _)] = take(channel, f"{mq_ch}.dead", 1)
@@ -74,7 +74,7 @@ def test_a_float_header_is_whole_in_what_a_handler_publishes_again(
     settings = {"CONSUMER_HANDLER": f"{HANDLERS}:enrich", "CONSUMER_RETRY_DELAYS": "off", "FORWARD": forward}
     consumer = start("consumer", **settings).wait_ready()
     channel.basic_publish("", mq_ch, "float", Raw(PI), mandatory=True)
-    until(lambda: consumer.metric('consumer_settled_total{outcome="reject"}') == 1, "it is parked")
+    until(lambda: consumer.metric('consumer_settled_total{outcome="parked"}') == 1, "it is parked")
     with raw_tables(monkeypatch):
         [(forwarded, _)] = take(channel, forward, 1)
         [(parked, _)] = take(channel, f"{mq_ch}.dead", 1)

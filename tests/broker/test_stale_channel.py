@@ -13,7 +13,7 @@ from tests.system.kit import QUICK, SEAMS, Start, bodies, take
 WORKERS = 4
 SOON = 0.3  # seconds; by then an acknowledgement, which waits 5 ms at most, has reached the broker
 UNSETTLED = "consumer_unsettled"
-OUTCOMES = ("ack", "retry", "reject")
+OUTCOMES = ("ack", "retry", "parked")
 
 
 def test_handlers_of_a_lost_channel_settle_no_message_of_the_next_channel(

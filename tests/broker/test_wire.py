@@ -122,7 +122,7 @@ def test_headers_that_pika_cannot_read_harm_no_neighbour_and_park_unchanged(
     for body, table in HEADERS.items():
         channel.basic_publish("", mq_ch, body, Raw(entry(b"first", b"t\x01") + table), mandatory=True)
         channel.basic_publish("", mq_ch, b"neighbour", mandatory=True)
-    until(lambda: consumer.metric('consumer_settled_total{outcome="reject"}') == len(HEADERS), "all bad ones parked")
+    until(lambda: consumer.metric('consumer_settled_total{outcome="parked"}') == len(HEADERS), "all bad ones parked")
     until(lambda: len(bodies(record)) == 2 * len(HEADERS), "all are handled")
     assert consumer.metric('mq_reconnects_total{connection="consumer"}') == 0
     assert consumer.metric('mq_reconnects_total{connection="consumer_retry"}') == 0
@@ -146,11 +146,11 @@ def test_headers_of_our_names_from_outside_end_no_consumer_and_no_replay(
     }
     for name, value in values.items():
         channel.basic_publish("", mq_ch, b"bad " + name, Raw(entry(name, value)), mandatory=True)
-    until(lambda: consumer.metric('consumer_settled_total{outcome="reject"}') == len(values), "all are parked")
+    until(lambda: consumer.metric('consumer_settled_total{outcome="parked"}') == len(values), "all are parked")
     replay = start("consumer", "dead-letters", "replay", "--again")
     assert replay.wait() == 0, replay.stderr.read_text()
     assert "replayed 3 of 3" in replay.stderr.read_text()
-    until(lambda: consumer.metric('consumer_settled_total{outcome="reject"}') == 2 * len(values), "parked again")
+    until(lambda: consumer.metric('consumer_settled_total{outcome="parked"}') == 2 * len(values), "parked again")
     assert consumer.metric('mq_reconnects_total{connection="consumer"}') == 0
 
 
@@ -163,7 +163,7 @@ def test_a_header_that_pika_cannot_read_does_not_hide_how_often_it_was_tried(
     consumer = start("consumer", **settings).wait_ready()
     created = entry(b"created-at", b"T" + struct.pack(">Q", int(time.time() * 1000)))
     channel.basic_publish("", mq_ch, b"late", Raw(created), mandatory=True)
-    until(lambda: consumer.metric('consumer_settled_total{outcome="reject"}') == 1, "it is parked")
+    until(lambda: consumer.metric('consumer_settled_total{outcome="parked"}') == 1, "it is parked")
     assert [row["attempt"] for row in handled(record)] == [1, 2, 3]
     with raw_tables(monkeypatch):
         take(channel, f"{mq_ch}.dead", 1)
@@ -176,7 +176,7 @@ def test_a_copy_goes_to_its_own_queue_alone(start: Start, channel: BlockingChann
     consumer = start("consumer", **settings).wait_ready()
     channel.queue_declare(audit, durable=True, arguments={"x-queue-type": "quorum"})
     channel.basic_publish("", audit, b"x", BasicProperties(headers={"CC": [mq_ch]}), mandatory=True)
-    until(lambda: consumer.metric('consumer_settled_total{outcome="reject"}') == 1, "it is parked")
+    until(lambda: consumer.metric('consumer_settled_total{outcome="parked"}') == 1, "it is parked")
     assert [row["attempt"] for row in handled(record)] == [1, 2, 3]
     [(parked, _)] = take(channel, f"{mq_ch}.dead", 1)
     assert parked.headers["mq-cc"] == [mq_ch]

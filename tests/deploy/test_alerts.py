@@ -36,7 +36,7 @@ CASES: dict[str, tuple[dict[str, str], int, int]] = {
     ),
     "MqPairMessagesReturned": ({f"producer_returned_total{{{POD}}}": "0x20 1x40"}, 20, 22),
     "MqPairMessagesRefused": ({f"producer_refused_total{{{POD}}}": "0x20 1x40"}, 20, 22),
-    "MqPairMessagesParked": ({f'{SETTLED}"reject"}}': "0x20 1x40"}, 20, 22),
+    "MqPairMessagesParked": ({f'{SETTLED}"parked"}}': "0x20 1x40"}, 20, 22),
     "MqPairRetriesGrow": (
         {f'{SETTLED}"ack"}}': "0+80x60", f'{SETTLED}"retry"}}': "0+8x20 160+20x40"},
         30,

@@ -119,8 +119,8 @@ def test_opentelemetry_is_in_it_when_asked_for() -> None:
     build = ("build", "--quiet", "--file", "docker/Dockerfile", "--build-arg", "REQUIREMENTS=requirements-otel.lock")
     docker(*build, "--target", "producer", "--tag", tag, ".", timeout=600)
     code = (
-        "from common.observe.spans import is_set_up, set_up; "
-        "set_up('http://127.0.0.1:1', 'producer'); print(is_set_up())"
+        "from common.observe.tracing import set_up; set_up('http://127.0.0.1:1', 'producer'); "
+        "print(set_up(None, 'producer'))"
     )
     assert docker("run", *HARDENED, "--entrypoint=python", tag, "-c", code).strip() == "True"
 

@@ -34,7 +34,7 @@ OTHERS = {
 
 PAGE = """
 from common.observe.metrics import PublisherMetrics
-import common.observe.exposition, consumer.metrics, prometheus_client
+import consumer.metrics, prometheus_client
 PublisherMetrics("producer")
 PublisherMetrics("consumer_retry")
 print(prometheus_client.generate_latest().decode())

@@ -68,7 +68,7 @@ def test_alerts_came_with_their_troubles_and_no_others(watched: Watched) -> None
 def test_brokers_and_consumers_numbers_agree(watched: Watched) -> None:
     """What the consumer says that it parked is in the dead-letter queue."""
     value = watched.prometheus.value
-    parked = value('sum(consumer_settled_total{outcome="reject"})')
+    parked = value('sum(consumer_settled_total{outcome="parked"})')
     assert parked
     dead = 'sum(rabbitmq_detailed_queue_messages_ready{queue="watched.dead"})'
     until(lambda: value(dead) == parked, f"{parked} in the dead-letter queue")

@@ -13,7 +13,7 @@ from local.view import fit, line, state, summary
 METRICS = """# HELP consumer_settled_total Settled.
 # TYPE consumer_settled_total counter
 consumer_settled_total{outcome="ack"} 998.0
-consumer_settled_total{outcome="reject"} 2.0
+consumer_settled_total{outcome="parked"} 2.0
 consumer_unsettled 3.0
 """
 

@@ -11,8 +11,10 @@ from tests.readme.documents import example
 TEXT = README.read_text()
 
 
-def test_the_table_of_settings_is_the_one_that_help_shows() -> None:
-    """`python -m local.settings_table` writes it."""
+def test_the_tables_of_settings_and_exit_codes_are_those_of_the_code() -> None:
+    """`python -m local.settings_table` writes them."""
+    for name in ("settings", "exit codes"):
+        assert TEXT.count(f"<!-- {name} -->\n|") == TEXT.count(f"<!-- /{name} -->") == 1
     assert renewed(TEXT) == TEXT
 
 

@@ -148,7 +148,7 @@ def test_a_replay_ends_while_its_messages_are_parked_again(start: Start, channel
     consumer.wait_ready()
     [report] = rows(run(start, "replay", "--json"))
     assert (report["parked"], report["done"]) == (3000, 3000)
-    until(lambda: consumer.metric('consumer_settled_total{outcome="reject"}') == 3000, "all are parked again")
+    until(lambda: consumer.metric('consumer_settled_total{outcome="parked"}') == 3000, "all are parked again")
     again = drain(channel, f"{mq_ch}.dead", 3000)
     assert [properties.message_id for properties, _ in again] == names(3000)
     assert {properties.headers["mq-replays"] for properties, _ in again} == {1}

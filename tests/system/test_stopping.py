@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from common.process.run import TOGETHER
+from common.process.run import SAME_SIGNAL_WITHIN
 from tests.brokers import Broker
 from tests.chaos.proxy import Proxy
 from tests.processes import ROOT, until
@@ -112,7 +112,7 @@ def test_a_second_signal_ends_at_once(number: signal.Signals, start: Start, tmp_
     until(lambda: bodies(record), "it works on the message")
     consumer.signal(number)
     until(lambda: consumer.reasons() == ["draining"], "it waits for the handler")
-    time.sleep(TOGETHER)
+    time.sleep(SAME_SIGNAL_WITHIN)
     began = time.monotonic()
     consumer.signal(number)
     assert consumer.wait() == 1

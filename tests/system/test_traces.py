@@ -50,7 +50,7 @@ def test_a_parked_message_keeps_its_context(start: Start, channel: BlockingChann
     consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:fail", CONSUMER_RETRY_DELAYS="50ms", RECORD=tmp_path / "r")
     consumer.wait_ready()
     channel.basic_publish("", mq_ch, b"x", BasicProperties(headers=CONTEXT), mandatory=True)
-    until(lambda: consumer.metric('consumer_settled_total{outcome="reject"}') == 1, "it is parked")
+    until(lambda: consumer.metric('consumer_settled_total{outcome="parked"}') == 1, "it is parked")
     [(parked, _)] = take(channel, f"{mq_ch}.dead", 1)
     assert {key: parked.headers[key] for key in CONTEXT} == CONTEXT
 

@@ -9,9 +9,9 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client import REGISTRY
+from prometheus_client.registry import Collector
 
-import common.observe.exposition  # noqa: F401 - prometheus_client's registry has our metrics, too
-from common.observe.metric import METRICS
 from common.process.run import Process
 from tests.unit.peer import Peer
 
@@ -62,12 +62,19 @@ def peer() -> Iterator[Peer]:
 
 
 @pytest.fixture
-def own_metrics() -> Iterator[None]:
+def own_metrics(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The metrics that a test makes are gone after it: a name can be taken once."""
-    before = METRICS.copy()
+    made: list[Collector] = []
+    register = REGISTRY.register
+
+    def registered(collector: Collector) -> None:
+        register(collector)
+        made.append(collector)
+
+    monkeypatch.setattr(REGISTRY, "register", registered)
     yield
-    for name in METRICS.keys() - before.keys():
-        del METRICS[name]
+    for collector in made:
+        REGISTRY.unregister(collector)
 
 
 @pytest.fixture(scope="session")

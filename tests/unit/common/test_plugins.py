@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from common.plugins import SeamError, load_callable
+from common.plugins import ConfigError, load_callable
 
 NUMBERS = count()
 Write = Callable[[str], str]
@@ -48,9 +48,9 @@ def test_an_installed_module_is_found() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "handle", "module:", ":handle", ":", "/data/in.txt"])
-def test_what_is_no_name_is_told_what_may_be_written(name: str) -> None:
+def test_a_malformed_name_is_refused_with_what_may_be_written(name: str) -> None:
     """The sentence has the mistake and the choices."""
-    with pytest.raises(SeamError) as caught:
+    with pytest.raises(ConfigError) as caught:
         load_callable(name, "log or package.module:callable", arguments=1)
     assert str(caught.value) == f"{name!r} is none of log or package.module:callable"
 
@@ -58,17 +58,17 @@ def test_what_is_no_name_is_told_what_may_be_written(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["nowhere_at_all:x", "nowhere_at_all.sub:x", "os.nowhere_at_all:x", "a..b:x", ".rel:x"]
 )
-def test_a_module_that_is_not_there_is_a_sentence(name: str) -> None:
+def test_a_module_that_does_not_exist_is_refused_with_a_sentence(name: str) -> None:
     """Relative names are none."""
-    with pytest.raises(SeamError):
+    with pytest.raises(ConfigError):
         load_callable(name, "…", arguments=1)
 
 
 @pytest.mark.parametrize("attribute", ["nothing", "number", "handle.nothing", "a b"])
-def test_a_name_that_is_no_callable_is_a_sentence(write: Write, attribute: str) -> None:
+def test_an_attribute_that_is_no_callable_is_refused_with_a_sentence(write: Write, attribute: str) -> None:
     """It names the module and the callable."""
     name = write("number = 7\ndef handle(message): pass")
-    with pytest.raises(SeamError, match="has no callable"):
+    with pytest.raises(ConfigError, match="has no callable"):
         load_callable(f"{name}:{attribute}", "…", arguments=1)
 
 
@@ -95,20 +95,22 @@ def test_a_module_that_misses_another_says_which(write: Write) -> None:
         ("(path)", 0, "nothing: missing a required argument: 'path'"),
     ],
 )
-def test_what_takes_other_arguments_is_a_sentence(write: Write, signature: str, arguments: int, problem: str) -> None:
+def test_a_callable_with_other_parameters_is_refused_with_a_sentence(
+    write: Write, signature: str, arguments: int, problem: str
+) -> None:
     """Before anything is connected: each message would fail, and be parked."""
     name = f"{write(f'def f{signature}: ...')}:f"
-    with pytest.raises(SeamError) as caught:
+    with pytest.raises(ConfigError) as caught:
         load_callable(name, "…", arguments=arguments)
     assert str(caught.value) == f"{name} is called with {problem}"
 
 
 @pytest.mark.parametrize("signature", ["(a)", "(a, b=1)", "(*a)", "(a, /, **b)"])
-def test_what_can_be_called_is_taken(write: Write, signature: str) -> None:
+def test_a_callable_with_fitting_parameters_is_accepted(write: Write, signature: str) -> None:
     """However it is written."""
     assert load_callable(f"{write(f'def f{signature}: ...')}:f", "…", arguments=1)(7) is None
 
 
-def test_what_does_not_say_what_it_takes_is_taken() -> None:
+def test_a_callable_without_a_signature_is_accepted() -> None:
     """As some of what is written in C."""
     assert load_callable("builtins:min", "…", arguments=1)([2, 1]) == 1

@@ -7,7 +7,7 @@ from consumer import metrics
 
 def test_every_outcome_has_a_series_from_the_start() -> None:
     """A rate of something that first appears at its first failure would miss it."""
-    for outcome in ("ack", "retry", "reject"):
+    for outcome in ("ack", "retry", "parked"):
         assert REGISTRY.get_sample_value("consumer_settled_total", {"outcome": outcome}) is not None
     for name in ("consumer_delivered_total", "consumer_handler_seconds_count", "consumer_message_age_seconds_count"):
         assert REGISTRY.get_sample_value(name) is not None

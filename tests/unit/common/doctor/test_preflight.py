@@ -19,7 +19,7 @@ from common.doctor.preflight import Preflight
 from common.doctor.settings import CheckSettings
 from tests.unit.conftest import Loop
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 SECRET = "Zq7Xj9Kv"
 
 

@@ -1,23 +1,36 @@
-"""Whether a service is live and ready, over real HTTP."""
+"""Whether a service is live and ready, and its metrics, over real HTTP."""
 
+import http.client
 import json
 import os
 import resource
+import socket
 import subprocess
 import sys
-from typing import Any
+import time
+import urllib.request
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-import common.observe.page as page_module
 from common.observe.health import Health
-from tests.unit.pages import Page
+from tests.processes import ROOT
+from tests.unit.pages import PATIENCE, Page
 
 
 @pytest.fixture(scope="module")
 def page() -> Page:
     return Page()
+
+
+def ask(page: Page, method: str, path: str) -> tuple[int, "http.client.HTTPMessage", bytes]:
+    """Status, headers, and all that comes behind them, whatever the headers say of it."""
+    with socket.create_connection((page.host, page.port), timeout=PATIENCE) as client:
+        client.sendall(f"{method} {path} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+        file = client.makefile("rb")
+        code = int(file.readline().split()[1])
+        return code, http.client.parse_headers(file), file.read()
 
 
 @pytest.mark.parametrize(
@@ -35,6 +48,65 @@ def test_a_probe_is_answered_with_its_reasons(page: Page, path: str, what: str, 
     assert page.get(path)[0] == 200
 
 
+def test_metrics_are_in_prometheus_own_form(page: Page) -> None:
+    """With its type, so that scrapers take them."""
+    code, headers, body = page.get("/metrics")
+    assert code == 200
+    assert headers["Content-Type"].startswith("text/plain; version=")
+    assert b"# TYPE mq_connected gauge" in body
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz"])
+def test_head_is_answered_as_get_without_the_body(page: Page, path: str) -> None:
+    """Load balancers and uptime monitors ask so, and `wget --spider`."""
+    for reasons in ([], ["connecting"]):
+        page.reasons = reasons
+        code, headers, body = ask(page, "GET", path)
+        assert len(body) == int(headers["Content-Length"])
+        head = ask(page, "HEAD", path)
+        assert (head[0], head[1]["Content-Type"], head[1]["Content-Length"]) == (
+            code,
+            headers["Content-Type"],
+            headers["Content-Length"],
+        )
+        assert head[2] == b""
+    page.reasons = []
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "BREW", "get"])
+def test_any_other_method_is_told_those_that_are_allowed(page: Page, method: str) -> None:
+    """405, with Allow."""
+    code, headers, body = ask(page, method, "/livez")
+    assert (code, headers["Allow"], body) == (405, "GET, HEAD", b"GET, HEAD\n")
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/metrics/x", "/%2e%2e/etc/passwd"])
+def test_any_other_path_names_those_there_are(page: Page, path: str) -> None:
+    """404."""
+    code, headers, body = page.get(path)
+    assert (code, headers["Content-Type"], body) == (404, "text/plain", b"/livez /readyz /metrics\n")
+
+
+def test_nothing_is_logged_for_a_probe(page: Page, capfd: pytest.CaptureFixture[str]) -> None:
+    """Nor for one that hangs up in the middle, nor for noise."""
+    page.get("/livez")
+    for noise in (b"", b"GET /metr", b"\x16\x03\x01\x00\xff\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", page.port), timeout=PATIENCE) as client:
+            client.sendall(noise)
+    assert page.get("/livez")[0] == 200
+    assert capfd.readouterr().err == ""
+
+
+def test_a_client_that_says_nothing_keeps_nobody_waiting_and_is_hung_up_on(page: Page) -> None:
+    """Each has a thread of its own, for five seconds."""
+    with socket.create_connection(("127.0.0.1", page.port), timeout=3 * PATIENCE) as client:
+        began = time.monotonic()
+        assert page.get("/livez")[0] == 200
+        assert time.monotonic() - began < 3
+        assert client.recv(1) == b""
+        assert time.monotonic() - began > 4
+
+
 def test_ipv6_works_too() -> None:
     """Pods may have nothing else."""
     assert Page("::1").get("/livez")[0] == 200
@@ -46,23 +118,25 @@ def test_a_port_that_is_taken_is_an_error_of_the_system(page: Page) -> None:
         Health(list, list).listen("127.0.0.1", page.port)
 
 
-def test_a_page_that_cannot_be_served_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Such as when there is no descriptor left just then."""
-    failures = [OSError("too many open files")]
-    served = page_module.serve
-
-    def serve(*given: Any) -> None:
-        if failures:
-            raise failures.pop()
-        served(*given)
-
-    monkeypatch.setattr(page_module, "serve", serve)
-    monkeypatch.setattr("common.observe.health.RETRY", 0.1)
-    with capture_logs() as lines:
-        assert Page().get("/livez")[0] == 200
+def test_a_page_that_cannot_be_served_is_told_and_tried_again() -> None:
+    """Such as when there is no descriptor left just then; a line a second, and no CPU meanwhile."""
+    page = Page()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with capture_logs() as lines, socket.socket() as client:
+        client.settimeout(PATIENCE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (client.fileno(), before[1]))
+        spent = time.process_time()
+        try:
+            client.connect(("127.0.0.1", page.port))
+            client.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
+            time.sleep(1.5)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        assert time.process_time() - spent < 0.5
+        assert client.recv(12) == b"HTTP/1.0 200"
     assert [(line["event"], line["log_level"]) for line in lines] == [
         ("the pages cannot be served, and are tried again", "error")
-    ]
+    ] * 2
 
 
 def test_many_open_files_do_not_matter() -> None:
@@ -80,26 +154,54 @@ def test_many_open_files_do_not_matter() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def test_what_the_pages_need_is_loaded_when_somebody_asks() -> None:
-    """It is a tenth of a start."""
-    code = """
-import sys, urllib.request, producer.__main__
+ENDS = """
 from common.observe.health import Health
-port = Health(list, list).listen("127.0.0.1", 0)
-assert not {"prometheus_client", "common.observe.page"} & set(sys.modules)
-page = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read()
-assert b"mq_ready" in page and "prometheus_client" in sys.modules
+print(Health(list, list).listen("127.0.0.1", 0), flush=True)
+input()
 """
-    subprocess.run([sys.executable, "-c", code], timeout=60, check=True)
 
 
-def test_a_consumer_has_loaded_it_before_its_handlers_can_compute() -> None:
-    """With 32 of them that do, the first answer took half a minute."""
-    code = """
-import os, sys
-import consumer.__main__ as program
-os.environ |= {"MQ_URL": "amqp://localhost", "MQ_CH": "jobs"}
-program.open_handler = lambda _: sys.exit("common.observe.page" not in sys.modules)
-program.main([])
+def test_a_client_keeps_neither_the_process_nor_its_port() -> None:
+    """A restart listens where the process before it did, and whose connections it closed."""
+    command = [sys.executable, "-c", ENDS]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        port = int(process.stdout.readline())
+        with (
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=PATIENCE),
+            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE),
+        ):
+            began = time.monotonic()
+            process.communicate("end\n", timeout=PATIENCE)
+            assert time.monotonic() - began < 3
+    assert process.returncode == 0
+    assert Health(list, list).listen("127.0.0.1", port) == port
+
+
+PROGRAMS = {"producer": "--source", "consumer": "--handler"}
+SHADOWS = ("email", "http", "socketserver", "wsgiref", "quopri", "html", "mimetypes", "shutil", "select", "selectors")
+USERS = """
+
+from common.observe.health import Health
+page = Health(list, list).listen("127.0.0.1", 0)
+import socket
+for path in ("livez", "readyz", "metrics", "nothing"):
+    with socket.create_connection(("127.0.0.1", page), timeout=20) as client:
+        client.sendall(f"GET /{path} HTTP/1.1\\r\\nHost: h\\r\\nAccept: */*\\r\\n\\r\\n".encode())
+        print(client.makefile("rb").readline().split()[1].decode(), flush=True)
+import os
+os._exit(0)
 """
-    subprocess.run([sys.executable, "-c", code], timeout=60, check=True)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_files_of_the_user_with_names_of_the_library_break_no_page(program: str, tmp_path: Path) -> None:
+    """The folder that a source or a handler is in is looked into first; so all is loaded before."""
+    for name in SHADOWS:
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('a file of the user')\n")
+    (tmp_path / "users.py").write_text(USERS)
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from {program}.__main__ import main; main()"
+    command = [sys.executable, "-P", "-c", code, PROGRAMS[program], "users:go"]
+    env = {"PATH": os.environ["PATH"], "MQ_URL": "amqp://localhost", "MQ_CH": "jobs"}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout.split(), done.stderr) == (["200", "200", "200", "404"], "")

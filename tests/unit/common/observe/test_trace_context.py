@@ -1,12 +1,14 @@
 """Trace contexts as they come from outside."""
 
+import sys
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from common.observe.trace_context import trace_context, trace_id
+from common.observe.trace_context import no_spans_if_missing, spans_wanted, trace_context, trace_id
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 PARENT = f"00-{TRACE}-{SPAN}-01"
@@ -62,3 +64,20 @@ def test_nothing_raises_and_what_is_taken_is_short_and_printable(headers: dict[s
         assert len(value) <= 512
         assert value.isascii()
         assert value.isprintable()
+
+
+def test_spans_are_wanted_for_a_collector_or_where_opentelemetry_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warning for each service that has no use for spans would be one too many."""
+    monkeypatch.delitem(sys.modules, "opentelemetry.trace", raising=False)
+    assert [spans_wanted(endpoint) for endpoint in (None, "", "http://collector:4318")] == [False, False, True]
+    monkeypatch.setitem(sys.modules, "opentelemetry.trace", sys)
+    assert spans_wanted(None)
+
+
+def test_a_missing_package_is_a_warning_and_any_other_error_passes() -> None:
+    with capture_logs() as lines, no_spans_if_missing():
+        import no_such_package  # type: ignore[import-not-found]  # noqa: F401
+    event = "no spans: the extra `otel` is not installed"
+    assert lines == [{"event": event, "missing": "no_such_package", "log_level": "warning"}]
+    with pytest.raises(KeyError), no_spans_if_missing():
+        raise KeyError

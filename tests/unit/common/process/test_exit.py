@@ -1,12 +1,151 @@
-"""The last resort: each in a program of its own."""
+"""The exit codes, how a program is loaded, and the last resort: each in a program of its own."""
 
+import re
+import signal
 import subprocess
 import sys
 import time
 
 import pytest
 
+from common.amqp.errors import Kind
+from common.process.exit import ExitCode
+from local.settings_table import exit_codes
 from tests.processes import ROOT
+
+PROGRAMS = {
+    "producer": "producer.__main__",
+    "consumer": "consumer.__main__",
+    "consumer dead-letters": "consumer.__main__",
+    "consumer verify": "consumer.__main__",
+    "common.doctor": "common.doctor.__main__",
+    "common.doctor.preflight": "common.doctor.preflight",
+}
+each_module = pytest.mark.parametrize("module", sorted(set(PROGRAMS.values())))
+
+
+def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment or None,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_exit_codes_are_as_they_were_and_the_readme_tells_each() -> None:
+    """Scripts and manifests read them."""
+    assert [int(code) for code in ExitCode] == [0, 1, 2, *range(10, 20), 130, 143]
+    assert re.findall(r"^\| `(\d+)` \|", exit_codes(), re.MULTILINE) == [str(int(code)) for code in ExitCode]
+
+
+def test_the_kinds_of_errors_are_the_codes_of_the_preflight() -> None:
+    """By name and number: scripts read them."""
+    assert {kind.name: int(kind) for kind in Kind} == {code.name: int(code) for code in ExitCode if 10 <= code <= 19}
+
+
+@each_module
+@pytest.mark.parametrize("place", ["main thread", "another thread"])
+def test_importing_a_program_changes_nothing_of_the_process(module: str, place: str) -> None:
+    """Neither signals nor the collector, nor a module that is there; and it is possible in any thread."""
+    code = f"""
+import asyncio, gc, importlib, signal, sys, threading
+import pydantic.plugin._loader
+def state():
+    return [signal.getsignal(number) for number in signal.valid_signals()], gc.isenabled(), gc.get_freeze_count()
+modules, before = dict(sys.modules), state()
+errors = []
+def load():
+    try:
+        importlib.import_module({module!r})
+    except BaseException as error:
+        errors.append(error)
+if {place == "main thread"}:
+    load()
+else:
+    thread = threading.Thread(target=load)
+    thread.start()
+    thread.join()
+assert not errors, errors
+assert state() == before
+assert all(sys.modules[name] is module for name, module in modules.items())
+"""
+    done = run(code)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_importing_a_service_loads_no_library() -> None:
+    """So a signal that comes while they load finds a handler; and it leaves asyncio to be imported by others."""
+    code = """
+import sys, producer.__main__, consumer.__main__, common.doctor.__main__
+assert not {"pika", "pydantic", "structlog", "prometheus_client", "asyncio"} & sys.modules.keys()
+"""
+    done = run(code)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+BEGIN = """
+import gc, runpy, signal, sys
+
+class Finder:
+    def find_spec(self, name, path, target=None):
+        {look}
+
+sys.meta_path.insert(0, Finder())
+program, *sys.argv[1:] = {words!r}
+runpy.run_module(program, run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("module", ["pika", "pydantic_settings", "structlog"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_it_loads_ends_it_without_a_word(program: str, module: str, number: signal.Signals) -> None:
+    """By a handler: the kernel keeps a signal without one from the first process of a container."""
+    look = f"name == {module!r} and signal.raise_signal({int(number)})"
+    done = run(BEGIN.format(words=program.split(), look=look))
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")
+
+
+@pytest.mark.parametrize("words", ["producer --source users:go", "consumer --handler users:go"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_users_module_loads_ends_it_without_a_word(words: str, number: signal.Signals) -> None:
+    """Nothing has begun yet."""
+    look = f"name == 'users' and signal.raise_signal({int(number)})"
+    done = run(BEGIN.format(words=words.split(), look=look), MQ_URL="amqp://localhost", MQ_CH="jobs")
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")
+
+
+@pytest.mark.parametrize("words", ["producer --source users:go", "consumer --handler users:go"])
+def test_nothing_is_collected_until_all_is_loaded(words: str) -> None:
+    """What a module makes as it loads, it keeps: it is never looked at again."""
+    look = """
+        if name in ("pika", "prometheus_client", "pydantic_settings", "structlog", "users"):
+            print(name, gc.isenabled(), gc.get_freeze_count() > 10_000)
+"""
+    done = run(BEGIN.format(words=words.split(), look=look), MQ_URL="amqp://localhost", MQ_CH="jobs")
+    *loading, users = done.stdout.splitlines()
+    assert sorted(loading) == [
+        f"{name} False False" for name in ("pika", "prometheus_client", "pydantic_settings", "structlog")
+    ]
+    assert users == "users True True"
+
+
+def test_a_failed_import_leaves_the_collector_on() -> None:
+    done = run("""
+import gc
+from common.process.exit import loading
+try:
+    with loading():
+        import nothing_of_this_name
+except ImportError:
+    print(gc.isenabled())
+""")
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
 
 HANGS = {
     "a thread that Python waits for": "threading.Thread(target=time.sleep, args=(60,)).start()",
@@ -16,23 +155,39 @@ HANGS = {
 
 
 @pytest.mark.parametrize("hang", HANGS.values(), ids=HANGS)
-def test_it_ends_whatever_hangs_and_says_why(hang: str) -> None:
+def test_exit_within_ends_whatever_hangs_and_says_why(hang: str) -> None:
     """Even when the standard error is a pipe that is full, where it cannot say anything."""
-    code = f"import os, threading, time; from common.process.exit import leave_in; leave_in(0.5, 'a test'); {hang}"
+    code = (
+        f"import os, threading, time; from common.process.exit import exit_within; exit_within(0.5, 'a test'); {hang}"
+    )
     began = time.monotonic()
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    done = run(code)
     assert done.returncode == 1
-    assert done.stderr.startswith("a test: leaving at once")
+    assert done.stderr == "a test: leaving at once; what is not confirmed or settled stays where it was\n"
     fill = "import os; os.set_blocking(2, False); [os.write(2, b'x') for _ in range(65536)]; os.set_blocking(2, True)"
-    command[-1] = f"{fill}; {code}"
+    command = [sys.executable, "-c", f"{fill}; {code}"]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) as process:
         assert process.wait(30) == 1
     assert time.monotonic() - began < 20
 
 
-def test_what_is_called_off_does_not_end_it() -> None:
+def test_a_deadline_that_is_called_off_does_not_end_the_process() -> None:
     """Nor is a process ended that was quicker."""
-    code = "import time; from common.process.exit import leave_in; leave_in(0.2, 'x'); leave_in(0, ''); time.sleep(0.5)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=30, check=False)
-    assert (done.returncode, done.stderr) == (0, b"")
+    begin = "import time; from common.process.exit import exit_within; exit_within(0.2, 'x')"
+    for code in (f"{begin}; exit_within(0, ''); time.sleep(0.5)", begin):
+        done = run(code)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_call_that_python_waits_for(number: signal.Signals) -> None:
+    """A look-up of a name takes half a minute where nobody answers, and a handler would come behind it."""
+    code = f"""
+import signal
+from common.process.exit import end_on_signals, loading
+with loading():
+    pass
+end_on_signals()
+signal.raise_signal({int(number)})
+"""
+    assert run(code).returncode == -number

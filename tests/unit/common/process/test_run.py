@@ -1,18 +1,27 @@
-"""The loop, the signals, the deadline and the exit code: each in a program of its own."""
+"""The loop, the signals, the deadline and the exit code: each in a program of its own; and the health page."""
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
-from common.process.run import NEWS, STANDSTILL, TOGETHER, Process
+from common.process.exit import ExitCode
+from common.process.run import Process, serve
+from common.settings.shared import Settings
+from local.ports import free_port
+from local.scrape import get
 from tests.unit.conftest import Loop
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 PATIENCE = 20.0  # seconds
 PROGRAM = """
 import os, sys, time
@@ -110,7 +119,7 @@ def test_a_source_at_its_end_stops_the_process_by_itself() -> None:
 
 def test_a_stop_that_takes_longer_says_what_is_left() -> None:
     """Somebody sits before the terminal, and has pressed Ctrl-C."""
-    program = Program(settled=False, left=2, grace=NEWS + 2)
+    program = Program(settled=False, left=2, grace=7)
     program.wait_for("tick")
     program.process.send_signal(signal.SIGINT)
     code, _, err = program.end()
@@ -119,7 +128,7 @@ def test_a_stop_that_takes_longer_says_what_is_left() -> None:
     assert code == 1
 
 
-def test_after_the_grace_it_leaves_though_nothing_is_settled() -> None:
+def test_after_the_grace_the_process_ends_though_nothing_is_settled() -> None:
     """It has a deadline."""
     began = time.monotonic()
     program = Program(settled=False, left=1, grace=0.3)
@@ -142,7 +151,7 @@ def test_a_second_signal_leaves_at_once() -> None:
     program.wait_for("tick")
     program.process.send_signal(signal.SIGTERM)
     program.wait_for("stop")
-    time.sleep(TOGETHER)
+    time.sleep(0.25)
     program.process.send_signal(signal.SIGINT)
     code, _, err = program.end()
     assert code == 1
@@ -192,9 +201,10 @@ def test_a_defect_anywhere_ends_the_process_and_is_logged() -> None:
 def test_a_loop_that_stands_still_is_a_problem() -> None:
     """A broker that is away is none."""
     process = Process(1.0)
+    process.ticked -= 9.0
     assert process.problems() == []
-    process.ticked -= STANDSTILL + 5
-    assert process.problems() == ["the I/O loop has stood still for 15s"]
+    process.ticked -= 1.7
+    assert process.problems() == ["the I/O loop has stood still for 11s"]
     process.loop.close()
 
 
@@ -227,8 +237,159 @@ def test_what_is_called_behind_a_turn_comes_once_and_wakes_nobody(
     assert (called, woken) == (["read", "behind"], [])
 
 
-def test_a_rest_lasts_as_long_as_it_is_to(process: Loop) -> None:
-    """Whatever else the loop has to do."""
-    began = time.monotonic()
-    process.rest(0.004)
-    assert time.monotonic() - began >= 0.004
+class Stub:
+    """A service that is done at once."""
+
+    def __init__(self, *, left: int = 0, on_tick: Callable[[], object] = list) -> None:
+        self.left, self.on_tick = left, on_tick
+        self.called: list[str] = []
+        self.why: list[str] = []
+
+    def __getattr__(self, name: str) -> Callable[[], bool]:
+        """`start`, `stop`, `done`, `close`, `closed`."""
+        return lambda: self.called.append(name) is None
+
+    def tick(self, _now: float) -> None:
+        """Called two times at least."""
+        self.on_tick()
+
+    def problems(self) -> list[str]:
+        """The reasons, too."""
+        return self.why
+
+    reasons = problems
+
+    def summary(self) -> tuple[int, dict[str, Any]]:
+        """Without totals."""
+        return self.left, {}
+
+
+@pytest.fixture
+def own_handlers() -> Any:
+    """Handlers as a program has that a service is a part of; afterwards those of the tests."""
+    numbers = signal.SIGTERM, signal.SIGINT, signal.SIGALRM
+    before = [signal.getsignal(number) for number in numbers]
+    own = [lambda *_: None for _ in numbers]
+    for number, handler in zip(numbers, own, strict=True):
+        signal.signal(number, handler)
+    yield lambda: [signal.getsignal(number) for number in numbers] == own
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("left", [0, 3])
+def test_a_run_leaves_the_handlers_of_signals_as_they_were(own_handlers: Callable[[], bool], left: int) -> None:
+    """Those of a program that goes on, such as `doctor` with its next broker; and no alarm goes off behind it."""
+    process, held = Process(30.0), []
+    with capture_logs() as lines:
+        code = process.run(Stub(left=left, on_tick=lambda: held.append(own_handlers())))
+    process.loop.close()
+    assert code is (ExitCode.FAILED if left else ExitCode.DONE)
+    assert lines == [{"event": "stopped", "left": left, "log_level": "info"}]
+    assert held == [False] * len(held)
+    assert own_handlers()
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_a_run_whose_summary_raises_leaves_the_handlers_as_they_were(own_handlers: Callable[[], bool]) -> None:
+    """A defect of ours, which the caller sees."""
+    process, service = Process(30.0), Stub()
+    service.summary = lambda: 1 // 0  # type: ignore[method-assign, assignment, return-value]
+    with pytest.raises(ZeroDivisionError):
+        process.run(service)
+    process.loop.close()
+    assert own_handlers()
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def settings_of(**values: object) -> Settings:
+    return Settings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs", **values})
+
+
+def test_a_service_is_served_with_its_health_page_and_says_what_is_no_setting(
+    own_handlers: Callable[[], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Problems and reasons are those of the process and of the service; the metric is what /readyz says."""
+    monkeypatch.setenv("MQ_CHANNEL", "x")
+    monkeypatch.setenv("MQ_HEARTBEATS", "x")
+    port, seen = free_port(), list[object]()
+    process = Process(30.0)
+
+    def look() -> None:
+        for page in ("livez", "readyz"):
+            seen.append(get(f"http://127.0.0.1:{port}/{page}"))
+        seen.append(REGISTRY.get_sample_value("mq_ready"))
+        service.why = ["connecting"]
+
+    service = Stub(on_tick=look)
+    with capture_logs() as lines:
+        assert serve(process, service, settings_of(http_port=port)) is ExitCode.DONE
+    process.loop.close()
+    assert seen[:3] == [(200, '{"live": true, "reasons": []}\n'), (200, '{"ready": true, "reasons": []}\n'), 1]
+    assert seen[3:6] == [
+        (503, '{"live": false, "reasons": ["connecting"]}\n'),
+        (503, '{"ready": false, "reasons": ["connecting", "draining"]}\n'),
+        0,
+    ]
+    assert [(line["name"], line["meant"]) for line in lines if line["event"] == "a variable that is no setting"] == [
+        ("MQ_CHANNEL", None),
+        ("MQ_HEARTBEATS", "MQ_HEARTBEAT"),
+    ]
+    assert 6 < signal.getitimer(signal.ITIMER_REAL)[0] <= 7
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+class Unused:
+    """A service that must not be started."""
+
+    def __getattr__(self, name: str) -> object:
+        raise AssertionError(f"{name} was asked for")
+
+
+def test_a_port_that_is_taken_is_exit_code_2_before_anything_starts(
+    process: Loop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what to do about it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SystemExit) as caught:
+            serve(process, Unused(), settings_of(http_port=port))  # type: ignore[arg-type]
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith(f"HTTP_PORT: cannot listen on 127.0.0.1:{port}: Address already in use")
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "192.0.2.1"])
+def test_a_host_that_is_not_this_machine_is_named(host: str, process: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another port would not help."""
+    with pytest.raises(SystemExit) as caught:
+        serve(process, Unused(), settings_of(http_host=host))  # type: ignore[arg-type]
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith(f"HTTP_HOST: cannot listen on {host}:8080: ")
+
+
+SERVED = """
+import os, signal, sys, time
+from common.process.run import Process, serve
+from common.settings.shared import Settings
+from tests.unit.common.process.test_run import Stub
+code = serve(Process(30), Stub(), Settings(mq_url="amqp://h", mq_ch="jobs", http_port=0))
+signal.raise_signal(signal.SIGTERM)
+{more}
+sys.exit(code)
+"""
+
+
+def test_signals_mean_the_same_while_python_waits_for_threads_at_the_end() -> None:
+    """One changes nothing of an exit that is under way, nor does the same from a wrapper; a second ends it."""
+    again = "signal.raise_signal(signal.SIGTERM)"
+    for more, wanted in ((again, 0), (f"time.sleep(0.25); {again}", 1)):
+        done = subprocess.run(
+            [sys.executable, "-c", SERVED.format(more=more)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == wanted
+        assert ("second signal" in done.stderr) == bool(wanted)

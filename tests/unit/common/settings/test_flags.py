@@ -33,6 +33,7 @@ BAD = {
     "MQ_CONFIRM_TIMEOUT": "10",
     "MQ_BACKOFF_MAX": "-1s",
     "MQ_MAX_BODY": "16MB",
+    "MQ_WIRE": "quick",
     "MQ_TLS_CA_FILE": "/nowhere/at/all",
     "HTTP_PORT": "65536",
     "SHUTDOWN_GRACE": "20",

@@ -2,7 +2,7 @@
 
 import time
 
-from common.doctor.__main__ import Doctor
+from common.doctor.command import Doctor
 from common.doctor.report import Check, Status
 from common.doctor.settings import CheckSettings
 from common.settings.broker_url import parse_urls
