@@ -12,9 +12,6 @@ class ConfigError(Exception):
     """What was configured cannot be used, such as a plugin's name. Its text is for people."""
 
 
-SeamError = ConfigError
-
-
 def load_callable(name: str, wanted: str, *, arguments: int) -> Callable[..., Any]:
     """The callable at `package.module:name`, looked for in the current folder too. `wanted` says what may be written.
 

@@ -10,7 +10,7 @@ from threading import Lock
 import structlog
 
 from common.message import Message
-from common.plugins import SeamError, is_any, load_callable
+from common.plugins import ConfigError, is_any, load_callable
 from consumer.settings import ConsumerSettings
 
 log = structlog.get_logger()
@@ -19,7 +19,7 @@ SHOWN = 200  # characters of a body in a log line
 
 
 def open_handler(settings: ConsumerSettings) -> Callable[[Message], None]:
-    """The handler that CONSUMER_HANDLER names. Raises SeamError, a sentence for people."""
+    """The handler that CONSUMER_HANDLER names. Raises ConfigError, a sentence for people."""
     name = settings.consumer_handler
     if name == "log":
         return log_message
@@ -27,9 +27,9 @@ def open_handler(settings: ConsumerSettings) -> Callable[[Message], None]:
         return append_to(Path(path))
     found = load_callable(name, "log, append:PATH or package.module:callable", arguments=1)
     if inspect.isclass(found):
-        raise SeamError(f"{name} is a class: a call would make an object, and handle nothing. Name a function")
+        raise ConfigError(f"{name} is a class: a call would make an object, and handle nothing. Name a function")
     if is_any(found, LATER):
-        raise SeamError(f"{name} is async, or has a yield: a call would run nothing of it. Name a plain function")
+        raise ConfigError(f"{name} is async, or has a yield: a call would run nothing of it. Name a plain function")
     return found
 
 
@@ -41,12 +41,12 @@ def log_message(message: Message) -> None:
 
 
 def append_to(path: Path) -> Callable[[Message], None]:
-    """A handler that appends the body and a newline in one `write`. Raises SeamError when the file cannot be opened."""
+    """A handler that appends the body and a newline in one `write`. Raises ConfigError for a file it cannot open."""
     try:
         # A pipe that nobody reads is an error at once, and no wait before the signals are heard.
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
     except OSError as error:
-        raise SeamError(f"{path}: {'nobody reads it' if error.errno == errno.ENXIO else error.strerror}") from None
+        raise ConfigError(f"{path}: {'nobody reads it' if error.errno == errno.ENXIO else error.strerror}") from None
     os.set_blocking(descriptor, True)
 
     # Of all threads: between a short write and the note of it, another would write its line to the end of the part.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pika.channel import Channel
 
 from common.amqp.connection import Connection
-from common.amqp.errors import Refusal
+from common.amqp.errors import BrokerError
 from common.amqp.topology import Topology
 from common.process.run import Process
 from consumer import metrics
@@ -58,7 +58,7 @@ class Subscription:
         else:
             self._intake.open(channel)
 
-    def lost(self, _reason: Refusal) -> None:
+    def lost(self, _reason: BrokerError) -> None:
         """The broker has requeued all that was not settled, and delivers it anew."""
         self._unread = []
         self._intake.lost()

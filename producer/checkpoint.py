@@ -10,7 +10,7 @@ from threading import Event, Thread
 
 import structlog
 
-from common.plugins import SeamError
+from common.plugins import ConfigError
 from producer.source import Follower
 
 log = structlog.get_logger()
@@ -114,14 +114,14 @@ class Checkpoint(Follower):
 
 
 def open_checkpoint(path: Path | None, file: Path) -> Checkpoint | None:
-    """The checkpoint of `file` in the file `path`, which is made when it is not there. Raises SeamError."""
+    """The checkpoint of `file` in the file `path`, which is made when it is not there. Raises ConfigError."""
     if path is None:
         return None
     try:
         if path.resolve() == file.resolve():
-            raise SeamError(f"{path} is what the source reads, and would be written over: name another file")
+            raise ConfigError(f"{path} is what the source reads, and would be written over: name another file")
         if path.exists() and not path.is_file():
-            raise SeamError(f"{path} is no file")
+            raise ConfigError(f"{path} is no file")
         if not path.exists() or not path.stat().st_size:
             checkpoint = Checkpoint(path, begins=beginning(file))
         else:
@@ -131,15 +131,15 @@ def open_checkpoint(path: Path | None, file: Path) -> Checkpoint | None:
             (begins,) = known or [""]  # the first versions did not know it
             length = int(begins.partition(":")[0] or 0)
             if length and beginning(file, length) not in ("", begins):
-                raise SeamError(f"{path} is of a file that begins otherwise than {file}: remove it, or name another")
+                raise ConfigError(f"{path} is of a file that begins otherwise than {file}: remove it, or name another")
             checkpoint = Checkpoint(path, int(position), name, beginning(file) or begins)
         checkpoint.write()  # at the start: one that cannot be written is no use, and would be known only after messages
         checkpoint.saver.start()
         return checkpoint
     except OSError as error:
-        raise SeamError(f"{error.filename or path}: {error.strerror}") from None
+        raise ConfigError(f"{error.filename or path}: {error.strerror}") from None
     except ValueError:
-        raise SeamError(f"{path} is no checkpoint of ours: remove it, or name another file") from None
+        raise ConfigError(f"{path} is no checkpoint of ours: remove it, or name another file") from None
 
 
 class Saver:

@@ -73,7 +73,7 @@ class ProducerService:
     def done(self) -> bool:
         """Whether all that was read is confirmed; or the process stops and there is nobody to confirm it."""
         # A connection that was just lost is tried once more: what was taken would be given up for a short cut.
-        if self._process.stopping and self.publisher.connection.away:
+        if self._process.stopping and self.publisher.connection.all_failed:
             return True
         return self._feed.ended and not self._left()
 

@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from common.plugins import SeamError, is_any, load_callable
+from common.plugins import ConfigError, is_any, load_callable
 from producer.lines import read_lines
 from producer.settings import ProducerSettings
 
@@ -41,19 +41,19 @@ class Follower:
 
 
 def open_source(settings: ProducerSettings, offset: int = 0) -> Callable[[], Iterable[Item]]:
-    """The source that PRODUCER_SOURCE names, a file's lines from `offset` on. Raises SeamError."""
+    """The source that PRODUCER_SOURCE names, a file's lines from `offset` on. Raises ConfigError."""
     name = settings.producer_source
     if name == "heartbeat":
         return heartbeat
     if name == "lines":
         if sys.stdin is None:
-            raise SeamError("standard input is closed")
+            raise ConfigError("standard input is closed")
         return lambda: lines(sys.stdin.fileno(), settings.mq_max_body)
     if (path := name.removeprefix("lines:")) not in (name, ""):
         return file_lines(Path(path), settings.mq_max_body, offset)
     source = load_callable(name, "heartbeat, lines, lines:PATH, http or package.module:callable", arguments=0)
     if is_any(source, (inspect.iscoroutinefunction, inspect.isasyncgenfunction)):
-        raise SeamError(f"{name} is async, and a source is read by a plain `for`. Name a plain function or generator")
+        raise ConfigError(f"{name} is async, and a source is read by a plain `for`. Name a plain function or generator")
     return lambda: _items(source())
 
 
@@ -74,26 +74,26 @@ def lines(descriptor: int, limit: int, offset: int = 0) -> Iterator[Item]:
 
 
 def file_lines(path: Path, limit: int, offset: int) -> Callable[[], Iterable[Item]]:
-    """The lines of a file from `offset` bytes on. Raises SeamError."""
+    """The lines of a file from `offset` bytes on. Raises ConfigError."""
     try:
         if stat.S_ISFIFO(path.stat().st_mode):  # its `open` waits for a writer, so it is the source's own thread's
             if offset:
-                raise SeamError(f"{path}: is a pipe, and cannot go on where its checkpoint says")
+                raise ConfigError(f"{path}: is a pipe, and cannot go on where its checkpoint says")
             return lambda: lines(os.open(path, os.O_RDONLY | os.O_CLOEXEC), limit)
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            raise SeamError(f"{path}: is a folder")
+            raise ConfigError(f"{path}: is a folder")
         if offset:
             size = os.fstat(descriptor).st_size
             if offset > size:
-                raise SeamError(
+                raise ConfigError(
                     f"{path} has fewer bytes than the {offset} that its checkpoint says are done: remove that"
                 )
             if offset < size:
                 offset = _line_start(descriptor, offset, limit)
             os.lseek(descriptor, offset, os.SEEK_SET)
     except OSError as error:
-        raise SeamError(f"{path}: {error.strerror}") from None
+        raise ConfigError(f"{path}: {error.strerror}") from None
     return lambda: lines(descriptor, limit, offset)
 
 

@@ -10,8 +10,8 @@ from pika import ConnectionParameters, PlainCredentials, SSLOptions
 from pika.channel import Channel
 
 from common.amqp.backoff import Backoff
-from common.amqp.errors import Kind, Refusal
-from common.amqp.session import Link
+from common.amqp.errors import BrokerError, Kind
+from common.amqp.session import Session
 from common.observe import metrics
 from common.process.run import Process
 from common.settings.broker_url import BrokerUrl
@@ -39,7 +39,7 @@ class ChannelUser(Protocol):
     def opened(self, channel: Channel) -> None:
         """All of that was accepted: begin."""
 
-    def lost(self, reason: Refusal) -> None:
+    def lost(self, reason: BrokerError) -> None:
         """The channel is gone, and so is all that was in flight on it."""
 
 
@@ -63,19 +63,19 @@ def connection_parameters(url: BrokerUrl, settings: Settings, name: str) -> Conn
 
 
 class Connection:
-    """Keeps one link open, with backoff, until `close`. All of it runs on the I/O thread.
+    """Keeps one session open, with backoff, until `close`. All of it runs on the I/O thread.
 
-    The http thread reads `state`, `blocked`, `refusal` and `broker`.
+    The http thread reads `state`, `blocked`, `broker_error` and `broker`.
     """
 
     def __init__(self, name: str, process: Process, settings: Settings, user: ChannelUser) -> None:
         self.name = name
         self.state = State.CLOSED
         self.blocked = False
-        self.refusal: Refusal | None = None  # why it is not open
+        self.broker_error: BrokerError | None = None  # why it is not open
         self.broker: BrokerUrl | None = None
         self._process, self._settings, self._user = process, settings, user
-        self._link: Link | None = None
+        self._session: Session | None = None
         self._channel: Channel | None = None
         self._call_off: Callable[[], None] = lambda: None  # the next try
         self._backoff = Backoff(settings.mq_backoff_max)
@@ -92,14 +92,14 @@ class Connection:
         return self._channel if self.state is State.OPEN else None
 
     @property
-    def away(self) -> bool:
+    def all_failed(self) -> bool:
         """Whether each broker was tried since it was open, and none could be connected to."""
         return self._failed >= self._brokers
 
     def reasons(self) -> list[str]:
         """Why the connection cannot be used now; empty when it can."""
         if self.state is not State.OPEN:
-            return [f"{self.name}: {self.state.value}" + (f" ({self.refusal})" if self.refusal else "")]
+            return [f"{self.name}: {self.state.value}" + (f" ({self.broker_error})" if self.broker_error else "")]
         return [f"{self.name}: blocked"] if self.blocked else []
 
     def open(self) -> None:
@@ -111,44 +111,44 @@ class Connection:
         """Leave for good; `state` becomes CLOSED when the broker has answered."""
         self._call_off()
         self._become(State.CLOSING)
-        if self._link and not self._link.close():
-            self._link.drop()
-            self._link = None
-        if not self._link:
+        if self._session and not self._session.close():
+            self._session.drop()
+            self._session = None
+        if not self._session:
             self._become(State.CLOSED)
 
-    def fail(self, refusal: Refusal) -> None:
-        """Drop the connection, since `refusal`, and come back with a new one: the one way of recovery."""
-        if self._link:
-            self._link.drop()
-            self.on_lost(refusal)
+    def fail(self, broker_error: BrokerError) -> None:
+        """Drop the connection, since `broker_error`, and come back with a new one: the one way of recovery."""
+        if self._session:
+            self._session.drop()
+            self.on_lost(broker_error)
 
     def accepted(self, channel: Channel) -> None:
         """The broker accepted all that `ChannelUser.prepare` asked for on `channel`."""
-        if channel is self._channel and self._link and self.state is State.CONNECTING:
-            self._link.settled()
+        if channel is self._channel and self._session and self.state is State.CONNECTING:
+            self._session.settled()
             self._failed, self._opened_at = 0, time.monotonic()
             self._become(State.OPEN)
             self._user.opened(channel)
 
     def on_channel(self, channel: Channel) -> None:
-        """Implements `LinkOwner`."""
+        """Implements `SessionOwner`."""
         if self.state is State.CONNECTING:
             self._channel = channel
             self._user.prepare(channel)
 
     def on_blocked(self, blocked: bool) -> None:
-        """Implements `LinkOwner`."""
+        """Implements `SessionOwner`."""
         self.blocked = blocked
         log.warning("blocked by the broker's alarm" if blocked else "unblocked", connection=self.name)
 
-    def on_lost(self, refusal: Refusal) -> None:
-        """Implements `LinkOwner`."""
-        was, self._link, self._channel, self.blocked = self.state, None, None, False
+    def on_lost(self, broker_error: BrokerError) -> None:
+        """Implements `SessionOwner`."""
+        was, self._session, self._channel, self.blocked = self.state, None, None, False
         if was is State.CLOSING:
             self._become(State.CLOSED)
             return
-        self.refusal = refusal
+        self.broker_error = broker_error
         if was is State.OPEN:
             delay = self._backoff.lost(time.monotonic() - self._opened_at)
         else:
@@ -157,7 +157,7 @@ class Connection:
         self._become(State.BACKING_OFF, delay)
         self._call_off = self._process.call_later(delay, self._connect)
         if was is State.OPEN:
-            self._user.lost(refusal)
+            self._user.lost(broker_error)
 
     def _connect(self) -> None:
         self._become(State.CONNECTING)
@@ -168,20 +168,20 @@ class Connection:
             self.broker = urls[self._backoff.which(len(urls))]
             parameters = connection_parameters(self.broker, settings, self.name)
         except (OSError, ValueError) as error:  # a file of ours that changed since the start
-            self.on_lost(Refusal(Kind.OTHER, f"MQ_URL_FILE or MQ_TLS files: {error}"))
+            self.on_lost(BrokerError(Kind.OTHER, f"MQ_URL_FILE or MQ_TLS files: {error}"))
             return
         timeout, wire = settings.mq_connect_timeout, settings.mq_wire
-        self._link = Link(self, parameters, self._process, timeout, wire)
+        self._session = Session(self, parameters, self._process, timeout, wire)
 
     def _become(self, state: State, delay: float = 0.0) -> None:
         """The only writer of the state, and the only place that logs and counts a change of it."""
         was, self.state = self.state, state
         broker = str(self.broker) if self.broker else None
         if state is State.OPEN:
-            self.refusal = None
+            self.broker_error = None
             log.info("connected", connection=self.name, broker=broker)
         elif state is State.BACKING_OFF:
-            reason, retry_in = str(self.refusal), round(delay, 2)
+            reason, retry_in = str(self.broker_error), round(delay, 2)
             log.warning("not connected", connection=self.name, broker=broker, reason=reason, retry_in=retry_in)
             if was is State.OPEN:
                 metrics.RECONNECTS.labels(self.name).inc()

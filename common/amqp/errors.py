@@ -1,4 +1,4 @@
-"""Refusal: why a connection did not come, or went, for people; out of whatever pika hands over."""
+"""BrokerError: why a connection did not come, or went, for people; out of whatever pika hands over."""
 
 import re
 import socket
@@ -38,7 +38,7 @@ FINAL = {
 }  # a service waits on; for a person no waiting makes these better
 
 
-# What a person may do, where a refusal says no more than what happened.
+# What a person may do, where an error says no more than what happened.
 ADVICE = {
     Kind.DNS: "is the name right, and does the resolver of this machine or pod know it?",
     Kind.TCP: "does the broker run, is it the right port, does a firewall or a network policy stand between?",
@@ -53,7 +53,7 @@ ADVICE = {
 }
 
 
-class Refusal(NamedTuple):
+class BrokerError(NamedTuple):
     """What happened and, where we know, what to do, in one line. Never holds a password."""
 
     kind: Kind
@@ -112,12 +112,12 @@ def root_cause(error: BaseException | None) -> BaseException | None:
         error = inner
 
 
-def broker_said(words: str) -> Refusal | None:
+def broker_said(words: str) -> BrokerError | None:
     """What the broker's own words mean; None when they are not the broker's."""
-    return next((Refusal(kind, words, advice) for says, kind, advice in BROKER_SAYS if says in words), None)
+    return next((BrokerError(kind, words, advice) for says, kind, advice in BROKER_SAYS if says in words), None)
 
 
-def explain(error: BaseException | None) -> Refusal:
+def explain(error: BaseException | None) -> BrokerError:
     """Why this error came of connecting or of being connected."""
     cause = root_cause(error)
     if isinstance(cause, exceptions.ChannelClosedByBroker | exceptions.ConnectionClosedByBroker):
@@ -129,5 +129,5 @@ def explain(error: BaseException | None) -> Refusal:
     for types, kind, sentence in ERRORS:
         if isinstance(cause, types):
             detail = getattr(cause, "verify_message", "") or getattr(cause, "strerror", "") or ""
-            return Refusal(kind, f"{sentence} ({detail})" if detail and types in DETAILED else sentence)
-    return Refusal(Kind.OTHER, words or type(cause).__name__)
+            return BrokerError(kind, f"{sentence} ({detail})" if detail and types in DETAILED else sentence)
+    return BrokerError(Kind.OTHER, words or type(cause).__name__)

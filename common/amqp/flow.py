@@ -1,7 +1,7 @@
 """Window: how many messages may be unconfirmed now. Pure."""
 
 from common.amqp.backoff import full_jitter
-from common.amqp.errors import Kind, Refusal
+from common.amqp.errors import BrokerError, Kind
 from common.settings.types import format_duration
 
 PAUSE_MAX = 5.0  # seconds between tries while the broker refuses
@@ -52,10 +52,10 @@ class Window:
         return news
 
 
-UNCONFIRMED = Refusal(Kind.OTHER, "no confirm in MQ_CONFIRM_TIMEOUT: what is unconfirmed is sent again")
+UNCONFIRMED = BrokerError(Kind.OTHER, "no confirm in MQ_CONFIRM_TIMEOUT: what is unconfirmed is sent again")
 # RabbitMQ 3.10 does not tell a channel that a queue is full no more when its limit was raised by a policy.
 FULL = 180.0  # seconds of refusals only, after which another channel is asked
-REFUSED = Refusal(
+REFUSED = BrokerError(
     Kind.OTHER, f"the queue has been full for {format_duration(FULL)}: it is asked anew on another connection"
 )
 
@@ -78,7 +78,7 @@ class Stall:
         """Another channel is asked in any case."""
         self._refused_at = None
 
-    def reason(self, now: float, sent_at: float | None, *, overtaken: bool, alarm: bool) -> Refusal | None:
+    def reason(self, now: float, sent_at: float | None, *, overtaken: bool, alarm: bool) -> BrokerError | None:
         """Why to give it up, if so. The oldest unconfirmed message was sent at `sent_at`; None: there is none.
 
         `overtaken`: later ones are confirmed. `alarm`: the broker reads nothing now, and the time begins anew after it.

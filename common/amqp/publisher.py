@@ -9,7 +9,7 @@ from pika import spec
 from pika.channel import Channel
 
 from common.amqp.connection import Connection
-from common.amqp.errors import Kind, Refusal
+from common.amqp.errors import BrokerError, Kind
 from common.amqp.flow import Stall, Window
 from common.amqp.inflight import Outbox, Publication
 from common.amqp.topology import Topology
@@ -75,7 +75,7 @@ class Publisher(Generic[T]):
         self._pump()
         self._on_progress([])
 
-    def lost(self, reason: Refusal) -> None:
+    def lost(self, reason: BrokerError) -> None:
         """Send the unconfirmed again first, in their order: whether they arrived is unknown.
 
         A publishing channel is closed with 406 for one message that the broker cannot take (too large for it, a wrong
@@ -146,4 +146,4 @@ class Publisher(Generic[T]):
             self.metrics.returned.inc()
             # Its confirm follows, and must not be believed: nothing of this channel is listened to any more.
             text = f"{method.reply_code} {method.reply_text}: there is no queue {method.routing_key}"
-            self.connection.fail(Refusal(Kind.TOPOLOGY, text))
+            self.connection.fail(BrokerError(Kind.TOPOLOGY, text))

@@ -1,4 +1,4 @@
-"""Link: one try at a connection and its channel, from the first packet to its end. It is never used again."""
+"""Session: one try at a connection and its channel, from the first packet to its end. It is never used again."""
 
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -8,25 +8,25 @@ from pika import ConnectionParameters, SelectConnection
 from pika.channel import Channel
 from pika.exceptions import AMQPError
 
-from common.amqp.errors import Kind, Refusal, explain
+from common.amqp.errors import BrokerError, Kind, explain
 from common.amqp.plain import PlainConnection
 from common.process.run import CLOSE_TIMEOUT, Process
 
-UNANSWERED = Refusal(Kind.TOPOLOGY, "no answer to the declarations in MQ_CONNECT_TIMEOUT")
-CANCELLED = Refusal(
+UNANSWERED = BrokerError(Kind.TOPOLOGY, "no answer to the declarations in MQ_CONNECT_TIMEOUT")
+CANCELLED = BrokerError(
     Kind.TOPOLOGY,
     "the broker cancelled the consumer: the queue was deleted, its leader moved, or a handler took longer than the "
     "broker's consumer_timeout",
 )
 
 
-class LinkOwner(Protocol):
-    """Hears of a link until it drops it."""
+class SessionOwner(Protocol):
+    """Receives a session's events until it drops the session."""
 
     def on_channel(self, channel: Channel) -> None:
         """The channel is there to declare and select on."""
 
-    def on_lost(self, refusal: Refusal) -> None:
+    def on_lost(self, broker_error: BrokerError) -> None:
         """It came to nothing, or was lost."""
 
     def on_blocked(self, blocked: bool) -> None:
@@ -42,17 +42,17 @@ def connection_class(wire: str) -> type[PlainConnection]:
     return WireConnection
 
 
-class Link:
+class Session:
     """Connects at once. A closed channel ends it like a lost connection: there is one way of recovery. I/O thread."""
 
     def __init__(
-        self, owner: LinkOwner, parameters: ConnectionParameters, process: Process, timeout: float, wire: str
+        self, owner: SessionOwner, parameters: ConnectionParameters, process: Process, timeout: float, wire: str
     ) -> None:
         """`timeout` seconds are from the open connection until `settled`; before it pika's own time-outs hold.
 
         `wire` is MQ_WIRE.
         """
-        self._owner: LinkOwner | None = owner
+        self._owner: SessionOwner | None = owner
         self._process, self._timeout = process, timeout
         self._settled: Callable[[], None] = lambda: None
         self._connection = connection_class(wire)(
@@ -105,8 +105,8 @@ class Link:
     def _on_close(self, _connection: SelectConnection, error: BaseException) -> None:
         self._end(explain(error))
 
-    def _end(self, refusal: Refusal) -> None:
+    def _end(self, broker_error: BrokerError) -> None:
         owner, self._owner = self._owner, None
         self.close()
         if owner:
-            owner.on_lost(refusal)
+            owner.on_lost(broker_error)

@@ -13,7 +13,7 @@ from pika import spec
 from pika.channel import Channel
 from pika.connection import Connection
 
-from common.amqp.errors import ADVICE, Kind, Refusal, explain
+from common.amqp.errors import ADVICE, BrokerError, Kind, explain
 from common.amqp.topology import Queue, Topology
 from common.doctor.report import Check, Status, refused
 from common.process.run import Process
@@ -21,7 +21,7 @@ from common.process.run import Process
 T = TypeVar("T")
 Answer = Callable[[object], None]
 Request = Callable[[Channel, Answer], object]  # sends something on an open channel, and passes the reply to `Answer`
-Requests = Generator[Request, Any, T]  # yields requests, and is sent the reply to each, or the `Refusal`
+Requests = Generator[Request, Any, T]  # yields requests, and is sent the reply to each, or the `BrokerError`
 Report = Callable[[Check], None]
 
 IMPOSSIBLE = "no number"  # where the broker wants one
@@ -40,7 +40,7 @@ INEQUIVALENT = re.compile(
 
 
 class Requester:
-    """Sends requests one after the other, each on a channel of its own, which a refusal closes. I/O thread only."""
+    """Sends requests one after the other, each on a channel of its own, which an error closes. I/O thread only."""
 
     def __init__(
         self, connection: Connection, process: Process, requests: Requests[None], on_end: Callable[[], None]
@@ -111,21 +111,21 @@ def is_same(queue: str, arguments: Mapping[str, object]) -> Request:
     return send
 
 
-def first_missing(needed: Sequence[str], queue: str) -> Requests[Refusal | None]:
+def first_missing(needed: Sequence[str], queue: str) -> Requests[BrokerError | None]:
     """Why one of `needed` (consume, publish) is refused to the user: of the first; None when all are granted."""
     for permission in needed:
         reply = yield may_consume(queue) if permission == "consume" else may_publish
-        if isinstance(reply, Refusal) and reply.kind is Kind.PERMISSION:
+        if isinstance(reply, BrokerError) and reply.kind is Kind.PERMISSION:
             return reply
     return None
 
 
-def difference(queues: Sequence[Queue], refusal: Refusal) -> Requests[Refusal]:
-    """`refusal`, with all arguments in which a queue differs. AMQP names one at a time: ask again with each."""
+def difference(queues: Sequence[Queue], broker_error: BrokerError) -> Requests[BrokerError]:
+    """`broker_error`, with all arguments in which a queue differs. AMQP names one at a time: ask again with each."""
     arguments = {queue.name: dict(queue.all_arguments) for queue in queues}
     found: dict[str, str] = {}
-    reply, text = refusal, refusal.text
-    while isinstance(reply, Refusal) and (match := INEQUIVALENT.search(reply.text)):
+    reply, text = broker_error, broker_error.text
+    while isinstance(reply, BrokerError) and (match := INEQUIVALENT.search(reply.text)):
         name, queue, value = match["argument"], match["queue"], parse_value(match["found"])
         wanted = arguments.get(queue, {})
         if name in found or not name.startswith("x-") or not wanted:
@@ -136,7 +136,11 @@ def difference(queues: Sequence[Queue], refusal: Refusal) -> Requests[Refusal]:
         text = f"406 PRECONDITION_FAILED - queue {queue}: {'; '.join(found.values())}"
         wanted[name] = value
         reply = yield is_same(queue, {name: value for name, value in wanted.items() if value is not None})
-    return Refusal(Kind.TOPOLOGY, text, ADVICE[Kind.TOPOLOGY]) if "inequivalent arg" in refusal.text else refusal
+    return (
+        BrokerError(Kind.TOPOLOGY, text, ADVICE[Kind.TOPOLOGY])
+        if "inequivalent arg" in broker_error.text
+        else broker_error
+    )
 
 
 def parse_value(text: str) -> str | int | None:
@@ -158,7 +162,7 @@ def check_broker(topology: Topology, mode: str, needed: Sequence[str], report: R
     if _kind(alarm) is not Kind.LIMIT:
         alarm = yield lambda _, answer: answer(None)
     report(_check_permissions(replies, needed))
-    if isinstance(alarm, Refusal):
+    if isinstance(alarm, BrokerError):
         report(Check("alarms", Status.WARNING, alarm.text, ALARM))
     else:
         report(Check("alarms", Status.OK, "none"))
@@ -167,7 +171,7 @@ def check_broker(topology: Topology, mode: str, needed: Sequence[str], report: R
 def _check_queue(queue: Queue, topology: Topology, mode: str) -> Requests[Check]:
     name = f"queue {queue.name}"
     there = yield lambda channel, answer: channel.queue_declare(queue.name, passive=True, callback=answer)
-    if isinstance(there, Refusal):
+    if isinstance(there, BrokerError):
         if mode == "create" and "NOT_FOUND" in there.text:
             there = yield may_declare(queue)
             if _kind(there) is not Kind.PERMISSION:
@@ -175,7 +179,7 @@ def _check_queue(queue: Queue, topology: Topology, mode: str) -> Requests[Check]
         return refused(name, there, fatal=mode != "none")
     found = _check_counts(name, there.method, topology)
     same = yield is_same(queue.name, queue.all_arguments)
-    if not isinstance(same, Refusal):
+    if not isinstance(same, BrokerError):
         arguments = ", ".join(f"{name} {value!r}" for name, value in queue.all_arguments.items())
         return found._replace(text=f"{found.text}\nas wanted: {arguments}")
     if same.kind is Kind.PERMISSION and mode != "create":
@@ -209,4 +213,4 @@ def _check_permissions(replies: dict[str, object], needed: Sequence[str]) -> Che
 
 
 def _kind(reply: object) -> Kind | None:
-    return reply.kind if isinstance(reply, Refusal) else None
+    return reply.kind if isinstance(reply, BrokerError) else None

@@ -9,7 +9,7 @@ from typing import Any
 from pika.channel import Channel
 from pydantic import SecretStr
 
-from common.amqp.errors import Kind, Refusal
+from common.amqp.errors import BrokerError, Kind
 from common.doctor import report
 from common.doctor.broker import Report, Requester, check_broker
 from common.doctor.network import check_clock, check_network
@@ -23,7 +23,7 @@ from common.settings import flags
 from common.settings.broker_url import BrokerUrl
 
 ANSWERS_WITHIN = 10.0  # seconds for all requests; each takes some milliseconds
-UNANSWERED = Refusal(Kind.OTHER, "the broker answers no more")
+UNANSWERED = BrokerError(Kind.OTHER, "the broker answers no more")
 
 
 class Doctor(Preflight):
@@ -41,16 +41,16 @@ class Doctor(Preflight):
 
     def done(self) -> bool:
         """Whether all is answered, or nothing will be."""
-        return super().done() or self.connection.refusal is not None
+        return super().done() or self.connection.broker_error is not None
 
     def close(self) -> None:
         """Report what stands in the way, if something does."""
         if not self.passed and not self.interrupted:
-            refusal = self.connection.refusal or UNANSWERED
-            name = "answers" if self._requester else "virtual host" if refusal.kind is Kind.VHOST else "login"
+            broker_error = self.connection.broker_error or UNANSWERED
+            name = "answers" if self._requester else "virtual host" if broker_error.kind is Kind.VHOST else "login"
             if name == "virtual host":
                 self._report(self._login)
-            self._report(refused(name, refusal))
+            self._report(refused(name, broker_error))
         super().close()
 
     def opened(self, channel: Channel) -> None:
@@ -70,7 +70,7 @@ class Doctor(Preflight):
 
     def _on_blocked(self, _connection: object, frame: Any) -> None:
         if self._requester:
-            self._requester.answer(Refusal(Kind.LIMIT, f"the broker takes no messages: {frame.method.reason}"))
+            self._requester.answer(BrokerError(Kind.LIMIT, f"the broker takes no messages: {frame.method.reason}"))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -19,7 +19,7 @@ import structlog
 from pika.channel import Channel
 
 from common.amqp.connection import Connection, State
-from common.amqp.errors import ADVICE, Kind, Refusal
+from common.amqp.errors import ADVICE, BrokerError, Kind
 from common.doctor.broker import Answer, Requester, Requests, difference, first_missing
 from common.doctor.settings import CheckSettings, PreflightSettings
 from common.observe import logs
@@ -84,18 +84,18 @@ class Preflight:
             channel.basic_qos(prefetch_count=1, callback=answer)
 
         reply = yield declare
-        if isinstance(reply, Refusal):
-            refusal: Refusal | None = yield from difference(self.topology.queues, reply)
+        if isinstance(reply, BrokerError):
+            broker_error: BrokerError | None = yield from difference(self.topology.queues, reply)
         else:
-            refusal = yield from first_missing(self._needed, self.topology.name)
-        if refusal:
-            self.connection.fail(refusal)
+            broker_error = yield from first_missing(self._needed, self.topology.name)
+        if broker_error:
+            self.connection.fail(broker_error)
 
     def opened(self, _channel: Channel) -> None:
         """All was accepted."""
         self.passed = True
 
-    def lost(self, _reason: Refusal) -> None:
+    def lost(self, _reason: BrokerError) -> None:
         """It was there, which is enough."""
 
 
@@ -106,14 +106,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     preflight = Preflight(Process(settings.shutdown_grace), settings, settings.preflight_timeout)
     code = preflight.process.run(preflight)
     if not preflight.passed:
-        refusal = preflight.connection.refusal or Refusal(Kind.HANDSHAKE, "no answer yet")
+        broker_error = preflight.connection.broker_error or BrokerError(Kind.HANDSHAKE, "no answer yet")
         log.error(
             "the broker cannot be used",
-            what=refusal.kind.name.lower(),
+            what=broker_error.kind.name.lower(),
             broker=str(preflight.connection.broker),
-            reason=refusal.text,
-            advice=refusal.advice or ADVICE[refusal.kind],
-            exit_code=int(refusal.kind),
+            reason=broker_error.text,
+            advice=broker_error.advice or ADVICE[broker_error.kind],
+            exit_code=int(broker_error.kind),
         )
-        sys.exit(refusal.kind)
+        sys.exit(broker_error.kind)
     sys.exit(code)

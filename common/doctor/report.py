@@ -5,7 +5,7 @@ import textwrap
 from enum import Enum
 from typing import Any, NamedTuple
 
-from common.amqp.errors import ADVICE, Refusal
+from common.amqp.errors import ADVICE, BrokerError
 from common.doctor.settings import CheckSettings
 from common.settings.flags import written
 
@@ -44,12 +44,12 @@ class Check(NamedTuple):
 Brokers = list[tuple[str, list[Check]]]  # the checks of each
 
 
-def refused(name: str, refusal: Refusal, seconds: float | None = None, *, fatal: bool = True) -> Check:
+def refused(name: str, broker_error: BrokerError, seconds: float | None = None, *, fatal: bool = True) -> Check:
     """What somebody refused; `fatal` when the services cannot work without."""
-    advice = refusal.advice or ADVICE[refusal.kind]
+    advice = broker_error.advice or ADVICE[broker_error.kind]
     if fatal:
-        return Check(name, Status.FAILED, refusal.text, advice, seconds, int(refusal.kind))
-    return Check(name, Status.WARNING, refusal.text, advice, seconds)
+        return Check(name, Status.FAILED, broker_error.text, advice, seconds, int(broker_error.kind))
+    return Check(name, Status.WARNING, broker_error.text, advice, seconds)
 
 
 def exit_code(checks: list[Check]) -> int:

@@ -15,7 +15,7 @@ from pika.channel import Channel
 from pika.spec import Basic
 
 from common.amqp.connection import Connection
-from common.amqp.errors import Refusal
+from common.amqp.errors import BrokerError
 from common.amqp.topology import Topology
 from common.message import Message
 from common.process.run import Process
@@ -54,7 +54,7 @@ class Browser:
     def __init__(self, process: Process, settings: Settings, visitor: Visitor) -> None:
         self.topology = Topology(settings.mq_ch)
         self.connection = Connection("dead_letters", process, settings, self)
-        self.error: Refusal | None = None  # by which the connection was lost
+        self.error: BrokerError | None = None  # by which the connection was lost
         self.total: int | None = None  # messages in the queue at the start
         self.seen = 0
         self.acknowledged = 0  # messages whose acknowledgement is committed
@@ -97,7 +97,7 @@ class Browser:
         if not self.error:
             self._request()
 
-    def lost(self, reason: Refusal) -> None:
+    def lost(self, reason: BrokerError) -> None:
         """End: the broker has requeued everything, and a new connection would begin at the head again."""
         self.error = reason
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate, takewhile
 from typing import Any
 
-from common.amqp.errors import Kind, Refusal
+from common.amqp.errors import BrokerError, Kind
 from consumer.dead_letters.dead_letter import Row
 from consumer.dead_letters.scan import PAST_TENSE, Report
 
@@ -65,10 +65,10 @@ def sentence(report: Report) -> str:
     return "; ".join([done, *(note.format(f"{number:,}") for note, number in notes.items() if number)])
 
 
-def broker_error(error: Refusal, broker: object, *, begun: bool) -> str:
+def broker_error(error: BrokerError, broker: object, *, begun: bool) -> str:
     """Why the broker could not be used or, if the scan had `begun`, was lost."""
     missing = error.kind is Kind.TOPOLOGY and "NOT_FOUND" in error.text
-    reason = Refusal(error.kind, error.text, MISSING_QUEUE) if missing else error
+    reason = BrokerError(error.kind, error.text, MISSING_QUEUE) if missing else error
     return f"the broker {broker} cannot be used{' any more' * begun}: {reason}"
 
 

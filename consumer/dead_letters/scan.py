@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from common.amqp.connection import Connection, State
-from common.amqp.errors import FINAL, Kind, Refusal
+from common.amqp.errors import FINAL, BrokerError, Kind
 from common.message import Message
 from common.process.run import Process
 from common.settings.shared import Settings
@@ -48,10 +48,10 @@ class Deadline:
         self._timeout = settings.mq_blocked_timeout
         self._connect_by = time.monotonic() + settings.mq_connect_timeout * (len(settings.broker_urls()) - 1)
 
-    def error(self, connections: Sequence[Connection], last_activity: float, now: float) -> Refusal | None:
+    def error(self, connections: Sequence[Connection], last_activity: float, now: float) -> BrokerError | None:
         """Why to give up now, None while there is reason to wait; all times are those of `time.monotonic()`."""
         self.was_open = self.was_open or all(each.state is State.OPEN for each in connections)
-        error = next((each.refusal for each in connections if each.refusal), None)
+        error = next((each.broker_error for each in connections if each.broker_error), None)
         if not self.was_open:
             return error if now >= self._connect_by else None
         if error and (error.kind in FINAL or "NOT_FOUND" in error.text):
@@ -59,7 +59,7 @@ class Deadline:
         if now - last_activity < self._timeout:
             return None
         reasons = "; ".join(reason for each in connections for reason in each.reasons())
-        return error or Refusal(Kind.LIMIT, f"nothing moved for MQ_BLOCKED_TIMEOUT; {reasons}")
+        return error or BrokerError(Kind.LIMIT, f"nothing moved for MQ_BLOCKED_TIMEOUT; {reasons}")
 
 
 class Scan:
@@ -72,7 +72,7 @@ class Scan:
         self.filter, self.browser = wanted, Browser(process, settings, self)
         self.connections = [self.browser.connection]  # all that must be open
         self.interrupted = False
-        self.error: Refusal | None = None  # why the scan could not go on
+        self.error: BrokerError | None = None  # why the scan could not go on
         self._deadline, self._progress = Deadline(settings), progress
 
     @property

@@ -180,7 +180,9 @@ class Trial:
         return self._settings.verify_count - min(len(self.results.confirmed), len(self.results.handled))
 
     def _final(self) -> str:
-        refusals = [each.refusal for each in self._connections if each.refusal and each.refusal.kind in FINAL]
+        refusals = [
+            each.broker_error for each in self._connections if each.broker_error and each.broker_error.kind in FINAL
+        ]
         if not refusals or len(self._settings.broker_urls()) > 1:  # another broker may think otherwise
             return ""
         rights = RIGHTS.format(pattern(self._settings.mq_ch)) if refusals[0].kind is Kind.PERMISSION else ""
@@ -191,7 +193,7 @@ class Trial:
         return f"not all came in {format_duration(self._settings.verify_timeout)}: {reasons}"
 
     def _on_refused(self) -> None:
-        self.problem = f"the broker refuses a message: {self._connections[1].refusal}"
+        self.problem = f"the broker refuses a message: {self._connections[1].broker_error}"
 
     def _delete(self) -> None:
         # Preferably on the consuming connection: a broker in alarm reads nothing from one that publishes.

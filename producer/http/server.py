@@ -17,7 +17,7 @@ import structlog
 import waitress.server  # type: ignore[import-untyped]
 from prometheus_client import Counter, Gauge
 
-from common.plugins import SeamError
+from common.plugins import ConfigError
 from common.process.run import PORT_ERRORS
 from common.settings.types import format_duration
 from producer.http.pending import Pending, Receipt
@@ -40,7 +40,7 @@ class Door:
     """A WSGI application. `reasons` says why nothing can be sent now; empty is well."""
 
     def __init__(self, settings: ProducerSettings, reasons: Callable[[], list[str]]) -> None:
-        """Bind the port. Raises SeamError."""
+        """Bind the port. Raises ConfigError."""
         self.pending = Pending(settings.producer_http_requests)
         self._settings, self._reasons = settings, reasons
         host, port = settings.http_host, settings.producer_http_port
@@ -50,7 +50,7 @@ class Door:
             listener = socket.create_server((host, port), family=family, dualstack_ipv6=both)
         except OSError as error:
             change = "PRODUCER_HTTP_PORT" if error.errno in PORT_ERRORS else "HTTP_HOST"
-            raise SeamError(f"http cannot listen on {host}:{port}: {error.strerror}; change {change}") from None
+            raise ConfigError(f"http cannot listen on {host}:{port}: {error.strerror}; change {change}") from None
         logging.getLogger("waitress").setLevel(logging.ERROR)  # it warns of each request that finds all threads at work
         self._server = waitress.server.create_server(
             self,

@@ -82,7 +82,7 @@ def test_a_queue_with_other_arguments_is_explained_and_waited_for(
         + "; run `doctor`"
         for name, (found, value) in differ.items()
     ]
-    until(lambda: re.search("|".join(sentences), " ".join(process.reasons() or [])), "the refusal is a reason")
+    until(lambda: re.search("|".join(sentences), " ".join(process.reasons() or [])), "the broker_error is a reason")
     assert re.search("|".join(sentences), str(process.event("not connected")["reason"]))
     assert process.live()
     channel.queue_delete(mq_ch)

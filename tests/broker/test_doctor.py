@@ -7,7 +7,7 @@ import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import ChannelClosedByBroker
 
-from common.amqp.errors import Kind, Refusal
+from common.amqp.errors import BrokerError, Kind
 from common.amqp.topology import Topology
 from common.doctor.broker import Requester, Requests, difference
 from common.process.run import Process as Loop
@@ -101,16 +101,16 @@ def test_a_queue_that_differs_is_told_argument_by_argument(
 def test_asking_for_the_difference_makes_no_queue(channel: BlockingChannel, mq_ch: str) -> None:
     """The queue may be deleted while it is asked: then another wrong one in its place would be refused for ever."""
     words = f"inequivalent arg 'x-overflow' for queue '{mq_ch}' in vhost '/': received none but current is none"
-    told: list[Refusal] = []
+    told: list[BrokerError] = []
 
     def requests() -> Requests[None]:
-        told.append((yield from difference(Topology(mq_ch).queues, Refusal(Kind.TOPOLOGY, words))))
+        told.append((yield from difference(Topology(mq_ch).queues, BrokerError(Kind.TOPOLOGY, words))))
 
     process = Loop(1.0)
     Requester(channel.connection._impl, process, requests(), lambda: None)
     until(lambda: channel.connection.process_data_events(0.1) or told, "it is done")
     process.loop.close()
-    assert [refusal.text for refusal in told] == [
+    assert [broker_error.text for broker_error in told] == [
         f"406 PRECONDITION_FAILED - queue {mq_ch}: x-overflow is None and not 'reject-publish'"
     ]
     with pytest.raises(ChannelClosedByBroker, match="NOT_FOUND"):

@@ -68,7 +68,7 @@ def test_a_rotated_password_is_read_from_the_file_without_a_restart(
         consumer = start("consumer", MQ_URL="", MQ_URL_FILE=file, **QUICK).wait_ready()
         set_user(broker, mq_ch, "other")
         broker.rabbitmqctl("close_all_connections", "rotated")
-        until(lambda: "ACCESS_REFUSED" in str(consumer.reasons()), "the refusal is a reason")
+        until(lambda: "ACCESS_REFUSED" in str(consumer.reasons()), "the broker_error is a reason")
         file.write_text(f"amqp://{mq_ch}:other@{address}\n")
         consumer.wait_ready()
         text = consumer.stderr.read_text() + str(consumer.metrics())

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from common.message import Message
-from common.plugins import SeamError
+from common.plugins import ConfigError
 from consumer.handler import SHOWN, append_to, open_handler
 from consumer.settings import ConsumerSettings
 
@@ -83,7 +83,7 @@ def test_a_line_after_a_part_of_one_stays_whole(tmp_path: Path, monkeypatch: pyt
 def test_a_file_that_cannot_be_opened_is_a_sentence(tmp_path: Path) -> None:
     """A folder, or nowhere."""
     for path in (tmp_path, tmp_path / "none" / "out"):
-        with pytest.raises(SeamError, match=str(path)):
+        with pytest.raises(ConfigError, match=str(path)):
             open_handler(make(f"append:{path}"))
 
 
@@ -91,7 +91,7 @@ def test_a_pipe_that_nobody_reads_is_a_sentence_and_no_wait(tmp_path: Path) -> N
     """Before it is connected, as all that is wrong with a handler."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with pytest.raises(SeamError, match="pipe: nobody reads it"):
+    with pytest.raises(ConfigError, match="pipe: nobody reads it"):
         open_handler(make(f"append:{pipe}"))
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     open_handler(make(f"append:{pipe}"))(Message(b"x"))
@@ -130,7 +130,7 @@ def test_a_function_that_a_call_does_not_run_is_a_sentence(
     (tmp_path / f"{name}.py").write_text(f"{kind}\nclass C:\n  __call__ = staticmethod(handle)\nhandler = C()\n")
     monkeypatch.syspath_prepend(tmp_path)
     for handler in ("handle", "handler"):
-        with pytest.raises(SeamError, match="a call would run nothing of it"):
+        with pytest.raises(ConfigError, match="a call would run nothing of it"):
             open_handler(make(f"{name}:{handler}"))
 
 
@@ -138,12 +138,12 @@ def test_a_class_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """Each message would be acknowledged, with an object made of it, and none handled."""
     (tmp_path / "made_of_messages.py").write_text("class C:\n  def __init__(self, message): ...")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(SeamError, match="is a class"):
+    with pytest.raises(ConfigError, match="is a class"):
         open_handler(make("made_of_messages:C"))
 
 
 @pytest.mark.parametrize("name", ["", "Log", "append", "append:", "nowhere_at_all:x"])
 def test_a_name_of_nothing_is_a_sentence(name: str) -> None:
     """With what may be written, or where was looked."""
-    with pytest.raises(SeamError, match=r"is none of|no module"):
+    with pytest.raises(ConfigError, match=r"is none of|no module"):
         open_handler(make(name))

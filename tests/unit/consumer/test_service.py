@@ -6,7 +6,7 @@ from threading import Event
 import pytest
 
 from common.amqp.connection import State
-from common.amqp.errors import Kind, Refusal
+from common.amqp.errors import BrokerError, Kind
 from common.message import Message
 from consumer.acks import LINGER
 from consumer.delivery import Delivery
@@ -44,7 +44,7 @@ def test_it_lives_and_is_not_ready_without_a_broker(process: Loop, service: Cons
 def test_an_outage_is_not_idleness(process: Loop, service: ConsumerService) -> None:
     """Messages may be waiting behind it."""
     service.start()
-    process.turn(lambda: "nothing listens there" in str(service.reasons()), "a refusal")
+    process.turn(lambda: "nothing listens there" in str(service.reasons()), "a broker_error")
     service.tick(time.monotonic() + 1000)
     service.tick(time.monotonic() + 2000)
     assert not service.done()
@@ -89,7 +89,7 @@ def test_a_loss_takes_work_and_copies_away(service: ConsumerService) -> None:
     service._workers.hand_over([waits])
     assert service._workers.waiting == 1
     service._retry.publish(settle([(failed, Park("x"), 0.0)], failed.channel, service._topology, 0.0).copies)
-    service._subscription.lost(Refusal(Kind.TCP, "gone"))
+    service._subscription.lost(BrokerError(Kind.TCP, "gone"))
     assert service._workers.take_back() == []
     assert len(service._retry.publisher) == 0
 
@@ -117,7 +117,7 @@ def test_a_handler_that_runs_at_a_stop_may_end_though_its_channel_is_gone(proces
     service._workers.start()
     service._workers.hand_over([Delivery(object(), 1, Message(b"x"))])
     assert began.wait(PATIENCE)
-    service._subscription.lost(Refusal(Kind.TCP, "gone"))
+    service._subscription.lost(BrokerError(Kind.TCP, "gone"))
     service.stop()
     assert not service.done()
     assert service.summary()[0] == 1
@@ -129,7 +129,7 @@ def test_a_handler_that_runs_at_a_stop_may_end_though_its_channel_is_gone(proces
 def test_a_stop_in_an_outage_is_done_at_once(process: Loop, service: ConsumerService) -> None:
     """The broker has all that was not settled; nothing is left over."""
     service.start()
-    process.turn(lambda: service._subscription.connection.state is State.BACKING_OFF, "a refusal")
+    process.turn(lambda: service._subscription.connection.state is State.BACKING_OFF, "a broker_error")
     process.stopping = True
     service.stop()
     assert service.done()

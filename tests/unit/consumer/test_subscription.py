@@ -7,7 +7,7 @@ import pytest
 from pika import BasicProperties
 
 from common.amqp.connection import State
-from common.amqp.errors import Kind, Refusal
+from common.amqp.errors import BrokerError, Kind
 from common.message import Message
 from common.process.run import Process
 from consumer.delivery import Delivery
@@ -42,7 +42,7 @@ def test_a_delivery_of_a_channel_that_is_gone_is_settled_by_nobody(subscription:
 def test_a_loss_takes_all_that_is_unsettled_back(subscription: Subscription, lost: list[str]) -> None:
     """And the workers hear of it."""
     subscription.unsettled.delivered([1], [1])
-    subscription.lost(Refusal(Kind.TCP, "gone"))
+    subscription.lost(BrokerError(Kind.TCP, "gone"))
     assert len(subscription.unsettled) == 0
     assert lost == ["lost"]
 
@@ -204,7 +204,7 @@ def test_what_comes_before_a_stop_is_for_the_workers_and_what_comes_after_it_goe
 def test_what_was_lost_before_its_hand_over_is_nobodys(process: Loop, consumed: Consumed) -> None:
     """It comes anew; its tag may be another message's then."""
     consumed.come(1)
-    consumed.subscription.lost(Refusal(Kind.TCP, "gone"))
+    consumed.subscription.lost(BrokerError(Kind.TCP, "gone"))
     turned: list[bool] = []
     process.call_behind(lambda: turned.append(True))
     process.turn(lambda: turned, "the turn is over")
@@ -215,7 +215,7 @@ def test_what_was_lost_before_its_hand_over_is_nobodys(process: Loop, consumed: 
 def test_a_stop_outlives_a_loss(subscription: Subscription) -> None:
     """Or it would consume on a new channel, and wait for the answer of the old one."""
     subscription.cancel()
-    subscription.lost(Refusal(Kind.TCP, "gone"))
+    subscription.lost(BrokerError(Kind.TCP, "gone"))
     channel = Mock()
     subscription.opened(channel)
     assert subscription.cancelled

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from common.plugins import SeamError
+from common.plugins import ConfigError
 from producer.checkpoint import BEGINNING, Checkpoint, Saver, beginning, open_checkpoint
 
 
@@ -139,13 +139,13 @@ def test_a_file_that_is_none_is_a_sentence(tmp_path: Path, content: bytes) -> No
     """Nobody's file is written over by mistake."""
     path = tmp_path / "checkpoint"
     path.write_bytes(content)
-    with pytest.raises(SeamError, match=str(path)):
+    with pytest.raises(ConfigError, match=str(path)):
         open_checkpoint(path, Path("none"))
 
 
 def test_a_folder_that_is_not_there_is_said_before_anything_is_sent(tmp_path: Path) -> None:
     """Later it would be a defect, and each restart would send the same lines again."""
-    with pytest.raises(SeamError, match="nowhere"):
+    with pytest.raises(ConfigError, match="nowhere"):
         open_checkpoint(tmp_path / "nowhere" / "checkpoint", Path("none"))
 
 
@@ -154,7 +154,7 @@ def test_one_that_can_be_read_and_not_written_is_said_before_anything_is_sent(tm
     path = tmp_path / "checkpoint"
     path.write_text("4 name\n")
     (tmp_path / "checkpoint.new").mkdir()
-    with pytest.raises(SeamError, match=r"checkpoint\.new"):
+    with pytest.raises(ConfigError, match=r"checkpoint\.new"):
         open_checkpoint(path, Path("none"))
 
 
@@ -174,12 +174,12 @@ def test_another_file_does_not_begin_in_its_middle(tmp_path: Path) -> None:
         again = open_checkpoint(path, file)
         assert again
         assert again.position == 4
-        with pytest.raises(SeamError, match=r"begins otherwise than .*other: remove it"):
+        with pytest.raises(ConfigError, match=r"begins otherwise than .*other: remove it"):
             open_checkpoint(path, other)
     other.unlink()
     assert open_checkpoint(path, other), "which the source says better"
     other.write_bytes(b"two\nthree\n")
-    with pytest.raises(SeamError, match="begins otherwise"):
+    with pytest.raises(ConfigError, match="begins otherwise"):
         open_checkpoint(path, other)
 
 
@@ -214,7 +214,7 @@ def test_it_is_never_the_file_that_is_read(tmp_path: Path) -> None:
     file.write_bytes(b"12 monkeys\n")
     other.symlink_to(file)
     for path in (file, other, tmp_path / "." / "input"):
-        with pytest.raises(SeamError, match="is what the source reads"):
+        with pytest.raises(ConfigError, match="is what the source reads"):
             open_checkpoint(path, file)
     assert file.read_bytes() == b"12 monkeys\n"
 
@@ -222,7 +222,7 @@ def test_it_is_never_the_file_that_is_read(tmp_path: Path) -> None:
 def test_a_pipe_is_no_checkpoint(tmp_path: Path) -> None:
     """It would be replaced by a file."""
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(SeamError, match="is no file"):
+    with pytest.raises(ConfigError, match="is no file"):
         opened(tmp_path / "pipe")
 
 

@@ -52,7 +52,7 @@ def test_it_lives_and_is_not_ready_without_a_broker(process: Loop) -> None:
     """An outage must not restart a pod."""
     service = ProducerService(process, make(), three, name="n")
     service.start()
-    process.turn(lambda: service.publisher.connection.state is State.BACKING_OFF, "a refusal")
+    process.turn(lambda: service.publisher.connection.state is State.BACKING_OFF, "a broker_error")
     assert service.problems() == []
     assert "nothing listens there" in json.dumps(service.reasons())
     service.close()

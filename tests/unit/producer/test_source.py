@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from common.plugins import SeamError
+from common.plugins import ConfigError
 from producer.settings import ProducerSettings
 from producer.source import Item, heartbeat, open_source
 
@@ -88,7 +88,7 @@ def test_standard_input_is_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_closed_standard_input_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a daemon may have it."""
     monkeypatch.setattr(sys, "stdin", None)
-    with pytest.raises(SeamError, match="standard input is closed"):
+    with pytest.raises(ConfigError, match="standard input is closed"):
         open_source(make("lines"))
 
 
@@ -112,20 +112,20 @@ def test_an_async_source_is_a_sentence(kind: str, tmp_path: Path, monkeypatch: p
     name = f"async_source_{len(kind)}"
     (tmp_path / f"{name}.py").write_text(kind)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(SeamError, match="is async"):
+    with pytest.raises(ConfigError, match="is async"):
         open_source(make(f"{name}:pending"))
 
 
 def test_an_offset_behind_the_end_is_a_sentence(file: Path) -> None:
     """The checkpoint is of another file."""
-    with pytest.raises(SeamError, match="checkpoint"):
+    with pytest.raises(ConfigError, match="checkpoint"):
         open_source(make(f"lines:{file}"), 999)
 
 
 def test_a_file_that_is_not_there_or_is_none_is_named(tmp_path: Path) -> None:
     """Before anything is connected."""
     for path in (tmp_path / "none", tmp_path):
-        with pytest.raises(SeamError, match=str(path)):
+        with pytest.raises(ConfigError, match=str(path)):
             open_source(make(f"lines:{path}"))
 
 
@@ -138,12 +138,12 @@ def test_a_pipe_is_opened_when_it_is_read(tmp_path: Path) -> None:
     writer.start()
     assert [item.value for item in source()] == [b"one", b"two"]
     writer.join(10)
-    with pytest.raises(SeamError, match="is a pipe"):
+    with pytest.raises(ConfigError, match="is a pipe"):
         open_source(make(f"lines:{pipe}"), 4)
 
 
 @pytest.mark.parametrize("name", ["", "Heartbeat", "line", "lines:", "nowhere_at_all:x"])
 def test_a_name_of_nothing_is_a_sentence(name: str) -> None:
     """With what may be written, or where was looked."""
-    with pytest.raises(SeamError, match=r"is none of|no module"):
+    with pytest.raises(ConfigError, match=r"is none of|no module"):
         open_source(make(name))

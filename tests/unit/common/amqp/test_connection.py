@@ -10,7 +10,7 @@ from pika.channel import Channel
 from prometheus_client import REGISTRY
 
 from common.amqp.connection import Connection, State, connection_parameters
-from common.amqp.errors import Kind, Refusal
+from common.amqp.errors import BrokerError, Kind
 from common.settings.broker_url import parse_urls
 from common.settings.shared import Settings
 from tests.unit.conftest import Loop
@@ -28,7 +28,7 @@ class User:
         """Not without a broker."""
         raise AssertionError(f"{channel} of no broker")
 
-    def lost(self, reason: Refusal) -> None:
+    def lost(self, reason: BrokerError) -> None:
         """Not without a broker."""
         raise AssertionError(f"lost what was never open: {reason}")
 
@@ -58,8 +58,8 @@ def test_a_refusal_is_a_reason_and_is_tried_again(process: Loop, port: int) -> N
     states: list[State] = []
     made.open()
     process.turn(lambda: states.append(made.state) or states.count(State.BACKING_OFF) > 3, "a few tries")  # type: ignore[func-returns-value]
-    assert made.refusal
-    assert made.refusal.kind is Kind.TCP
+    assert made.broker_error
+    assert made.broker_error.kind is Kind.TCP
     (reason,) = made.reasons()
     assert "nothing listens there" in reason
     assert "Zq7Xj9Kv" not in f"{reason}{made.broker}"
@@ -93,7 +93,7 @@ def test_a_file_that_went_away_is_waited_for(process: Loop, port: int, tmp_path:
     assert made.state is State.BACKING_OFF
     assert "MQ_URL_FILE" in made.reasons()[0]
     file.write_text(f"amqp://127.0.0.1:{port}")
-    process.turn(lambda: "nothing listens there" in str(made.refusal), "a try with the new file")
+    process.turn(lambda: "nothing listens there" in str(made.broker_error), "a try with the new file")
     made.close()
 
 
@@ -113,7 +113,7 @@ def test_after_close_nothing_is_tried_any_more(process: Loop, port: int) -> None
 def test_failing_a_connection_that_is_not_there_does_nothing(process: Loop, port: int) -> None:
     """It comes back by itself already."""
     made = connection(process, mq_url=f"amqp://127.0.0.1:{port}")
-    made.fail(Refusal(Kind.OTHER, "x"))
+    made.fail(BrokerError(Kind.OTHER, "x"))
     assert made.state is State.CLOSED
     assert REGISTRY.get_sample_value("mq_reconnects_total", {"connection": "test"}) == 0
 
@@ -132,7 +132,7 @@ class Ready(User):
     def opened(self, channel: Channel) -> None:
         """It is open."""
 
-    def lost(self, reason: Refusal) -> None:
+    def lost(self, reason: BrokerError) -> None:
         """Write it down."""
         self.away_when_lost.append(self.made.away)
 
@@ -146,7 +146,7 @@ def opened(process: Loop, *peers: Peer, user: Ready | None = None, name: str = "
     return user.made
 
 
-LOST = Refusal(Kind.OTHER, "given up")
+LOST = BrokerError(Kind.OTHER, "given up")
 
 
 def test_an_alarm_told_to_a_connection_that_was_given_up_does_not_hold_up_the_next(process: Loop, peer: Peer) -> None:
@@ -188,15 +188,15 @@ def test_a_broker_that_is_given_up_each_time_is_not_all_that_is_tried(process: L
 def test_one_that_was_just_lost_is_not_away_until_a_try_has_failed(process: Loop, peer: Peer) -> None:
     """By which a producer that stops knows whether there is anybody to wait for. Nor is one whose first try goes on."""
     settings = Settings.model_validate({"mq_ch": "jobs", "mq_url": peer.url})
-    assert not Connection("untried", process, settings, Ready()).away
+    assert not Connection("untried", process, settings, Ready()).all_failed
     user = Ready()
     made = opened(process, peer, user=user)
-    assert not made.away
+    assert not made.all_failed
     peer.visits[0].cut()
     process.turn(lambda: user.away_when_lost and made.state is State.OPEN, "it is lost, and is back")
     peer.refuse()
     peer.visits[1].cut()
-    process.turn(lambda: made.away, "a try failed")
+    process.turn(lambda: made.all_failed, "a try failed")
     assert user.away_when_lost == [False, False]
     made.close()
 
@@ -222,7 +222,7 @@ def test_of_several_brokers_none_is_away_before_each_was_tried(
         assert away == [False, False], "when it was lost, and with each try"
         peer.refuse()
         peer.visits[0].cut()
-        process.turn(lambda: made.away, "none of them answers")
+        process.turn(lambda: made.all_failed, "none of them answers")
         assert away[2:6] == [False, False, False, True]
         made.close()
 

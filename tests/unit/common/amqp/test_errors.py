@@ -13,7 +13,7 @@ from pika.adapters.utils.connection_workflow import (
     AMQPConnectorTransportSetupError,
 )
 
-from common.amqp.errors import ADVICE, Kind, Refusal, broker_said, explain, root_cause
+from common.amqp.errors import ADVICE, BrokerError, Kind, broker_said, explain, root_cause
 
 
 def certificate() -> ssl.SSLCertVerificationError:
@@ -70,9 +70,9 @@ def test_each_error_has_its_kind_and_its_sentence(error: BaseException, kind: Ki
     """However often pika wraps it."""
     for each in wrapped(error):
         assert root_cause(each) is error
-        refusal = explain(each)
-        assert refusal.kind is kind
-        assert sentence in str(refusal)
+        broker_error = explain(each)
+        assert broker_error.kind is kind
+        assert sentence in str(broker_error)
 
 
 @pytest.mark.parametrize(("code", "words", "kind"), WORDS)
@@ -85,12 +85,12 @@ def test_the_brokers_own_words_are_kept_and_advice_follows(code: int, words: str
         AMQPConnectorAMQPHandshakeError(exceptions.ConnectionClosedByBroker(code, words)),
         authentication,
     ):
-        refusal = explain(error)
-        assert refusal.kind is kind
-        assert words in refusal.text
-        assert refusal.advice
-        assert str(refusal) == f"{refusal.text}; {refusal.advice}"
-    assert broker_said(words) == Refusal(kind, words, refusal.advice)
+        broker_error = explain(error)
+        assert broker_error.kind is kind
+        assert words in broker_error.text
+        assert broker_error.advice
+        assert str(broker_error) == f"{broker_error.text}; {broker_error.advice}"
+    assert broker_said(words) == BrokerError(kind, words, broker_error.advice)
 
 
 @pytest.mark.parametrize(("code", "words", "_kind"), [case for case in WORDS if case[0] == 406])
@@ -105,7 +105,7 @@ def test_a_queue_is_to_be_deleted_only_where_it_differs(code: int, words: str, _
 def test_words_of_nobody_we_know_mean_nothing() -> None:
     """They are shown as they are."""
     assert broker_said("something new") is None
-    assert explain(exceptions.ConnectionClosedByBroker(320, "CONNECTION_FORCED - shutdown")) == Refusal(
+    assert explain(exceptions.ConnectionClosedByBroker(320, "CONNECTION_FORCED - shutdown")) == BrokerError(
         Kind.OTHER, "320 CONNECTION_FORCED - shutdown"
     )
 

@@ -7,7 +7,7 @@ from pika import spec
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from common.amqp.errors import Kind, Refusal
+from common.amqp.errors import BrokerError, Kind
 from common.amqp.flow import FULL, REFUSED
 from common.amqp.inflight import Publication
 from common.amqp.publisher import Publisher
@@ -49,7 +49,7 @@ def publisher(process: Loop, own_metrics: None) -> Publisher[Token]:
 def test_without_a_broker_everything_is_kept_and_nothing_more_is_asked_for(publisher: Publisher[Token]) -> None:
     """Over losses and ticks, and the metric tells how much."""
     publisher.publish(Publication("jobs", Message(b"x"), number) for number in range(3))
-    publisher.lost(Refusal(Kind.TCP, "gone"))
+    publisher.lost(BrokerError(Kind.TCP, "gone"))
     publisher.tick(time.monotonic() + 1000)
     assert len(publisher) == 3
     assert publisher.room == 0
@@ -68,7 +68,7 @@ def test_each_message_that_is_left_out_is_named(publisher: Publisher[Token]) -> 
 def test_it_is_not_ready_and_says_why(publisher: Publisher[Token]) -> None:
     """Of the connection, and of the last loss until something is confirmed."""
     assert publisher.reasons() == ["test_publisher: closed"]
-    publisher.lost(Refusal(Kind.TOPOLOGY, "312 NO_ROUTE: there is no queue jobs"))
+    publisher.lost(BrokerError(Kind.TOPOLOGY, "312 NO_ROUTE: there is no queue jobs"))
     assert publisher.reasons() == ["test_publisher: closed", "there is no queue"]
 
 
@@ -130,9 +130,9 @@ def test_a_channel_that_only_refuses_is_left_and_it_is_said_why(process: Loop, p
     publisher = make(process, peer.url, confirmed)
     publisher.connection.open()
     publisher.publish(numbers(0))
-    process.turn(lambda: "the queue is full" in publisher.reasons(), "a refusal")
+    process.turn(lambda: "the queue is full" in publisher.reasons(), "a broker_error")
     publisher.tick(time.monotonic() + FULL + 1)
-    assert publisher.connection.refusal is REFUSED
+    assert publisher.connection.broker_error is REFUSED
     process.turn(lambda: confirmed == [0], "the confirm of another")
     publisher.connection.close()
 
@@ -141,8 +141,8 @@ def test_a_queue_that_was_full_is_not_said_of_a_broker_that_is_away(process: Loo
     """And no try to connect is given up for it."""
     publisher = make(process, "amqp://127.0.0.1:1")
     publisher._stall.moved(time.monotonic(), refused=True)
-    publisher.lost(Refusal(Kind.TCP, "gone"))
+    publisher.lost(BrokerError(Kind.TCP, "gone"))
     publisher.connection.open()
     publisher.tick(time.monotonic() + FULL + 1)
-    assert publisher.connection.refusal is not REFUSED
+    assert publisher.connection.broker_error is not REFUSED
     publisher.connection.close()

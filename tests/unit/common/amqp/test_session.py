@@ -6,9 +6,9 @@ import pytest
 from pika.channel import Channel
 
 from common.amqp.connection import connection_parameters
-from common.amqp.errors import Kind, Refusal
+from common.amqp.errors import BrokerError, Kind
 from common.amqp.plain import PlainConnection
-from common.amqp.session import Link, connection_class
+from common.amqp.session import Session, connection_class
 from common.settings.broker_url import BrokerUrl
 from common.settings.shared import Settings
 from tests.unit.conftest import Loop
@@ -16,10 +16,10 @@ from tests.unit.origins import FENCE
 
 
 class Owner:
-    """Implements `LinkOwner`: writes down what it hears."""
+    """Implements `SessionOwner`: writes down what it hears."""
 
     def __init__(self) -> None:
-        self.lost: list[Refusal] = []
+        self.lost: list[BrokerError] = []
 
     def on_channel(self, channel: Channel) -> None:
         """Not without a broker."""
@@ -29,9 +29,9 @@ class Owner:
         """Not without a broker."""
         raise AssertionError(f"blocked {blocked} by no broker")
 
-    def on_lost(self, refusal: Refusal) -> None:
+    def on_lost(self, broker_error: BrokerError) -> None:
         """Write it down."""
-        self.lost.append(refusal)
+        self.lost.append(broker_error)
 
 
 @pytest.fixture(params=["direct", "pika"] if FENCE else ["pika"])
@@ -40,10 +40,10 @@ def wire(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def link(process: Loop, owner: Owner, port: int, wire: str, timeout: str = "200ms") -> Link:
+def link(process: Loop, owner: Owner, port: int, wire: str, timeout: str = "200ms") -> Session:
     settings = Settings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs", "mq_connect_timeout": timeout})
     url = BrokerUrl("127.0.0.1", port, "/", "guest", "guest", tls=False)
-    return Link(owner, connection_parameters(url, settings, "test"), process, 0.2, wire)
+    return Session(owner, connection_parameters(url, settings, "test"), process, 0.2, wire)
 
 
 def closed_port() -> int:
@@ -55,12 +55,12 @@ def test_a_refused_try_is_told_once(process: Loop, wire: str) -> None:
     """And never again, whatever pika still has to say."""
     owner = Owner()
     made = link(process, owner, closed_port(), wire)
-    process.turn(lambda: owner.lost, "the refusal")
+    process.turn(lambda: owner.lost, "the broker_error")
     made.close()
     later: list[int] = []
     process.call_later(0.1, lambda: later.append(1))
     process.turn(lambda: later, "a moment")
-    assert [refusal.kind for refusal in owner.lost] == [Kind.TCP]
+    assert [broker_error.kind for broker_error in owner.lost] == [Kind.TCP]
 
 
 def test_somebody_who_never_answers_ends_the_try_in_time(process: Loop, wire: str) -> None:
@@ -68,8 +68,8 @@ def test_somebody_who_never_answers_ends_the_try_in_time(process: Loop, wire: st
     owner = Owner()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         link(process, owner, silent.getsockname()[1], wire)
-        process.turn(lambda: owner.lost, "the refusal")
-    assert [refusal.kind for refusal in owner.lost] == [Kind.HANDSHAKE]
+        process.turn(lambda: owner.lost, "the broker_error")
+    assert [broker_error.kind for broker_error in owner.lost] == [Kind.HANDSHAKE]
 
 
 def test_somebody_who_hangs_up_is_not_amqp(process: Loop, wire: str) -> None:
@@ -84,8 +84,8 @@ def test_somebody_who_hangs_up_is_not_amqp(process: Loop, wire: str) -> None:
             hung_up.append(True)
 
         process.call_later(0.05, hang_up)
-        process.turn(lambda: owner.lost, "the refusal")
-    assert [refusal.kind for refusal in owner.lost] == [Kind.HANDSHAKE]
+        process.turn(lambda: owner.lost, "the broker_error")
+    assert [broker_error.kind for broker_error in owner.lost] == [Kind.HANDSHAKE]
 
 
 def test_nothing_is_heard_of_a_link_that_was_dropped(process: Loop, wire: str) -> None:

@@ -8,7 +8,7 @@ from pika import frame, spec
 from pika.channel import Channel
 from pika.connection import Connection
 
-from common.amqp.errors import ADVICE, Kind, Refusal
+from common.amqp.errors import ADVICE, BrokerError, Kind
 from common.amqp.topology import Topology
 from common.doctor.broker import (
     INEQUIVALENT,
@@ -29,19 +29,19 @@ T = TypeVar("T")
 SAYS = "PRECONDITION_FAILED - inequivalent arg '{}' for queue '{}' in vhost '{}': received {} but current is {}"
 
 
-def differs(argument: str, wanted: str, found: str, queue: str = "jobs", vhost: str = "/") -> Refusal:
-    return Refusal(Kind.TOPOLOGY, f"406 {SAYS.format(argument, queue, vhost, wanted, found)}", "run `doctor`")
+def differs(argument: str, wanted: str, found: str, queue: str = "jobs", vhost: str = "/") -> BrokerError:
+    return BrokerError(Kind.TOPOLOGY, f"406 {SAYS.format(argument, queue, vhost, wanted, found)}", "run `doctor`")
 
 
-ABSENT = Refusal(
+ABSENT = BrokerError(
     Kind.TOPOLOGY,
     "404 NOT_FOUND - no queue",
     "MQ_TOPOLOGY=create declares the queue, if the user may; so does `make rotate`",
 )
-FORBIDDEN = Refusal(Kind.PERMISSION, "403 ACCESS_REFUSED - no")
-IMPOSSIBLE = Refusal(Kind.TOPOLOGY, "406 PRECONDITION_FAILED - invalid arg")
+FORBIDDEN = BrokerError(Kind.PERMISSION, "403 ACCESS_REFUSED - no")
+IMPOSSIBLE = BrokerError(Kind.TOPOLOGY, "406 PRECONDITION_FAILED - invalid arg")
 DIFFERS = differs("x-delivery-limit", "the value '20' of type 'signedint'", "the value '5' of type 'signedint'")
-ALARM = Refusal(Kind.LIMIT, "the broker takes no messages: low on memory")
+ALARM = BrokerError(Kind.LIMIT, "the broker takes no messages: low on memory")
 RETURNED = object()
 SAME = object()
 FINE = [IMPOSSIBLE, IMPOSSIBLE, RETURNED, None]  # declare, consume, publish, and a channel
@@ -206,7 +206,7 @@ def test_none_of_them_could_make_take_or_leave_anything() -> None:
 
 
 def test_the_first_permission_that_is_missing_is_the_last_that_is_asked_for() -> None:
-    """Any other refusal says that it is there."""
+    """Any other error says that it is there."""
     both = ["consume", "publish"]
     assert returned(first_missing(both, "jobs"), FORBIDDEN) is FORBIDDEN
     assert returned(first_missing(both, "jobs"), IMPOSSIBLE, FORBIDDEN) is FORBIDDEN
@@ -287,7 +287,7 @@ def test_queue_names_may_hold_anything(queue: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "refusal",
+    "broker_error",
     [
         ABSENT,
         FORBIDDEN,
@@ -295,10 +295,12 @@ def test_queue_names_may_hold_anything(queue: str) -> None:
         differs("durable", "'true'", "'false'"),
     ],
 )
-def test_words_that_tell_no_argument_of_ours_are_handed_on_and_nothing_is_asked(refusal: Refusal) -> None:
+def test_words_that_tell_no_argument_of_ours_are_handed_on_and_nothing_is_asked(broker_error: BrokerError) -> None:
     """`durable` is no argument of the table. Whoever asks is the doctor, and is not sent there."""
-    told = returned(difference(Topology("jobs").queues, refusal))
-    assert told == (refusal if refusal in (ABSENT, FORBIDDEN) else refusal._replace(advice=ADVICE[Kind.TOPOLOGY]))
+    told = returned(difference(Topology("jobs").queues, broker_error))
+    assert told == (
+        broker_error if broker_error in (ABSENT, FORBIDDEN) else broker_error._replace(advice=ADVICE[Kind.TOPOLOGY])
+    )
 
 
 def test_each_argument_that_differs_is_told_as_the_broker_names_it() -> None:
@@ -308,7 +310,7 @@ def test_each_argument_that_differs_is_told_as_the_broker_names_it() -> None:
     text = "406 PRECONDITION_FAILED - queue jobs: x-delivery-limit is 7 and not 20"
     both = f"{text}; x-dead-letter-routing-key is None and not 'jobs.dead'"
     for replies, said in (((target, SAME), both), ((target, ABSENT), both), ((limit,), text), ((ABSENT,), text)):
-        assert returned(difference(Topology("jobs").queues, limit), *replies) == Refusal(
+        assert returned(difference(Topology("jobs").queues, limit), *replies) == BrokerError(
             Kind.TOPOLOGY, said, ADVICE[Kind.TOPOLOGY]
         )
 

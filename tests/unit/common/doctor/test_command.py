@@ -21,7 +21,7 @@ def test_it_tries_once_and_tells_why_it_came_to_nothing(process: Loop) -> None:
     told: list[Check] = []
     made = doctor(process, told)
     made.start()
-    process.turn(made.done, "the refusal")
+    process.turn(made.done, "the broker_error")
     made.close()
     assert [(check.name, check.status, check.exit_code) for check in told] == [("login", Status.FAILED, 11)]
     assert not made.passed

@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 from pika.channel import Channel
 
-from common.amqp.errors import ADVICE, Kind, Refusal
+from common.amqp.errors import ADVICE, BrokerError, Kind
 from common.doctor.preflight import Preflight
 from common.doctor.settings import CheckSettings
 from tests.unit.conftest import Loop
@@ -104,10 +104,10 @@ class Recorder:
         return lambda *given, **_: self.sent.append((name, given))
 
 
-def preflight(process: Loop, *, login_only: bool = False) -> tuple[Preflight, list[Refusal]]:
+def preflight(process: Loop, *, login_only: bool = False) -> tuple[Preflight, list[BrokerError]]:
     """It, and what it fails its connection with."""
     settings = CheckSettings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs", "consumer_retry_delays": "off"})
-    made, failed = Preflight(process, settings, 1.0, login_only=login_only), list[Refusal]()
+    made, failed = Preflight(process, settings, 1.0, login_only=login_only), list[BrokerError]()
     cast("Any", made.connection).fail = failed.append
     return made, failed
 
@@ -131,18 +131,18 @@ def test_a_queue_that_differs_is_told_argument_by_argument(process: Loop) -> Non
     requests = made._requests()
     next(requests)
     text = "inequivalent arg 'x-delivery-limit' for queue 'jobs' in vhost '/': received '20' but current is '7'"
-    requests.send(Refusal(Kind.TOPOLOGY, f"406 PRECONDITION_FAILED - {text}"))
+    requests.send(BrokerError(Kind.TOPOLOGY, f"406 PRECONDITION_FAILED - {text}"))
     with pytest.raises(StopIteration):
         requests.send(None)
-    [refusal] = failed
-    assert (refusal.kind, refusal.advice) == (Kind.TOPOLOGY, ADVICE[Kind.TOPOLOGY])
-    assert "queue jobs: x-delivery-limit is 7 and not 20" in refusal.text
+    [broker_error] = failed
+    assert (broker_error.kind, broker_error.advice) == (Kind.TOPOLOGY, ADVICE[Kind.TOPOLOGY])
+    assert "queue jobs: x-delivery-limit is 7 and not 20" in broker_error.text
 
 
 def test_a_permission_that_is_missing_is_in_the_way(process: Loop) -> None:
     """The pod would never become ready."""
     made, failed = preflight(process)
-    requests, forbidden = made._requests(), Refusal(Kind.PERMISSION, "403 ACCESS_REFUSED - no")
+    requests, forbidden = made._requests(), BrokerError(Kind.PERMISSION, "403 ACCESS_REFUSED - no")
     next(requests)
     requests.send(None)
     with pytest.raises(StopIteration):

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from common.amqp.errors import Kind, Refusal
+from common.amqp.errors import BrokerError, Kind
 from common.doctor.report import (
     Check,
     Status,
@@ -19,14 +19,14 @@ from common.doctor.settings import CheckSettings
 
 OK = Check("tcp", Status.OK, "127.0.0.1 port 5672", seconds=0.0012)
 WARNING = Check("alarms", Status.WARNING, "low on memory", "free some")
-FAILED = refused("login", Refusal(Kind.CREDENTIALS, "refused", "look at the password"))
+FAILED = refused("login", BrokerError(Kind.CREDENTIALS, "refused", "look at the password"))
 
 
 def test_the_first_that_failed_is_the_exit_code() -> None:
     """What comes after it may be its consequence, and warnings keep nobody from working."""
-    vhost = refused("virtual host", Refusal(Kind.VHOST, "no such"))
-    queues = refused("queue jobs", Refusal(Kind.TOPOLOGY, "differs"))
-    warning = refused("queue jobs", Refusal(Kind.PERMISSION, "may not"), fatal=False)
+    vhost = refused("virtual host", BrokerError(Kind.VHOST, "no such"))
+    queues = refused("queue jobs", BrokerError(Kind.TOPOLOGY, "differs"))
+    warning = refused("queue jobs", BrokerError(Kind.PERMISSION, "may not"), fatal=False)
     assert exit_code([OK, warning, vhost, queues]) == 15
     assert exit_code([OK, queues, vhost]) == 17
     assert exit_code([OK, warning]) == exit_code([]) == 0
@@ -34,11 +34,11 @@ def test_the_first_that_failed_is_the_exit_code() -> None:
 
 def test_each_refusal_comes_with_what_to_do() -> None:
     """The broker's own advice first, else that of its kind."""
-    assert refused("login", Refusal(Kind.CREDENTIALS, "no", "look there")).advice == "look there"
+    assert refused("login", BrokerError(Kind.CREDENTIALS, "no", "look there")).advice == "look there"
     for kind in Kind:
-        assert refused("x", Refusal(kind, "no")).advice
-        assert refused("x", Refusal(kind, "no"), fatal=False) == Check(
-            "x", Status.WARNING, "no", refused("x", Refusal(kind, "no")).advice
+        assert refused("x", BrokerError(kind, "no")).advice
+        assert refused("x", BrokerError(kind, "no"), fatal=False) == Check(
+            "x", Status.WARNING, "no", refused("x", BrokerError(kind, "no")).advice
         )
 
 

@@ -11,12 +11,12 @@ from pika.channel import Channel
 from pika.spec import Basic
 
 from common.amqp.connection import State
-from common.amqp.errors import Kind, Refusal
+from common.amqp.errors import BrokerError, Kind
 from consumer.dead_letters.browser import NO_DELIVERY_TIMEOUT, Browser, Visitor, nack_keeps_order, prefetch_counts
 from consumer.dead_letters.commands import DeadLettersSettings
 from tests.unit.conftest import Loop
 
-LOST = Refusal(Kind.TCP, "gone")
+LOST = BrokerError(Kind.TCP, "gone")
 
 
 class Open(NamedTuple):
@@ -58,7 +58,7 @@ def test_without_a_broker_nothing_is_counted_and_nothing_has_ended(
 ) -> None:
     browser = Browser(process, settings, Mock(Visitor))
     browser.connection.open()
-    process.turn(lambda: browser.connection.state is State.BACKING_OFF, "a refusal")
+    process.turn(lambda: browser.connection.state is State.BACKING_OFF, "a broker_error")
     browser.tick()
     assert (browser.total, browser.seen, browser.ended) == (None, 0, False)
     browser.leave()

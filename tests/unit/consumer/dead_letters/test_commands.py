@@ -10,7 +10,7 @@ from unittest.mock import Mock
 import pytest
 from structlog.testing import capture_logs
 
-from common.amqp.errors import Kind, Refusal
+from common.amqp.errors import BrokerError, Kind
 from common.message import Message
 from consumer.dead_letters import commands as module
 from consumer.dead_letters.commands import COMMANDS, MAX_LISTED, Commands, confirmed, parse
@@ -18,7 +18,7 @@ from consumer.dead_letters.dead_letter import DeadLetter
 from consumer.dead_letters.scan import Report, Scan
 
 REPORT = Report("purge", "jobs.dead", 2000, 2000, 1500)
-LOST = Refusal(Kind.CREDENTIALS, "403 ACCESS_REFUSED")
+LOST = BrokerError(Kind.CREDENTIALS, "403 ACCESS_REFUSED")
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +119,7 @@ def test_without_a_broker_each_command_says_so_and_nothing_else(
     [(0, False, None, 0), (1, False, None, 1), (0, True, None, 1), (1, True, LOST, 14)],
 )
 def test_the_exit_code_is_0_for_all_1_for_a_part_and_the_preflights_for_a_lost_broker(
-    left_over: int, interrupted: bool, error: Refusal | None, code: int, monkeypatch: pytest.MonkeyPatch
+    left_over: int, interrupted: bool, error: BrokerError | None, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`left_over` is the exit code of the process, which is 1 after a defect, too."""
 

@@ -3,7 +3,7 @@
 import pytest
 from pika import BasicProperties
 
-from common.amqp.errors import Kind, Refusal
+from common.amqp.errors import BrokerError, Kind
 from common.message import Message
 from consumer.dead_letters.dead_letter import DeadLetter, Row
 from consumer.dead_letters.render import broker_error, columns, cut, page, printable, sentence, short_age, table
@@ -21,7 +21,7 @@ LEFT_OVER = {
     "elsewhere": "3 did not come",
     "interrupted": "interrupted",
 }
-REFUSED = Refusal(Kind.CREDENTIALS, "403 ACCESS_REFUSED", "look at the password")
+REFUSED = BrokerError(Kind.CREDENTIALS, "403 ACCESS_REFUSED", "look at the password")
 
 
 def page_of(body: bytes) -> list[str]:
@@ -114,7 +114,7 @@ def test_a_broker_error_is_told_in_the_words_of_the_services() -> None:
 def test_the_advice_for_a_missing_queue_is_not_to_declare_it() -> None:
     """A command that only reads must not make queues: the name is wrong, or no service has started yet."""
     advice = "MQ_TOPOLOGY=create declares the queue, if the user may; so does `make rotate`"
-    missing = Refusal(Kind.TOPOLOGY, "404 NOT_FOUND - no queue 'x.dead'", advice)
+    missing = BrokerError(Kind.TOPOLOGY, "404 NOT_FOUND - no queue 'x.dead'", advice)
     text = broker_error(missing, "b", begun=False)
     assert "no queue 'x.dead'; is MQ_CH right?" in text
     assert "MQ_TOPOLOGY" not in text

@@ -10,7 +10,7 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from common.amqp.connection import Connection, State
-from common.amqp.errors import Kind, Refusal
+from common.amqp.errors import BrokerError, Kind
 from consumer.dead_letters.browser import Browser
 from consumer.dead_letters.commands import DeadLettersSettings
 from consumer.dead_letters.replay import Purge, Replay
@@ -18,7 +18,7 @@ from consumer.dead_letters.scan import FIRST_BATCH, Deadline, Listing, Report, S
 from tests.unit.conftest import Loop
 from tests.unit.consumer.dead_letters.conftest import ScanArguments, message
 
-LIMIT = Refusal(Kind.LIMIT, "limit ( ... )")
+LIMIT = BrokerError(Kind.LIMIT, "limit ( ... )")
 MIB = 1024 * 1024
 REPORT = Report("replay", "jobs.dead", 2000, 2000, 1500)
 
@@ -130,7 +130,7 @@ def test_a_broker_that_is_not_there_is_tried_once(process: Loop, settings: DeadL
     deadline, connection = Deadline(settings), connection_to(process, settings)
     assert deadline.error([connection], 0.0, time.monotonic()) is None
     connection.open()
-    process.turn(lambda: connection.refusal, "a refusal")
+    process.turn(lambda: connection.broker_error, "a broker_error")
     error = deadline.error([connection], 0.0, time.monotonic())
     assert error
     assert error.kind is Kind.TCP
@@ -141,32 +141,32 @@ def test_each_of_several_brokers_is_tried(process: Loop, settings: DeadLettersSe
     """MQ_CONNECT_TIMEOUT for each of the others."""
     several = settings.model_copy(update={"mq_url": type(settings.mq_url)("amqp://127.0.0.1:1,amqp://127.0.0.1:2")})
     deadline, connection = Deadline(several), connection_to(process, several)
-    connection.refusal = LIMIT
+    connection.broker_error = LIMIT
     now = time.monotonic()
     assert deadline.error([connection], 0.0, now) is None
     assert deadline.error([connection], 0.0, now + several.mq_connect_timeout + 1) == LIMIT
 
 
 @pytest.mark.parametrize(
-    ("refusal", "waits"),
+    ("broker_error", "waits"),
     [
         (None, True),
         (LIMIT, True),
-        (Refusal(Kind.TOPOLOGY, "312 NO_ROUTE"), True),
-        (Refusal(Kind.TOPOLOGY, "404 NOT_FOUND"), False),
-        (Refusal(Kind.PERMISSION, "403 ACCESS_REFUSED"), False),
+        (BrokerError(Kind.TOPOLOGY, "312 NO_ROUTE"), True),
+        (BrokerError(Kind.TOPOLOGY, "404 NOT_FOUND"), False),
+        (BrokerError(Kind.PERMISSION, "403 ACCESS_REFUSED"), False),
     ],
 )
 def test_after_it_was_open_a_connection_is_waited_for_unless_waiting_cannot_help(
-    refusal: Refusal | None, waits: bool, process: Loop, settings: DeadLettersSettings
+    broker_error: BrokerError | None, waits: bool, process: Loop, settings: DeadLettersSettings
 ) -> None:
     """As long as something happens within MQ_BLOCKED_TIMEOUT."""
     deadline, connection = Deadline(settings), connection_to(process, settings)
     connection.state = State.OPEN
     assert deadline.error([connection], 0.0, 0.0) is None
     assert deadline.was_open
-    connection.state, connection.refusal = State.BACKING_OFF, refusal
+    connection.state, connection.broker_error = State.BACKING_OFF, broker_error
     assert (deadline.error([connection], 100.0, 101.0) is None) is waits
     stalled = deadline.error([connection], 100.0, 100.0 + settings.mq_blocked_timeout)
     assert stalled
-    assert "MQ_BLOCKED_TIMEOUT" in stalled.text or stalled == refusal
+    assert "MQ_BLOCKED_TIMEOUT" in stalled.text or stalled == broker_error

@@ -8,7 +8,7 @@ from unittest.mock import Mock, call
 import pytest
 
 from common.amqp.connection import State
-from common.amqp.errors import Kind, Refusal
+from common.amqp.errors import BrokerError, Kind
 from common.message import Message
 from consumer.delivery import Delivery
 from consumer.prefetch import SHORT_PREFETCH
@@ -53,7 +53,7 @@ def test_it_waits_for_a_broker_that_is_away_and_says_so_at_the_deadline(process:
 def test_what_no_waiting_makes_better_ends_it_at_once(process: Loop, kind: Kind) -> None:
     """With the rights that it needs, if it is about those."""
     made = trial(process)
-    made._connections[0].refusal = Refusal(kind, "403 ACCESS_REFUSED - no", "do this")
+    made._connections[0].broker_error = BrokerError(kind, "403 ACCESS_REFUSED - no", "do this")
     made.tick(time.monotonic())
     assert made.done()
     assert made.problem.startswith("403 ACCESS_REFUSED - no")
@@ -64,7 +64,7 @@ def test_what_no_waiting_makes_better_ends_it_at_once(process: Loop, kind: Kind)
 def test_what_one_broker_refuses_another_may_grant(process: Loop) -> None:
     """So they are tried in turn until the deadline."""
     made = trial(process, "amqp://127.0.0.1:1,amqp://127.0.0.1:2")
-    made._connections[0].refusal = Refusal(Kind.CREDENTIALS, "403 ACCESS_REFUSED - no")
+    made._connections[0].broker_error = BrokerError(Kind.CREDENTIALS, "403 ACCESS_REFUSED - no")
     made.tick(time.monotonic())
     assert not made.done()
 

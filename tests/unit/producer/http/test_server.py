@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from common.message import Message
-from common.plugins import SeamError
+from common.plugins import ConfigError
 from local.ports import free_port
 from producer.http.server import Door
 from producer.settings import ProducerSettings
@@ -194,7 +194,9 @@ def test_a_port_that_is_taken_is_a_sentence() -> None:
     """It names the variable."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(SeamError, match=f"127.0.0.1:{port}: Address already in use .*; change PRODUCER_HTTP_PORT"):
+        with pytest.raises(
+            ConfigError, match=f"127.0.0.1:{port}: Address already in use .*; change PRODUCER_HTTP_PORT"
+        ):
             Door(make(producer_http_port=port), list)
-    with pytest.raises(SeamError, match=r"192\.0\.2\.1:.*; change HTTP_HOST"):
+    with pytest.raises(ConfigError, match=r"192\.0\.2\.1:.*; change HTTP_HOST"):
         Door(make(http_host="192.0.2.1"), list)
