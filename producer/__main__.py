@@ -17,7 +17,7 @@ from producer.settings import ProducerSettings
 from producer.source import Follower, Item, open_source
 
 if TYPE_CHECKING:
-    from producer.http.server import Door
+    from producer.http.server import HttpSource
 
 common.startup.loaded()
 
@@ -38,9 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     stop = None
     try:
         if settings.producer_source == "http":
-            door = open_door(settings, lambda: process.reasons(service))
-            source, stop = door.items, door.pending.stop
-            followers.append(door.pending)
+            http_source = open_http_source(settings, lambda: process.reasons(service))
+            source, stop = http_source.items, http_source.pending.stop
+            followers.append(http_source.pending)
         else:
             source = open_source(settings, checkpoint.position if checkpoint else 0)
     except SeamError as error:
@@ -55,13 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(serve(process, service, settings))
 
 
-def open_door(settings: ProducerSettings, reasons: Callable[[], list[str]]) -> "Door":
+def open_http_source(settings: ProducerSettings, reasons: Callable[[], list[str]]) -> "HttpSource":
     """The source `http`. Raises SeamError."""
     try:
-        from producer.http.server import Door  # noqa: PLC0415 - loads waitress
+        from producer.http.server import HttpSource  # noqa: PLC0415 - loads waitress
     except ImportError:
         raise SeamError("http needs the extra `http`: pip install 'mq-pair[http]'") from None
-    return Door(settings, reasons)
+    return HttpSource(settings, reasons)
 
 
 if __name__ == "__main__":
