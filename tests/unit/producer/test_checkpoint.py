@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from common.plugins import SeamError
-from producer.checkpoint import BEGINNING, Checkpoint, Saver, beginning, open_checkpoint
+from producer.checkpoint import BEGINNING_BYTES, BackgroundWriter, Checkpoint, beginning, open_checkpoint
 
 
 @given(st.data(), st.integers(0, 100))
@@ -75,11 +75,11 @@ def test_one_that_cannot_be_written_for_a_while_is_said_once_and_written_later(t
     with capture_logs() as logged:
         for now in (1.0, 2.0, 3.0):
             checkpoint.tick(now)
-            assert checkpoint.saver.wait(10)
+            assert checkpoint.writer.idle.wait(10)
         checkpoint.close()
         (tmp_path / "away").rename(folder)
         checkpoint.tick(4.0)
-        assert checkpoint.saver.wait(10)
+        assert checkpoint.writer.idle.wait(10)
     assert [line["event"] for line in logged] == ["checkpoint not written"] * 2
     assert [" ".join(line["so"].split()[:2]) for line in logged] == ["a crash", "the next"]
     assert logged[0]["path"] == str(folder / "checkpoint")
@@ -91,7 +91,7 @@ def test_a_disk_that_does_not_answer_holds_up_no_messages(tmp_path: Path, monkey
     path, answer, real = tmp_path / "checkpoint", Event(), os.fsync
     checkpoint = opened(path)
     monkeypatch.setattr(os, "fsync", lambda file: (answer.wait(20), real(file)))
-    monkeypatch.setattr("producer.checkpoint.SLOW", 0.05)
+    monkeypatch.setattr("producer.checkpoint.SLOW_WRITE_SECONDS", 0.05)
     with capture_logs() as logged:
         for position in (7, 8, 9):
             checkpoint.taken(position)
@@ -101,7 +101,7 @@ def test_a_disk_that_does_not_answer_holds_up_no_messages(tmp_path: Path, monkey
     assert [line["reason"] for line in logged] == ["the disk does not answer"] * 2
     assert path.read_text().startswith("0 ")
     answer.set()
-    assert checkpoint.saver.wait(10)
+    assert checkpoint.writer.idle.wait(10)
     assert path.read_text()[0] in "789"
     answer.clear()
     checkpoint.taken(10)
@@ -110,7 +110,7 @@ def test_a_disk_that_does_not_answer_holds_up_no_messages(tmp_path: Path, monkey
         checkpoint.close()
     assert [line["reason"] for line in logged] == ["the disk does not answer"]
     answer.set()
-    assert checkpoint.saver.wait(10)
+    assert checkpoint.writer.idle.wait(10)
     assert path.read_text().startswith("10 ")
 
 
@@ -169,7 +169,7 @@ def test_another_file_does_not_begin_in_its_middle(tmp_path: Path) -> None:
     checkpoint.confirmed(4)
     checkpoint.close()
     with file.open("ab") as stream:
-        stream.write(b"more\n" * BEGINNING)
+        stream.write(b"more\n" * BEGINNING_BYTES)
     for _ in range(2):  # the second time it is known by more bytes
         again = open_checkpoint(path, file)
         assert again
@@ -229,48 +229,47 @@ def test_a_pipe_is_no_checkpoint(tmp_path: Path) -> None:
 PATIENCE = 10.0  # seconds
 
 
-def test_each_time_it_is_asked_it_saves_once() -> None:
-    """And rests until then."""
-    saved: list[int] = []
-    saver = Saver(lambda: saved.append(1))
-    saver.start()
+def test_a_writer_writes_once_for_each_time_it_is_asked() -> None:
+    """And is idle until then."""
+    written: list[int] = []
+    writer = BackgroundWriter(lambda: written.append(1))
+    assert writer.idle.is_set()
+    writer.start()
     for times in (1, 2, 3):
-        saver.ask()
-        assert saver.wait(PATIENCE)
-        assert saver.resting
-        assert len(saved) == times
+        writer.ask()
+        assert writer.idle.wait(PATIENCE)
+        assert len(written) == times
 
 
-def test_who_asks_does_not_wait() -> None:
+def test_who_asks_a_writer_does_not_wait() -> None:
     """Unless it wants to, and no longer than it wants to."""
     go_on = Event()
 
-    def save() -> None:
+    def write() -> None:
         go_on.wait(PATIENCE)
 
-    saver = Saver(save)
-    saver.start()
-    saver.ask()
-    assert not saver.wait(0.05)
-    assert not saver.resting
+    writer = BackgroundWriter(write)
+    writer.start()
+    writer.ask()
+    assert not writer.idle.wait(0.05)
     go_on.set()
-    assert saver.wait(PATIENCE)
+    assert writer.idle.wait(PATIENCE)
 
 
-def test_what_could_not_be_saved_is_kept_until_it_could() -> None:
+def test_the_error_of_a_writer_is_kept_until_it_succeeds() -> None:
     """The thread goes on."""
     failures = [OSError(28, "No space left on device")]
 
-    def save() -> None:
+    def write() -> None:
         if failures:
             raise failures.pop()
 
-    saver = Saver(save)
-    saver.start()
-    saver.ask()
-    assert saver.wait(PATIENCE)
-    assert saver.error
-    assert saver.error.strerror == "No space left on device"
-    saver.ask()
-    assert saver.wait(PATIENCE)
-    assert saver.error is None
+    writer = BackgroundWriter(write)
+    writer.start()
+    writer.ask()
+    assert writer.idle.wait(PATIENCE)
+    assert writer.error
+    assert writer.error.strerror == "No space left on device"
+    writer.ask()
+    assert writer.idle.wait(PATIENCE)
+    assert writer.error is None
