@@ -27,7 +27,7 @@ def make(**values: object) -> ProducerSettings:
 
 
 def three() -> Iterator[Item]:
-    return (Item(number) for number in range(3))
+    return (Item(number, number + 1) for number in range(3))
 
 
 def test_without_a_broker_nothing_is_lost_and_all_is_counted_as_left(process: Loop) -> None:
@@ -63,7 +63,7 @@ def test_a_source_that_fails_is_left_over(process: Loop) -> None:
 
     def failing() -> Iterator[Item]:
         raise RuntimeError("the disk is gone")
-        yield Item(1)
+        yield Item(1, 1)
 
     service = ProducerService(process, make(), failing, name="n")
     with capture_logs() as lines:

@@ -28,7 +28,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_the_heartbeat_is_the_original_examples() -> None:
     """It counts from 1."""
-    assert [item.value for item in islice(heartbeat(), 2)] == ["Hello World 1!", "Hello World 2!"]
+    assert list(islice(heartbeat(), 2)) == [Item("Hello World 1!", 1), Item("Hello World 2!", 2)]
     assert open_source(make("heartbeat")) is heartbeat
 
 
@@ -92,10 +92,10 @@ def test_a_closed_standard_input_is_a_sentence(monkeypatch: pytest.MonkeyPatch) 
         open_source(make("lines"))
 
 
-def test_a_callable_gives_its_values_without_a_position() -> None:
-    """Called when the feed begins, not before."""
+def test_a_callables_values_are_counted_from_1() -> None:
+    """Called when the reader begins, not before."""
     items = open_source(make("itertools:count"))()
-    assert list(islice(items, 2)) == [Item(0), Item(1)]
+    assert list(islice(items, 2)) == [Item(0, 1), Item(1, 2)]
 
 
 @pytest.mark.parametrize("returned", ["hello", b"hello", {"order": 1}, None, 5])
