@@ -21,7 +21,7 @@ WATERMARK = "set_vm_memory_high_watermark"
 @pytest.fixture
 def producer(start: Start) -> HttpProducer:
     opened = HttpProducer(start)
-    opened.producer.wait_ready()
+    opened.process.wait_ready()
     return opened
 
 
