@@ -122,7 +122,7 @@ def test_a_new_channel_ends_a_pause() -> None:
     for _ in range(20):
         window.nacked(100.0)
     window.opened()
-    assert not window.paused(100.0)
+    assert not window.paused(0.0)
 
 
 def verdict(
