@@ -55,11 +55,11 @@ def test_a_loss_leaves_no_copies_of_what_the_broker_delivers_again(copier: Copie
         copier.refresh([delivery(100, SUSPECT)])
         copier.lost()
         assert len(copier.publisher) == 0
-    outbox = copier.publisher._outbox
+    in_flight = copier.publisher._in_flight
     copier.failed([(delivery(1), Park("x"))])
-    sent = outbox.next(1)
+    sent = in_flight.take(1)
     assert sent
-    outbox.sent(sent, 1.0)
+    in_flight.sent(sent, 1.0)
     copier.lost()
     copier.publisher.lost(Refusal(Kind.TCP, "gone"))
     assert len(copier.publisher) == 0
