@@ -38,7 +38,7 @@ def opened(path: Path) -> Checkpoint:
     return checkpoint
 
 
-def test_what_is_saved_is_read_again_with_the_name_of_the_messages(tmp_path: Path) -> None:
+def test_a_written_checkpoint_is_read_again_with_the_name_of_its_messages(tmp_path: Path) -> None:
     """From the first moment, so that a line sent again after a crash keeps its id."""
     path = tmp_path / "checkpoint"
     first = opened(path)
@@ -64,7 +64,7 @@ def test_a_position_that_did_not_move_is_not_written_again(tmp_path: Path) -> No
     assert not path.exists()
 
 
-def test_one_that_cannot_be_written_for_a_while_is_said_once_and_written_later(tmp_path: Path) -> None:
+def test_a_checkpoint_that_cannot_be_written_is_logged_once_and_written_later(tmp_path: Path) -> None:
     """The messages go on: they are confirmed already. At the end it is said once more, with what follows."""
     folder = tmp_path / "disk"
     folder.mkdir()
@@ -135,7 +135,7 @@ def test_without_a_file_nothing_is_confirmed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"many", b"1.5 x", b"\xff", b"-5 x", b"7", b"4 x 0: y", b"4 x y"])
-def test_a_file_that_is_none_is_a_sentence(tmp_path: Path, content: bytes) -> None:
+def test_a_foreign_checkpoint_is_refused_with_a_readable_error(tmp_path: Path, content: bytes) -> None:
     """Nobody's file is written over by mistake."""
     path = tmp_path / "checkpoint"
     path.write_bytes(content)
@@ -143,13 +143,13 @@ def test_a_file_that_is_none_is_a_sentence(tmp_path: Path, content: bytes) -> No
         open_checkpoint(path, Path("none"))
 
 
-def test_a_folder_that_is_not_there_is_said_before_anything_is_sent(tmp_path: Path) -> None:
+def test_a_checkpoint_in_a_missing_folder_is_refused_at_the_start(tmp_path: Path) -> None:
     """Later it would be a defect, and each restart would send the same lines again."""
     with pytest.raises(SeamError, match="nowhere"):
         open_checkpoint(tmp_path / "nowhere" / "checkpoint", Path("none"))
 
 
-def test_one_that_can_be_read_and_not_written_is_said_before_anything_is_sent(tmp_path: Path) -> None:
+def test_a_checkpoint_that_can_be_read_and_not_written_is_refused_at_the_start(tmp_path: Path) -> None:
     """Or each start would send the same messages, and end at the first save."""
     path = tmp_path / "checkpoint"
     path.write_text("4 name\n")
@@ -158,7 +158,7 @@ def test_one_that_can_be_read_and_not_written_is_said_before_anything_is_sent(tm
         open_checkpoint(path, Path("none"))
 
 
-def test_another_file_does_not_begin_in_its_middle(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_file_is_refused(tmp_path: Path) -> None:
     """What stands before the position would never be sent, and nobody would know. One that grew is the same."""
     path, file, other = (tmp_path / name for name in ("checkpoint", "input", "other"))
     file.write_bytes(b"one\n")
@@ -200,7 +200,7 @@ def test_a_pipe_has_no_beginning(tmp_path: Path) -> None:
     assert beginning(tmp_path / "pipe") == ""
 
 
-def test_what_may_not_be_read_is_the_sources_to_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_may_not_be_read_has_no_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would be told as an error of PRODUCER_CHECKPOINT, which is in order."""
     file = tmp_path / "input"
     file.write_bytes(b"one\n")
@@ -208,7 +208,7 @@ def test_what_may_not_be_read_is_the_sources_to_say(tmp_path: Path, monkeypatch:
     assert beginning(file) == ""
 
 
-def test_it_is_never_the_file_that_is_read(tmp_path: Path) -> None:
+def test_a_checkpoint_is_never_the_file_that_the_source_reads(tmp_path: Path) -> None:
     """By whatever name: what it holds would be lost."""
     file, other = tmp_path / "input", tmp_path / "other"
     file.write_bytes(b"12 monkeys\n")

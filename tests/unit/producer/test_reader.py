@@ -171,7 +171,7 @@ def test_no_more_is_taken_than_wanted() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), SystemExit(3)])
-def test_what_a_source_died_of_is_kept_and_so_is_what_it_gave(error: BaseException) -> None:
+def test_the_error_of_a_source_is_kept_and_so_is_what_it_gave(error: BaseException) -> None:
     """Even when it wanted to end the program."""
 
     def source() -> Iterator[str]:

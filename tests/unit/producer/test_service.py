@@ -49,7 +49,7 @@ def test_without_a_broker_nothing_is_lost_and_all_is_counted_as_left(process: Lo
     assert (totals["confirmed"], totals["published"], totals["refused"]) == (0, 0, 0)
 
 
-def test_it_lives_and_is_not_ready_without_a_broker(process: Loop) -> None:
+def test_a_producer_without_a_broker_is_live_and_not_ready(process: Loop) -> None:
     """An outage must not restart a pod."""
     service = ProducerService(process, make(), three, name="n")
     service.start()

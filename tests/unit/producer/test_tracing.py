@@ -84,7 +84,7 @@ def test_only_its_source_dates_a_message_before_the_reader_does(
     assert ended() == ()
 
 
-def test_what_is_refused_or_never_confirmed_is_an_error(ended: Ended) -> None:
+def test_the_span_of_a_refused_or_unconfirmed_message_is_an_error(ended: Ended) -> None:
     """An error in a message's place has no span, and keeps its place."""
     too_long = ValueError("a line of 9 bytes")
     spans, items = begin(b"refused", too_long, b"confirmed", b"left")

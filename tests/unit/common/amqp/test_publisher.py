@@ -61,7 +61,7 @@ def test_without_a_broker_everything_is_kept_and_nothing_more_is_asked_for(publi
     assert REGISTRY.get_sample_value("test_publisher_published_total") == 0
 
 
-def test_each_message_that_is_left_out_is_named(publisher: Publisher[Token]) -> None:
+def test_each_refused_message_is_logged_with_its_id(publisher: Publisher[Token]) -> None:
     """However many a second: nobody else knows that they are missing."""
     with capture_logs() as lines:
         for number in range(1000):
@@ -71,7 +71,7 @@ def test_each_message_that_is_left_out_is_named(publisher: Publisher[Token]) -> 
     assert REGISTRY.get_sample_value("test_publisher_refused_total") == 1000
 
 
-def test_it_is_not_ready_and_says_why(publisher: Publisher[Token]) -> None:
+def test_a_publisher_without_a_broker_is_not_ready_and_says_why(publisher: Publisher[Token]) -> None:
     """Of the connection, and of the last loss until something is confirmed."""
     assert publisher.reasons() == ["test_publisher: closed"]
     publisher.lost(Refusal(Kind.TOPOLOGY, "312 NO_ROUTE: there is no queue jobs"))
@@ -102,7 +102,7 @@ def test_a_message_whose_confirm_is_left_out_is_sent_again(process: Loop, peer: 
 
 
 @pytest.mark.usefixtures("own_metrics")
-def test_what_a_full_queue_refused_is_sent_again_in_its_order(process: Loop, peer: Peer) -> None:
+def test_messages_that_a_full_queue_refused_are_sent_again_in_their_order(process: Loop, peer: Peer) -> None:
     """Though it comes back in several batches."""
     confirmed: list[Token] = []
 
@@ -144,7 +144,7 @@ def test_a_channel_that_only_refuses_is_left_and_it_is_said_why(process: Loop, p
 
 
 @pytest.mark.usefixtures("own_metrics")
-def test_a_queue_that_was_full_is_not_said_of_a_broker_that_is_away(process: Loop) -> None:
+def test_a_lost_connection_is_not_blamed_on_a_queue_that_was_full(process: Loop) -> None:
     """And no try to connect is given up for it."""
     publisher = make(process, "amqp://127.0.0.1:1")
     publisher._watchdog.nacked(time.monotonic())

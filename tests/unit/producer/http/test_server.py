@@ -133,7 +133,7 @@ def test_while_the_broker_is_away_nothing_is_taken(opened: Opened) -> None:
     assert client.answer()[0] == 202
 
 
-def test_what_no_broker_takes_is_named(opened: Opened) -> None:
+def test_messages_that_no_broker_takes_are_answered_422_with_their_ids(opened: Opened) -> None:
     """It is the client's to mend."""
     client = opened.post(b"1\n2", Content_Type="application/x-ndjson", Idempotency_Key="k")
     (_, one), (_, two) = opened.take(), opened.take()
@@ -155,7 +155,7 @@ def test_who_waits_at_the_end_is_told() -> None:
     assert response.getheader("Retry-After")
 
 
-def test_a_wrong_request_is_a_sentence_in_json(opened: Opened) -> None:
+def test_a_wrong_request_is_answered_with_an_error_in_json(opened: Opened) -> None:
     """With what the status asks for."""
     status, says, _ = opened.post(path="/").answer()
     assert (status, says) == (404, {"error": "there is only POST /messages"})
@@ -190,7 +190,7 @@ def test_all_addresses_are_those_of_ipv4_too() -> None:
     source._server.close()
 
 
-def test_a_port_that_is_taken_is_a_sentence() -> None:
+def test_a_port_that_is_taken_is_refused_with_the_variable_to_change() -> None:
     """It names the variable."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
