@@ -328,7 +328,19 @@ def test_a_take_that_found_too_little_is_followed_by_a_wake_and_a_full_one_is_no
     reader.stop()
 
 
+def test_a_stop_ends_the_wait_for_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is in hand goes into the buffer, over its size."""
+    monkeypatch.setattr(readers, "STOP_WAIT_SECONDS", 20.0)
+    reader, asked, _ = filled(2)
+    assert settled(asked) == 3
+    reader.stop()
+    reader._thread.join(PATIENCE)
+    assert reader.ended
+    assert len(reader.take(9)) == 3
+
+
 def test_bytes_that_were_taken_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert readers.BUFFER_BYTES == 1_048_576
     monkeypatch.setattr(readers, "BUFFER_BYTES", 1000)
     reader, asked, _ = filled(100, bodies=500)
     assert (settled(asked), len(reader)) == (4, 3), "the third is over the bound, the fourth in hand"
@@ -338,6 +350,7 @@ def test_bytes_that_were_taken_make_room(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_reader_that_was_stopped_twice_leaves_at_its_first_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert readers.STOP_WAIT_SECONDS == 0.5
     monkeypatch.setattr(readers, "STOP_WAIT_SECONDS", 0.2)
     never = Event()
 

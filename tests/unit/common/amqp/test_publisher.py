@@ -437,6 +437,21 @@ def test_a_connection_that_confirms_nothing_is_given_up(owned: Owned) -> None:
     assert owned.wire.failures == [NOT_CONFIRMED]
 
 
+def test_a_broker_that_confirms_slowly_and_in_order_is_waited_for(
+    owned: Owned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owned.open()
+    now = time.monotonic()
+    monkeypatch.setattr("common.amqp.publisher.time", SimpleNamespace(monotonic=lambda: now))
+    owned.publisher.publish(numbers(1, 2))
+    now += 29
+    owned.ack(2)
+    owned.publisher.tick(now + 30)
+    assert owned.wire.failures == []
+    owned.publisher.tick(now + 31)
+    assert owned.wire.failures == [NOT_CONFIRMED]
+
+
 def test_a_message_that_later_ones_overtook_is_not_waited_for_longer(
     owned: Owned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
