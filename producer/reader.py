@@ -126,7 +126,6 @@ class SourceReader:
         except BaseException as error:  # the user's code: even SystemExit must not lose what was taken
             self.error = error
             log.error("the source failed", exc_info=error)
-        self._in_hand = False
         self._wake()
 
     def _made(self, item: Item) -> Publication[int] | Unsendable:

@@ -226,6 +226,95 @@ def test_a_pipe_is_no_checkpoint(tmp_path: Path) -> None:
         opened(tmp_path / "pipe")
 
 
+def test_a_file_is_known_by_its_first_4096_bytes(tmp_path: Path) -> None:
+    file, other = tmp_path / "input", tmp_path / "other"
+    file.write_bytes(bytes(5000))
+    other.write_bytes(bytes(4096) + b"other")
+    assert beginning(file).startswith("4096:")
+    assert beginning(file) == beginning(other)
+    other.write_bytes(bytes(4095) + b"other")
+    assert beginning(file) != beginning(other)
+
+
+class Disk:
+    """In the place of a checkpoint's writer: it is done when the test says so."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.error: OSError | None = None
+        self.idle, self.asked = Event(), 0
+        self.idle.set()
+        self._checkpoint = checkpoint
+        checkpoint.writer = self  # type: ignore[assignment]
+
+    def ask(self) -> None:
+        """Counted."""
+        self.asked += 1
+        self.idle.clear()
+
+    def answer(self, error: OSError | None = None) -> None:
+        """It is written, or not."""
+        self.error = error
+        if not error:
+            self._checkpoint._written = self._checkpoint.position
+        self.idle.set()
+
+
+@pytest.fixture
+def moved() -> Checkpoint:
+    """One that has something to write."""
+    checkpoint = Checkpoint(Path("unused"))
+    checkpoint.taken(7)
+    checkpoint.confirmed(7)
+    return checkpoint
+
+
+def test_a_checkpoint_is_written_twice_a_second_at_most_and_only_when_it_moved(moved: Checkpoint) -> None:
+    disk = Disk(moved)
+    moved.tick(1.0)
+    assert disk.asked == 1
+    disk.answer()
+    moved.tick(9.0)
+    assert disk.asked == 1
+    for position, now, asked in ((8, 10.0, 2), (9, 10.49, 2), (10, 10.5, 3)):
+        moved.taken(position)
+        moved.confirmed(position)
+        moved.tick(now)
+        assert disk.asked == asked
+        disk.idle.set()
+
+
+def test_a_write_that_takes_a_second_longer_than_it_may_is_logged_once_for_each_time(moved: Checkpoint) -> None:
+    disk = Disk(moved)
+    with capture_logs() as logged:
+        moved.tick(1.0)
+        moved.tick(2.49)
+        assert logged == []
+        moved.tick(2.5)
+        moved.tick(2.6)
+        assert [(line["reason"], line["log_level"]) for line in logged] == [("the disk does not answer", "warning")]
+        disk.answer()
+        moved.tick(3.0)
+        moved.taken(8)
+        moved.confirmed(8)
+        moved.tick(4.0)
+        moved.tick(5.5)
+    assert len(logged) == 2
+    assert disk.asked == 2
+
+
+def test_an_error_of_the_disk_is_logged_by_its_name_and_the_write_tried_again(moved: Checkpoint) -> None:
+    disk = Disk(moved)
+    moved.tick(1.0)
+    disk.answer(OSError(28, "No space left on device"))
+    with capture_logs() as logged:
+        moved.tick(2.0)
+        assert disk.asked == 2
+        disk.answer()
+        moved.tick(3.0)
+    assert [line["reason"] for line in logged] == ["No space left on device"]
+    assert logged[0]["so"] == "a crash now would send again what was confirmed since"
+
+
 PATIENCE = 10.0  # seconds
 
 
