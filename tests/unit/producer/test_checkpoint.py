@@ -30,6 +30,7 @@ def test_the_position_is_never_past_the_first_unconfirmed(data: st.DataObject, s
             checkpoint.taken(taken[-1])
         done = [position for position in taken if not waiting or position < min(waiting)]
         assert checkpoint.position == (done[-1] if done else start)
+        assert len(checkpoint._confirmed) <= len(taken) - len(done), "no more is remembered than is needed"
 
 
 def opened(path: Path) -> Checkpoint:
@@ -81,7 +82,10 @@ def test_a_checkpoint_that_cannot_be_written_is_logged_once_and_written_later(tm
         checkpoint.tick(4.0)
         assert checkpoint.writer.idle.wait(10)
     assert [line["event"] for line in logged] == ["checkpoint not written"] * 2
-    assert [" ".join(line["so"].split()[:2]) for line in logged] == ["a crash", "the next"]
+    assert [line["so"] for line in logged] == [
+        "a crash now would send again what was confirmed since",
+        "the next start sends again what was confirmed since",
+    ]
     assert logged[0]["path"] == str(folder / "checkpoint")
     assert opened(folder / "checkpoint").position == 7
 
@@ -313,6 +317,30 @@ def test_an_error_of_the_disk_is_logged_by_its_name_and_the_write_tried_again(mo
         moved.tick(3.0)
     assert [line["reason"] for line in logged] == ["No space left on device"]
     assert logged[0]["so"] == "a crash now would send again what was confirmed since"
+
+
+def test_an_end_without_an_error_is_not_logged_and_one_with_the_same_error_is_logged_again(moved: Checkpoint) -> None:
+    disk = Disk(moved)
+    disk.ask = lambda: disk.answer(None if moved.position == 8 else OSError(28, "No space"))  # type: ignore[method-assign]
+    with capture_logs() as logged:
+        moved.tick(1.0)
+        moved.tick(2.0)
+        assert len(logged) == 1
+        moved.close()
+        assert len(logged) == 2
+        moved.taken(8)
+        moved.confirmed(8)
+        moved.close()
+    assert len(logged) == 2
+
+
+def test_a_checkpoint_is_whole_on_the_disk_before_it_replaces_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, synced = tmp_path / "checkpoint", list[int]()
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_size))
+    opened(path)
+    assert synced == [path.stat().st_size]
 
 
 PATIENCE = 10.0  # seconds
