@@ -39,12 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         if settings.producer_source == "http":
             try:
-                from producer.http.server import Door
+                from producer.http.server import HttpSource
             except ImportError:
                 raise ConfigError("http needs the extra `http`: pip install 'mq-pair[http]'") from None
-            door = Door(settings, lambda: process.reasons(service))
-            source, stop = door.items, door.pending.stop
-            followers.append(door.pending)
+            http_source = HttpSource(settings, lambda: process.reasons(service))
+            source, stop = http_source.items, http_source.pending.stop
+            followers.append(http_source.pending)
         else:
             source = open_source(settings, checkpoint.position if checkpoint else 0)
     except ConfigError as error:

@@ -14,9 +14,9 @@ from common.plugins import ConfigError
 from producer.source import Follower
 
 log = structlog.get_logger()
-SAVE_EVERY = 0.5  # seconds; what was confirmed since the last save is sent again after a crash
-SLOW = 1.0  # seconds; a save that takes longer is told, and is waited for no longer at the end
-BEGINNING = 4096  # bytes, by which a file is known
+WRITE_INTERVAL_SECONDS = 0.5  # what was confirmed since the last write is sent again after a crash
+SLOW_WRITE_SECONDS = 1.0  # one that takes longer is logged, and is waited for no longer at the end
+BEGINNING_BYTES = 4096  # by which a file is known
 
 
 def new_name() -> str:
@@ -24,7 +24,7 @@ def new_name() -> str:
     return "".join((ascii_letters + digits)[byte % 62] for byte in os.urandom(10))
 
 
-def beginning(file: Path, length: int = BEGINNING) -> str:
+def beginning(file: Path, length: int = BEGINNING_BYTES) -> str:
     """How many bytes `file` begins with, of `length` at most, and their hash. Raises OSError.
 
     Empty if it is none, or may not be read: that is the source's to say.
@@ -46,71 +46,64 @@ class Checkpoint(Follower):
         `beginning` of the file that the positions are of.
         """
         self.name = name or new_name()
-        self._begins = begins
-        self._path = path
-        self._waiting: deque[int] = deque()
+        self.position = self._written = position
+        self._path, self._begins = path, begins
+        self._unconfirmed: deque[int] = deque()  # and those that were confirmed before the first of them
         self._confirmed: set[int] = set()
-        self._saved = self.position = position
-        self._save_at = 0.0
+        self._write_at = 0.0
         self._warned = False
-        self.saver = Saver(self.write)
+        self.writer = BackgroundWriter(self.write)
 
     def taken(self, position: int) -> None:
         """A message left the source, which stands at `position` behind it."""
-        self._waiting.append(position)
+        self._unconfirmed.append(position)
 
     def confirmed(self, position: int) -> None:
         """The message before `position` needs no second sending."""
         self._confirmed.add(position)
-        while self._waiting and self._waiting[0] in self._confirmed:
-            self.position = self._waiting.popleft()
+        while self._unconfirmed and self._unconfirmed[0] in self._confirmed:
+            self.position = self._unconfirmed.popleft()
             self._confirmed.remove(self.position)
 
     # A message that can never be sent must not hold up the others.
     refused = confirmed
 
     def tick(self, now: float) -> None:
-        """Have it written down now and then: a disk that is slow, full or away for a while stops no messages."""
-        if now < self._save_at:
+        """Have it written now and then: a disk that is slow, full or away for a while stops no messages."""
+        idle = self.writer.idle.is_set()
+        if now < self._write_at or (not idle and now < self._write_at + SLOW_WRITE_SECONDS):
             return
-        otherwise = "a crash now would send again what was confirmed since"
-        if not self.saver.resting:
-            if now >= self._save_at + SLOW:
-                self._warn("the disk does not answer", otherwise)
-            return
-        if self.saver.error:
-            self._warn(self.saver.error.strerror, otherwise)
-        else:
-            self._warned = False
-        if self.position != self._saved:
-            self._save_at = now + SAVE_EVERY
-            self.saver.ask()
+        self._report("a crash now would send again what was confirmed since", idle=idle)
+        if idle and self.position != self._written:
+            self._write_at = now + WRITE_INTERVAL_SECONDS
+            self.writer.ask()
 
     def close(self) -> None:
-        """Have it written down where it ends."""
-        otherwise = "the next start sends again what was confirmed since"
-        if self.saver.wait(SLOW) and self.position != self._saved:
-            self.saver.ask()
+        """Have it written where it ends."""
+        if self.writer.idle.wait(SLOW_WRITE_SECONDS) and self.position != self._written:
+            self.writer.ask()
         self._warned = False
-        if not self.saver.wait(SLOW):
-            self._warn("the disk does not answer", otherwise)
-        elif self.saver.error:
-            self._warn(self.saver.error.strerror, otherwise)
+        idle = self.writer.idle.wait(SLOW_WRITE_SECONDS)
+        self._report("the next start sends again what was confirmed since", idle=idle)
 
-    def _warn(self, reason: str | None, otherwise: str) -> None:
-        if not self._warned:
-            log.warning("checkpoint not written", path=str(self._path), reason=reason, so=otherwise)
-        self._warned = True
+    def _report(self, consequence: str, *, idle: bool) -> None:
+        error = self.writer.error
+        if idle and not error:
+            self._warned = False
+        elif not self._warned:
+            reason = error.strerror if idle and error else "the disk does not answer"
+            log.warning("checkpoint not written", path=str(self._path), reason=reason, so=consequence)
+            self._warned = True
 
     def write(self) -> None:
-        """Write it down, so that a crash leaves the old or the new one whole. Raises OSError."""
+        """Write it, so that a crash leaves the old or the new one whole. Raises OSError."""
         position, new = self.position, self._path.with_name(f"{self._path.name}.new")
         with new.open("w") as file:
             file.write(f"{position} {self.name} {self._begins}".rstrip() + "\n")
             file.flush()
             os.fsync(file.fileno())
         new.replace(self._path)
-        self._saved = position
+        self._written = position
 
 
 def open_checkpoint(path: Path | None, file: Path) -> Checkpoint | None:
@@ -134,7 +127,7 @@ def open_checkpoint(path: Path | None, file: Path) -> Checkpoint | None:
                 raise ConfigError(f"{path} is of a file that begins otherwise than {file}: remove it, or name another")
             checkpoint = Checkpoint(path, int(position), name, beginning(file) or begins)
         checkpoint.write()  # at the start: one that cannot be written is no use, and would be known only after messages
-        checkpoint.saver.start()
+        checkpoint.writer.start()
         return checkpoint
     except OSError as error:
         raise ConfigError(f"{error.filename or path}: {error.strerror}") from None
@@ -142,39 +135,33 @@ def open_checkpoint(path: Path | None, file: Path) -> Checkpoint | None:
         raise ConfigError(f"{path} is no checkpoint of ours: remove it, or name another file") from None
 
 
-class Saver:
-    """`save` may raise OSError, which is kept as `error` until it has saved again. One thread may ask."""
+class BackgroundWriter:
+    """Runs `write` in a thread of its own, once for each `ask`. One thread may ask, while it is `idle`.
 
-    def __init__(self, save: Callable[[], None]) -> None:
-        self.error: OSError | None = None  # of the last one; written by the thread
-        self._save = save
-        self._asked, self._resting = Event(), Event()
-        self._resting.set()
+    `write` may raise OSError, which is kept as `error` until a run succeeds.
+    """
+
+    def __init__(self, write: Callable[[], None]) -> None:
+        self.error: OSError | None = None
+        self.idle = Event()  # all that was asked for is done, well or not
+        self.idle.set()
+        self._write, self._asked = write, Event()
 
     def start(self) -> None:
         """Start the thread."""
-        Thread(target=self._run, name="saver", daemon=True).start()
-
-    @property
-    def resting(self) -> bool:
-        """Whether all that was asked for is done, well or not."""
-        return self._resting.is_set()
+        Thread(target=self._run, name="checkpoint", daemon=True).start()
 
     def ask(self) -> None:
-        """Save once, if it rests."""
-        self._resting.clear()
+        """Have it written, and do not wait."""
+        self.idle.clear()
         self._asked.set()
-
-    def wait(self, seconds: float) -> bool:
-        """Whether it rests by then."""
-        return self._resting.wait(seconds)
 
     def _run(self) -> None:
         while self._asked.wait():
             self._asked.clear()
             try:
-                self._save()
+                self._write()
                 self.error = None
             except OSError as error:
                 self.error = error
-            self._resting.set()
+            self.idle.set()

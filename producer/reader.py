@@ -1,4 +1,4 @@
-"""Feed: the source's thread. A source may block for as long as it likes; the I/O thread never waits for it."""
+"""Source reader: the source's thread. A source may block as long as it likes; the I/O thread never waits for it."""
 
 import time
 from collections import deque
@@ -8,47 +8,39 @@ from typing import NamedTuple
 
 import structlog
 
+from common.amqp.inflight import Publication
 from common.message import Message
 from producer.source import Item
 
-BYTES = 1024 * 1024  # bodies held; with the 4 MiB of a thousand of 4 KiB a process took 7 MiB more
-STALL = 0.5  # seconds; the longest a stop goes unnoticed, and a source is waited for then
+BUFFER_BYTES = 1024 * 1024  # bodies held; with the 4 MiB of a thousand of 4 KiB a process took 7 MiB more
+STOP_WAIT_SECONDS = 0.5  # the longest a stop goes unnoticed; and a source is waited for then
 log = structlog.get_logger()
 
 
-class Pace:
+class RateLimiter:
     """A steady rate that does not hurry after a stop: at most one second's worth is caught up."""
 
-    def __init__(self, rate: float | None) -> None:
-        """`rate` is in messages a second; None is as fast as it goes."""
-        self._interval = 1 / rate if rate else 0.0
+    def __init__(self, rate: float) -> None:
+        """`rate` is in messages a second."""
+        self._interval = 1 / rate
         self._due = 0.0
 
     def wait(self, now: float) -> float:
         """Seconds until the next message may go, which counts as gone then."""
-        if not self._interval:
-            return 0.0
         self._due = max(self._due + self._interval, now - 1.0) if self._due else now
         return max(0.0, self._due - now)
 
 
-class UnsendableError(Exception):
-    """Stands in a message's place; `message_id` is what it would have had."""
+class Unsendable(NamedTuple):
+    """Stands in a message's place, for `reason`; `message_id` is what it has, or would have had."""
 
-    def __init__(self, why: str, message_id: str) -> None:
-        super().__init__(why)
-        self.message_id = message_id
-
-
-class Entry(NamedTuple):
-    """What the source gave: a message ready to publish, or why there is none; and the position."""
-
-    value: Message | UnsendableError
-    position: int | None
-    size: int
+    reason: str
+    message_id: str | None
+    token: int
+    size: int = 0
 
 
-class Feed:
+class SourceReader:
     """Fills a bounded buffer from the source thread; `take` empties it from the I/O thread.
 
     `wake` is called in the source thread when there is something to look at after an empty `take`.
@@ -58,40 +50,45 @@ class Feed:
         self,
         source: Callable[[], Iterable[Item]],
         wake: Callable[[], None],
-        pace: Pace,
         *,
+        queue: str,
+        name: str,
         size: int,
         max_body: int,
-        most: int | None,
-        name: str,
+        count: int | None = None,
+        rate: float | None = None,
     ) -> None:
-        """Hold at most `size` messages of at most `max_body` bytes; take at most `most` from the source (None: all).
+        """Make messages of at most `max_body` bytes for `queue`, and hold at most `size`.
 
-        `name` and a message's position, or its number where there is none, make its id.
+        Stop after `count` items (None: at the source's end); read at most `rate` a second (None: as fast as it goes).
+        `name` and an item's position make the id of its message.
         """
         self.error: BaseException | None = None  # what the source died of; written by the source thread
-        self._source, self._wake, self._pace = source, wake, pace
-        self._size, self._max_body, self._most = size, max_body, most
-        self._buffer: deque[Entry] = deque()  # the source thread appends, the I/O thread takes from the other end
-        self._put_bytes = self._taken_bytes = 0  # the first written by the source thread, the second by the I/O thread
+        self._source, self._wake = source, wake
+        self._queue, self._name, self._max_body, self._count = queue, name, max_body, count
+        # With a rate no more than a second's worth is read ahead, or an outage would end in a burst.
+        self._size = max(1, min(size, round(rate))) if rate else size
+        self._limiter = RateLimiter(rate) if rate else None
+        # The source thread appends and counts what it put; the I/O thread takes from the other end and counts that.
+        self._buffer: deque[Publication[int] | Unsendable] = deque()
+        self._put_bytes = self._taken_bytes = 0
         self._in_hand = False  # an item left the source and is not in the buffer yet; written by the source thread
         self._asleep = True  # the I/O thread found too little and waits for `wake`
         self._room, self._stop = Event(), Event()
         self._leave_at = 0.0
-        self._name = name
         self._thread = Thread(target=self._run, name="source", daemon=True)
 
     def start(self) -> None:
-        """Begin to take from the source."""
+        """Begin to read the source."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Take no more from the source; what is taken stays to be fetched.
+        """Read the source no further; what is read stays to be taken.
 
-        A source that is asked already gets STALL to give; one that blocks longer is left behind.
+        A source that is asked already gets STOP_WAIT_SECONDS to give; one that blocks longer is left behind.
         """
         if not self._stop.is_set():
-            self._leave_at = time.monotonic() + STALL
+            self._leave_at = time.monotonic() + STOP_WAIT_SECONDS
         self._stop.set()
         self._room.set()
 
@@ -104,11 +101,11 @@ class Feed:
     def __len__(self) -> int:
         return len(self._buffer)
 
-    def take(self, most: int) -> list[Entry]:
-        """Up to `most` entries in the source's order. I/O thread only."""
+    def take(self, most: int) -> list[Publication[int] | Unsendable]:
+        """Up to `most`, in the source's order; the tokens are its positions. I/O thread only."""
         buffer = self._buffer
         batch = [buffer.popleft() for _ in range(min(most, len(buffer)))]
-        self._taken_bytes += sum(entry.size for entry in batch)
+        self._taken_bytes += sum([each.size for each in batch])
         self._asleep = len(batch) < most
         if len(buffer) <= self._size // 2:
             self._room.set()
@@ -117,45 +114,40 @@ class Feed:
         return batch
 
     def _run(self) -> None:
-        taken = 0
         try:
-            for item in self._source():
+            for number, item in enumerate(self._source(), 1):
                 self._in_hand = True
-                taken += 1
-                self._put(item, taken)
+                if self._limiter and (delay := self._limiter.wait(time.monotonic())):
+                    self._stop.wait(delay)
+                self._put(self._made(item))
                 self._in_hand = False
-                if taken == self._most or self._stop.is_set():
+                if number == self._count or self._stop.is_set():
                     break
         except BaseException as error:  # the user's code: even SystemExit must not lose what was taken
             self.error = error
             log.error("the source failed", exc_info=error)
-        self._in_hand = False
         self._wake()
 
-    def _put(self, item: Item, number: int) -> None:
-        delay = self._pace.wait(time.monotonic())
-        if delay:
-            self._stop.wait(delay)
-        message_id = f"{self._name}-{number if item.position is None else item.position}"
+    def _made(self, item: Item) -> Publication[int] | Unsendable:
+        message_id = f"{self._name}-{item.position}"
         if isinstance(item.value, Exception):
-            entry = Entry(UnsendableError(str(item.value), message_id), item.position, 0)
-        else:
-            message = Message.of(item.value, message_id)
-            length = len(message.body)
-            if length > self._max_body:
-                why = f"a body of {length} bytes is over MQ_MAX_BODY ({self._max_body})"
-                entry = Entry(UnsendableError(why, message.message_id or ""), item.position, 0)
-            else:
-                entry = Entry(message, item.position, length)
+            return Unsendable(str(item.value), message_id, item.position)
+        publication = Publication(self._queue, Message.of(item.value, message_id), item.position)
+        if publication.size <= self._max_body:
+            return publication
+        reason = f"a body of {publication.size} bytes is over MQ_MAX_BODY ({self._max_body})"
+        return Unsendable(reason, publication.message.message_id, item.position)
+
+    def _put(self, made: Publication[int] | Unsendable) -> None:
         while self._full() and not self._stop.is_set():
             self._room.clear()
-            if self._full():
-                self._room.wait(STALL)
-        self._put_bytes += entry.size
-        self._buffer.append(entry)
+            if self._full():  # still, or there was room before the clearing
+                self._room.wait(STOP_WAIT_SECONDS)
+        self._put_bytes += made.size
+        self._buffer.append(made)
         if self._asleep:
             self._asleep = False
             self._wake()
 
     def _full(self) -> bool:
-        return len(self._buffer) >= self._size or self._put_bytes - self._taken_bytes > BYTES
+        return len(self._buffer) >= self._size or self._put_bytes - self._taken_bytes > BUFFER_BYTES

@@ -1,4 +1,4 @@
-"""The producer's service: from the feed through the publisher, and back only what was confirmed."""
+"""The producer's service: from the source through the publisher, and back only what was confirmed."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from common.amqp.inflight import Publication
 from common.amqp.publisher import Publisher
 from common.amqp.topology import Topology
 from common.process.run import Process
-from producer.reader import Feed, Pace, UnsendableError
+from producer.reader import SourceReader, Unsendable
 from producer.settings import ProducerSettings
 from producer.source import Follower, Item
 
@@ -27,38 +27,62 @@ class ProducerService:
         stop: Callable[[], None] | None = None,
     ) -> None:
         """`name` begins the ids of messages. `stop` asks the source to end by itself; without it, it is left behind."""
-        window = settings.producer_window
-        rate = settings.producer_rate or (1.0 if settings.producer_source == "heartbeat" else None)
-        self._process = process
-        self._queue, self._window = settings.mq_ch, window
-        self.publisher: Publisher[int | None] = Publisher(
+        self._process, self._window, self._followers = process, settings.producer_window, followers
+        wake = process.guarded(self._fill)
+        self._reader = SourceReader(
+            source,
+            lambda: process.call_soon(wake),
+            queue=settings.mq_ch,
+            name=name,
+            size=self._window,
+            max_body=settings.mq_max_body,
+            count=settings.producer_count,
+            rate=settings.producer_rate or (1.0 if settings.producer_source == "heartbeat" else None),
+        )
+        self.publisher: Publisher[int] = Publisher(
             "producer",
             process,
             settings,
             Topology(settings.mq_ch),
-            window=window,
+            window=self._window,
             on_progress=self._on_progress,
             on_refused=self._on_refused,
         )
-        wake = process.guarded(self._fill)
-        # With a rate no more than a second's worth is read ahead, or an outage would end in a burst.
-        size = max(1, min(window, round(rate))) if rate else window
-        self._feed = Feed(
-            source,
-            lambda: process.call_soon(wake),
-            Pace(rate),
-            size=size,
-            max_body=settings.mq_max_body,
-            most=settings.producer_count,
-            name=name,
-        )
-        self._followers, self._stop = followers, stop or self._feed.stop
+        self._stop = stop or self._reader.stop
         self._confirmed = self._refused = 0
 
     def start(self) -> None:
         """Connect, and begin to read the source."""
         self.publisher.connection.open()
-        self._feed.start()
+        self._reader.start()
+
+    def _fill(self) -> None:
+        """From the source to the publisher, as much as there is room for: on a wake-up, or on progress."""
+        if (room := self.publisher.room) <= 0:
+            return
+        batch = self._reader.take(room)
+        for follower in self._followers:
+            for each in batch:
+                follower.taken(each.token)
+        for each in batch:
+            if isinstance(each, Unsendable):
+                self.publisher.refused(each.reason, message_id=each.message_id)
+                self._on_refused(each)
+        self.publisher.publish([each for each in batch if isinstance(each, Publication)])
+
+    def _on_progress(self, confirmed: list[Publication[int]]) -> None:
+        self._confirmed += len(confirmed)
+        for follower in self._followers:
+            for publication in confirmed:
+                follower.confirmed(publication.token)
+        # Half a window at a time, so that many messages go in one send.
+        if self.publisher.room * 2 >= self._window or not confirmed:
+            self._fill()
+
+    def _on_refused(self, refused: Publication[int] | Unsendable) -> None:
+        self._refused += 1
+        for follower in self._followers:
+            follower.refused(refused.token)
 
     def tick(self, now: float) -> None:
         """Look after time-outs."""
@@ -75,11 +99,11 @@ class ProducerService:
         # A connection that was just lost is tried once more: what was taken would be given up for a short cut.
         if self._process.stopping and self.publisher.connection.all_failed:
             return True
-        return self._feed.ended and not self._left()
+        return self._reader.ended and not self._left()
 
     def close(self) -> None:
         """Close the connection."""
-        self._feed.stop()
+        self._reader.stop()
         self.publisher.connection.close()
         for follower in self._followers:
             follower.close()
@@ -98,44 +122,10 @@ class ProducerService:
 
     def summary(self) -> tuple[int, dict[str, Any]]:
         """Left over: taken and not confirmed, or refused; and totals."""
-        left = self._left() + self._refused + bool(self._feed.error)
+        unconfirmed = self._left()
         totals = {"published": self.publisher.metrics.sent, "confirmed": self._confirmed}
-        return left, {**totals, "unconfirmed": self._left(), "refused": self._refused}
+        left = unconfirmed + self._refused + bool(self._reader.error)
+        return left, {**totals, "unconfirmed": unconfirmed, "refused": self._refused}
 
     def _left(self) -> int:
-        return len(self.publisher) + len(self._feed)
-
-    def _on_progress(self, confirmed: list[Publication[int | None]]) -> None:
-        self._confirmed += len(confirmed)
-        for follower in self._followers:
-            for publication in confirmed:
-                if publication.token is not None:
-                    follower.confirmed(publication.token)
-        # Half a window at a time, so that many messages go in one send.
-        if self.publisher.room * 2 >= self._window or not confirmed:
-            self._fill()
-
-    def _on_refused(self, publication: Publication[int | None]) -> None:
-        self._refuse(publication.token)
-
-    def _fill(self) -> None:
-        room = self.publisher.room
-        if room <= 0:
-            return
-        publications = []
-        for value, position, _ in self._feed.take(room):
-            if position is not None:
-                for follower in self._followers:
-                    follower.taken(position)
-            if isinstance(value, UnsendableError):
-                self.publisher.refused(str(value), message_id=value.message_id)
-                self._refuse(position)
-            else:
-                publications.append(Publication(self._queue, value, position))
-        self.publisher.publish(publications)
-
-    def _refuse(self, position: int | None) -> None:
-        self._refused += 1
-        if position is not None:
-            for follower in self._followers:
-                follower.refused(position)
+        return len(self.publisher) + len(self._reader)

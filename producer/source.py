@@ -1,11 +1,11 @@
-"""Source: where messages come from. The first of the two seams to extend."""
+"""Source: where messages come from. One of the two extension points."""
 
 import inspect
 import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import count
+from itertools import count, starmap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,10 +15,13 @@ from producer.settings import ProducerSettings
 
 
 class Item(NamedTuple):
-    """What a source gave: a value for `Message.of`, or an error in its place; and where the source stands behind it."""
+    """What a source gave: a value for `Message.of`, or an error in its place; and where the source stands behind it.
+
+    Positions rise. They are a file's offsets in bytes, or count from 1.
+    """
 
     value: object
-    position: int | None = None
+    position: int
 
 
 class Follower:
@@ -48,7 +51,7 @@ def open_source(settings: ProducerSettings, offset: int = 0) -> Callable[[], Ite
     if name == "lines":
         if sys.stdin is None:
             raise ConfigError("standard input is closed")
-        return lambda: lines(sys.stdin.fileno(), settings.mq_max_body)
+        return lambda: starmap(Item, read_lines(sys.stdin.fileno(), settings.mq_max_body))
     if (path := name.removeprefix("lines:")) not in (name, ""):
         return file_lines(Path(path), settings.mq_max_body, offset)
     source = load_callable(name, "heartbeat, lines, lines:PATH, http or package.module:callable", arguments=0)
@@ -60,17 +63,12 @@ def open_source(settings: ProducerSettings, offset: int = 0) -> Callable[[], Ite
 def _items(values: object) -> Iterator[Item]:
     if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
         raise TypeError(f"the source returned a {type(values).__name__} and no iterable of messages, such as a list")
-    return (Item(value) for value in values)
+    return (Item(value, number) for number, value in enumerate(values, 1))
 
 
 def heartbeat() -> Iterator[Item]:
     """The original example's messages."""
-    return (Item(f"Hello World {number}!") for number in count(1))
-
-
-def lines(descriptor: int, limit: int, offset: int = 0) -> Iterator[Item]:
-    """Each line of an open file, as bytes."""
-    return (Item(line, position) for line, position in read_lines(descriptor, limit, offset))
+    return (Item(f"Hello World {number}!", number) for number in count(1))
 
 
 def file_lines(path: Path, limit: int, offset: int) -> Callable[[], Iterable[Item]]:
@@ -79,7 +77,7 @@ def file_lines(path: Path, limit: int, offset: int) -> Callable[[], Iterable[Ite
         if stat.S_ISFIFO(path.stat().st_mode):  # its `open` waits for a writer, so it is the source's own thread's
             if offset:
                 raise ConfigError(f"{path}: is a pipe, and cannot go on where its checkpoint says")
-            return lambda: lines(os.open(path, os.O_RDONLY | os.O_CLOEXEC), limit)
+            return lambda: starmap(Item, read_lines(os.open(path, os.O_RDONLY | os.O_CLOEXEC), limit))
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             raise ConfigError(f"{path}: is a folder")
@@ -94,7 +92,7 @@ def file_lines(path: Path, limit: int, offset: int) -> Callable[[], Iterable[Ite
             os.lseek(descriptor, offset, os.SEEK_SET)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
-    return lambda: lines(descriptor, limit, offset)
+    return lambda: starmap(Item, read_lines(descriptor, limit, offset))
 
 
 def _line_start(descriptor: int, offset: int, limit: int) -> int:

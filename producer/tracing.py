@@ -15,17 +15,16 @@ from producer.source import Follower, Item
 
 
 class Spans(Follower):
-    """Stands between a source and its feed."""
+    """Stands between a source and its reader."""
 
     def __init__(self, source: Callable[[], Iterable[Item]], queue: str, name: str) -> None:
-        """`name` and a message's position, or its number where there is none, make its id."""
+        """`name` and an item's position make the id of its message."""
         self._source, self._queue, self._name = source, queue, name
         self._open: dict[int, Span] = {}  # put in by the source thread, taken out by the I/O thread
 
     def items(self) -> Iterator[Item]:
-        """What the source gives, as messages that carry a context, each with a position."""
-        for number, (value, given) in enumerate(self._source(), 1):
-            position = number if given is None else given
+        """What the source gives, as messages that carry a context."""
+        for value, position in self._source():
             yield Item(value if isinstance(value, Exception) else self._begin(value, position), position)
 
     def _begin(self, value: object, position: int) -> Message:
@@ -38,9 +37,9 @@ class Spans(Follower):
         if own:
             PROPAGATOR.inject(carrier, set_span_in_context(span))
         properties.headers = {**message.headers, **carrier}
-        # The feed dates it, behind PRODUCER_RATE, unless the source did.
+        # The reader dates it, behind PRODUCER_RATE, unless the source did.
         properties.timestamp = value.properties.timestamp if isinstance(value, Message) else None
-        return Message(message.body, properties=properties)  # the feed encodes them anew
+        return Message(message.body, properties=properties)  # the reader encodes them anew
 
     def confirmed(self, position: int) -> None:
         """The broker has it."""
@@ -48,13 +47,14 @@ class Spans(Follower):
 
     def refused(self, position: int) -> None:
         """The broker cannot take it, or there was none."""
-        if span := self._open.pop(position, None):
-            fail(span, "refused")
-            span.end()
+        self._fail(position, "refused")
 
     def close(self) -> None:
         """What is not confirmed now never will be."""
         for position in list(self._open):
-            span = self._open.pop(position)
-            fail(span, "unconfirmed")
+            self._fail(position, "unconfirmed")
+
+    def _fail(self, position: int, error: str) -> None:
+        if span := self._open.pop(position, None):
+            fail(span, error)
             span.end()

@@ -1,29 +1,36 @@
-"""Window: how many messages may be unconfirmed now. Pure."""
+"""Flow: how many messages may be unconfirmed now, and how long the broker may take to confirm one. Pure."""
 
 from common.amqp.backoff import full_jitter
 from common.amqp.errors import BrokerError, Kind
 from common.settings.types import format_duration
 
-PAUSE_MAX = 5.0  # seconds between tries while the broker refuses
+NACK_PAUSE_MAX_SECONDS = 5.0  # between tries while the queue is full
+# RabbitMQ 3.10 does not tell a channel that a queue is full no more when its limit was raised by a policy.
+ONLY_NACKS_MAX_SECONDS = 180.0  # then another channel is asked
+NOT_CONFIRMED = BrokerError(Kind.OTHER, "no confirm in MQ_CONFIRM_TIMEOUT: what is unconfirmed is sent again")
+STILL_FULL = BrokerError(
+    Kind.OTHER,
+    f"the queue has been full for {format_duration(ONLY_NACKS_MAX_SECONDS)}: it is asked anew on another connection",
+)
 
 
 class Window:
-    """A window must be earned: on each connection one message goes first, and its confirm opens the whole.
+    """Slow start: on each channel one message goes first, and its confirm opens the whole window.
 
     So a connection that is lost, blocked or refused at each use adds one duplicate a time and not a window of them.
     """
 
     def __init__(self, size: int) -> None:
-        """At most `size` messages, once it is open."""
-        self.size = size
-        self.limit = 1
+        """At most `size` unconfirmed messages, once it is open."""
+        self.limit = 1  # unconfirmed messages at most, now
         self.reason = ""  # why it is not open; read by the http thread
+        self._size = size
         self._suspects = 0
         self._nacks = 0
         self._resume_at = 0.0
 
     def paused(self, now: float) -> bool:
-        """Whether the broker refused a moment ago and nothing goes now."""
+        """Whether the queue was full a moment ago and nothing goes now."""
         return now < self._resume_at
 
     def opened(self) -> None:
@@ -40,54 +47,48 @@ class Window:
         """The broker took `count` messages."""
         self._suspects = max(0, self._suspects - count)
         if count and not self._suspects:
-            self.limit, self._nacks, self.reason = self.size, 0, ""
+            self.limit, self._nacks, self.reason = self._size, 0, ""
 
     def nacked(self, now: float) -> bool:
-        """The broker refused, since the queue is full: pause. Whether that is news."""
-        news = self._nacks == 0
-        self._resume_at = now + full_jitter(self._nacks, PAUSE_MAX)
+        """The queue is full: pause. True for the first nack since a confirm."""
+        self._resume_at = now + full_jitter(self._nacks, NACK_PAUSE_MAX_SECONDS)
         self._nacks += 1
         self.limit = 1
         self.reason = "the queue is full"
-        return news
+        return self._nacks == 1
 
 
-UNCONFIRMED = BrokerError(Kind.OTHER, "no confirm in MQ_CONFIRM_TIMEOUT: what is unconfirmed is sent again")
-# RabbitMQ 3.10 does not tell a channel that a queue is full no more when its limit was raised by a policy.
-FULL = 180.0  # seconds of refusals only, after which another channel is asked
-REFUSED = BrokerError(
-    Kind.OTHER, f"the queue has been full for {format_duration(FULL)}: it is asked anew on another connection"
-)
+class ConfirmWatchdog:
+    """Waits for a slow broker while it goes on; gives up one that leaves out a message, or takes none."""
 
+    def __init__(self, timeout_seconds: float) -> None:
+        self._timeout_seconds = timeout_seconds
+        self._answered_at = self._alarm_at = 0.0  # the last time: a confirm or a nack; an alarm
+        self._nacks_since: float | None = None  # nothing but nacks
 
-class Stall:
-    """A slow broker is waited for as long as it goes on; one that leaves out a message, or takes none, is not."""
+    def confirmed(self, now: float) -> None:
+        """Messages were."""
+        self._answered_at, self._nacks_since = now, None
 
-    def __init__(self, timeout: float) -> None:
-        """Seconds."""
-        self._timeout = timeout
-        self._moved_at = self._free_at = 0.0
-        self._refused_at: float | None = None  # since when there are refusals only
-
-    def moved(self, now: float, *, refused: bool) -> None:
-        """A confirm came, or a refusal."""
-        self._moved_at = now
-        self._refused_at = (self._refused_at or now) if refused else None
+    def nacked(self, now: float) -> None:
+        """Messages were."""
+        self._answered_at = now
+        self._nacks_since = now if self._nacks_since is None else self._nacks_since
 
     def lost(self) -> None:
         """Another channel is asked in any case."""
-        self._refused_at = None
+        self._nacks_since = None
 
-    def reason(self, now: float, sent_at: float | None, *, overtaken: bool, alarm: bool) -> BrokerError | None:
-        """Why to give it up, if so. The oldest unconfirmed message was sent at `sent_at`; None: there is none.
+    def verdict(self, now: float, sent_at: float | None, *, overtaken: bool, alarm: bool) -> BrokerError | None:
+        """Why to give the connection up, if so. The oldest unconfirmed message was sent at `sent_at`; None: none was.
 
         `overtaken`: later ones are confirmed. `alarm`: the broker reads nothing now, and the time begins anew after it.
         """
-        if self._refused_at and now - self._refused_at > FULL:
-            self._refused_at = None
-            return REFUSED
+        if self._nacks_since is not None and now - self._nacks_since > ONLY_NACKS_MAX_SECONDS:
+            self._nacks_since = None
+            return STILL_FULL
         if alarm:
-            self._free_at = self._moved_at = now
-        if sent_at is None or now - max(sent_at, self._free_at) <= self._timeout:
+            self._alarm_at = now
+        if sent_at is None or now - max(sent_at, self._alarm_at) <= self._timeout_seconds:
             return None
-        return UNCONFIRMED if overtaken or now - self._moved_at > self._timeout else None
+        return NOT_CONFIRMED if overtaken or now - self._answered_at > self._timeout_seconds else None

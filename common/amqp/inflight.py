@@ -1,9 +1,9 @@
-"""Outbox: what a publisher holds, waiting to be sent or sent and waiting for its confirm. Pure; knows no pika."""
+"""In-flight: what a publisher holds, waiting to be sent or sent and waiting for its confirm. Pure; knows no pika."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
-from operator import itemgetter
+from operator import attrgetter
 from typing import Generic, NamedTuple, TypeVar
 
 from common.message import Message
@@ -13,143 +13,128 @@ T = TypeVar("T")
 WINDOW_BYTES = 16 * 1024 * 1024  # of bodies; a window of large messages must not fill the memory
 
 
-class Publication(NamedTuple, Generic[T]):
-    """A message on its way to the queue `routing_key`; `token` is its owner's name for it."""
+class Publication(Generic[T]):
+    """A message for the queue `routing_key`, which waits, and then is sent; `token` is its owner's name for it.
 
-    routing_key: str
-    message: Message
-    token: T
+    `size` is its body's, in bytes; `number` its place among all that were put in; `sent_at` by `time.monotonic()`.
+    """
 
+    __slots__ = ("message", "number", "routing_key", "sent_at", "size", "token")
 
-class Sent(NamedTuple, Generic[T]):
-    """A publication, when it was sent (`time.monotonic()`), and its place among all that were ever put in."""
-
-    publication: Publication[T]
-    at: float
-    number: int
+    def __init__(self, routing_key: str, message: Message, token: T) -> None:
+        self.routing_key, self.message, self.token = routing_key, message, token
+        self.size, self.number, self.sent_at = len(message.body), 0, 0.0
 
 
-class Unconfirmed(Generic[T]):
-    """Published entries of one channel in the order of their tags, which count from 1."""
+class Loss(NamedTuple, Generic[T]):
+    """What the end of a channel leads to: `refused` is given up, and one of `suspects` messages may be the cause."""
 
-    def __init__(self) -> None:
-        self._entries: deque[T | None] = deque()  # None: confirmed before the head was; the head is never None
-        self._first_tag = 1
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
-
-    @property
-    def oldest(self) -> T | None:
-        """The entry that waits longest."""
-        return self._entries[0] if self._entries else None
-
-    @property
-    def overtaken(self) -> bool:
-        """Whether later entries were confirmed before it."""
-        return self._count < len(self._entries)
-
-    def add(self, entry: T) -> None:
-        """Note the next publish."""
-        self._entries.append(entry)
-        self._count += 1
-
-    def settle(self, tag: int, *, multiple: bool) -> list[T]:
-        """Take out the entry of `tag`, or with `multiple` all up to it, in order. Unknown tags give nothing."""
-        entries = self._entries
-        index = len(entries) - 1 if multiple and tag == 0 else tag - self._first_tag  # tag 0: all there are
-        if not 0 <= index < len(entries):
-            return []
-        if not multiple and index > 0:
-            taken = [entries[index]]
-            entries[index] = None
-        else:
-            taken = [entries.popleft() for _ in range(index + 1)]
-            self._first_tag += index + 1
-            while entries and entries[0] is None:
-                entries.popleft()
-                self._first_tag += 1
-        settled = [entry for entry in taken if entry is not None]
-        self._count -= len(settled)
-        return settled
-
-    def drain(self) -> list[T]:
-        """Take out all, in order. What is added next is of a new channel, whose tags count from 1 again."""
-        entries = [entry for entry in self._entries if entry is not None]
-        self._entries.clear()
-        self._first_tag, self._count = 1, 0
-        return entries
+    refused: Publication[T] | None
+    suspects: int
 
 
-class Outbox(Generic[T]):
-    """A queue of publications, and those in flight in the order of their tags."""
+class InFlight(Generic[T]):
+    """Publications that wait, in the order they came, and those that are sent, in the order of their tags."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[int, Publication[T]]] = deque()  # by their numbers
+        self.unconfirmed = 0  # of those that are sent
+        self._waiting: deque[Publication[T]] = deque()  # by their numbers
         self._numbers = count(1)
-        self._number = 0  # of the one that was taken last
-        self.flying: Unconfirmed[Sent[T]] = Unconfirmed()
-        self._bytes = 0  # of the bodies in flight
-        self._waiting_bytes = 0
+        self._sent: deque[Publication[T] | None] = (
+            deque()
+        )  # None: confirmed before the head was; the head never is None
+        self._head_tag = 1  # a channel's tags count from 1
+        self._waiting_bytes = self._sent_bytes = 0
         self._keep: Callable[[T], bool] = lambda _: True
 
     def __len__(self) -> int:
-        return len(self._waiting) + len(self.flying)
+        return len(self._waiting) + self.unconfirmed
 
     @property
     def sent_at(self) -> float | None:
-        """When the oldest in flight was sent."""
-        oldest = self.flying.oldest
-        return oldest.at if oldest else None
+        """When the oldest unconfirmed one was sent."""
+        oldest = self._sent[0] if self._sent else None
+        return oldest.sent_at if oldest else None
+
+    @property
+    def overtaken(self) -> bool:
+        """Whether later ones were confirmed before the oldest."""
+        return self.unconfirmed < len(self._sent)
 
     @property
     def full(self) -> bool:
-        """Whether what it holds, sent or not, is as many bytes as it should hold."""
-        return self._bytes + self._waiting_bytes >= WINDOW_BYTES
+        """Whether it holds as many bytes as it should, sent or not."""
+        return self._waiting_bytes + self._sent_bytes >= WINDOW_BYTES
 
     def put(self, publications: Iterable[Publication[T]]) -> None:
         """Behind all that waits."""
         for publication in publications:
-            self._waiting.append((next(self._numbers), publication))
-            self._waiting_bytes += len(publication.message.body)
+            publication.number = next(self._numbers)
+            self._waiting.append(publication)
+            self._waiting_bytes += publication.size
 
-    def next(self, limit: int) -> Publication[T] | None:
-        """Take the next to send while fewer than `limit` are in flight. `sent` or nothing must follow."""
-        if self._waiting and len(self.flying) < limit and self._bytes < WINDOW_BYTES:
-            self._number, publication = self._waiting.popleft()
-            self._waiting_bytes -= len(publication.message.body)
-            return publication
-        return None
+    def take(self, limit: int) -> list[Publication[T]]:
+        """The next to send, with which at most `limit` are unconfirmed. `sent` must follow, with those that went."""
+        taken: list[Publication[T]] = []
+        waiting, room, size = self._waiting, limit - self.unconfirmed, self._sent_bytes
+        while waiting and len(taken) < room and size < WINDOW_BYTES:
+            taken.append(waiting.popleft())
+            size += taken[-1].size
+        self._waiting_bytes -= size - self._sent_bytes
+        return taken
 
-    def sent(self, publication: Publication[T], now: float) -> None:
-        """It is on its way."""
-        self.flying.add(Sent(publication, now, self._number))
-        self._bytes += len(publication.message.body)
+    def sent(self, publications: Sequence[Publication[T]], now: float) -> None:
+        """They have the next tags of the channel."""
+        self._sent.extend(publications)
+        self.unconfirmed += len(publications)
+        for publication in publications:
+            publication.sent_at = now
+            self._sent_bytes += publication.size
 
-    def settle(self, tag: int, *, multiple: bool) -> list[Sent[T]]:
-        """Take out what the broker speaks of."""
-        settled = self.flying.settle(tag, multiple=multiple)
-        for sent in settled:
-            self._bytes -= len(sent.publication.message.body)
-        return settled
+    def confirmed(self, tag: int, *, multiple: bool) -> list[Publication[T]]:
+        """The broker has the message of `tag`, or with `multiple` all up to it: they are out, in order."""
+        sent = self._sent
+        index = len(sent) - 1 if multiple and tag == 0 else tag - self._head_tag  # tag 0: all there are
+        if not 0 <= index < len(sent):
+            return []
+        if index and not multiple:
+            taken = [sent[index]]
+            sent[index] = None
+        else:
+            taken = [sent.popleft() for _ in range(index + 1)]
+            while sent and sent[0] is None:
+                taken.append(sent.popleft())
+            self._head_tag += len(taken)
+        out = [publication for publication in taken if publication]
+        self.unconfirmed -= len(out)
+        self._sent_bytes -= sum([publication.size for publication in out])
+        return out
 
-    def drain(self) -> list[Sent[T]]:
-        """Take out all that is in flight: the channel is gone."""
-        self._bytes = 0
-        return self.flying.drain()
+    def nacked(self, tag: int, *, multiple: bool) -> int:
+        """The broker refused so many, for now: they wait again, each in its old place."""
+        refused = self.confirmed(tag, multiple=multiple)
+        self._give_back(refused)
+        return len(refused)
 
-    def give_back(self, entries: list[Sent[T]]) -> None:
-        """Before all that was not sent yet, each in its old place: they are sent again, if they are to be kept."""
-        front = [(sent.number, sent.publication) for sent in entries if self._keep(sent.publication.token)]
-        self._waiting_bytes += sum(len(publication.message.body) for _, publication in front)
-        last = max((number for number, _ in front), default=0)
-        while self._waiting and self._waiting[0][0] < last:
-            front.append(self._waiting.popleft())
-        self._waiting.extendleft(sorted(front, key=itemgetter(0), reverse=True))
+    def lost(self, *, poisoned: bool) -> Loss[T]:
+        """The channel is gone, and whether its messages arrived is unknown: they wait again, each in its old place.
+
+        `poisoned`: the broker closed the channel for one message that it cannot take. A single one is that.
+        """
+        unconfirmed = [publication for publication in self._sent if publication]
+        self._sent.clear()
+        self._head_tag, self.unconfirmed, self._sent_bytes = 1, 0, 0
+        refused = unconfirmed.pop() if poisoned and len(unconfirmed) == 1 else None
+        self._give_back(unconfirmed)
+        return Loss(refused, len(unconfirmed) if poisoned else 0)
 
     def discard(self, keep: Callable[[T], bool]) -> None:
-        """Drop what waits and has no token to `keep`; and what is in flight, once it is given back."""
-        self._keep = keep
-        self._waiting = deque(each for each in self._waiting if keep(each[1].token))
-        self._waiting_bytes = sum(len(publication.message.body) for _, publication in self._waiting)
+        """Drop what waits and has no token to `keep`; and what is in flight, once it would wait again."""
+        self._keep, waiting = keep, self._waiting
+        self._waiting, self._waiting_bytes = deque(), 0
+        self._give_back(waiting)
+
+    def _give_back(self, publications: Iterable[Publication[T]]) -> None:
+        again = [publication for publication in publications if self._keep(publication.token)]
+        self._waiting_bytes += sum(publication.size for publication in again)
+        self._waiting = deque(sorted([*again, *self._waiting], key=attrgetter("number")))

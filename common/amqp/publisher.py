@@ -10,8 +10,8 @@ from pika.channel import Channel
 
 from common.amqp.connection import Connection
 from common.amqp.errors import BrokerError, Kind
-from common.amqp.flow import Stall, Window
-from common.amqp.inflight import Outbox, Publication
+from common.amqp.flow import ConfirmWatchdog, Window
+from common.amqp.inflight import InFlight, Publication
 from common.amqp.topology import Topology
 from common.observe.logs import names
 from common.observe.metrics import PublisherMetrics
@@ -23,7 +23,10 @@ log = structlog.get_logger()
 
 
 class Publisher(Generic[T]):
-    """I/O thread only. `on_progress` gets what is confirmed, in batches, and an empty one when there may be room."""
+    """I/O thread only. `on_progress` gets what is confirmed, in batches, and an empty one when there may be room.
+
+    `InFlight` knows what waits and what is sent, `Window` how much may be sent, the watchdog how long to wait.
+    """
 
     def __init__(
         self,
@@ -42,16 +45,17 @@ class Publisher(Generic[T]):
         self.metrics.unconfirmed.set_function(self.__len__)
         self.topology, self._guarded, self._mode = topology, process.guarded, settings.mq_topology
         self._on_progress, self._on_refused, self._window = on_progress, on_refused, Window(window)
-        self._outbox, self._stall = Outbox[T](), Stall(settings.mq_confirm_timeout)
-        self.discard = self._outbox.discard
+        self._in_flight, self._watchdog = InFlight[T](), ConfirmWatchdog(settings.mq_confirm_timeout)
+        self.discard = self._in_flight.discard
 
     def __len__(self) -> int:
-        return len(self._outbox)
+        return len(self._in_flight)
 
     @property
     def room(self) -> int:
         """How many more messages it would send at once."""
-        return self._window.limit - len(self) if self._may_send(time.monotonic()) and not self._outbox.full else 0
+        sends = self._channel(time.monotonic()) and not self._in_flight.full
+        return self._window.limit - len(self._in_flight) if sends else 0
 
     def reasons(self) -> list[str]:
         """Why nothing flows (http thread)."""
@@ -59,8 +63,8 @@ class Publisher(Generic[T]):
 
     def publish(self, publications: Iterable[Publication[T]]) -> None:
         """Take them over: each is confirmed or refused some time."""
-        self._outbox.put(publications)
-        self._pump()
+        self._in_flight.put(publications)
+        self._pump(time.monotonic())
 
     def prepare(self, channel: Channel) -> None:
         """Declare the topology and select confirms."""
@@ -72,53 +76,55 @@ class Publisher(Generic[T]):
     def opened(self, _channel: Channel) -> None:
         """Go on."""
         self._window.opened()
-        self._pump()
+        self._pump(time.monotonic())
         self._on_progress([])
 
     def lost(self, reason: BrokerError) -> None:
-        """Send the unconfirmed again first, in their order: whether they arrived is unknown.
+        """Send the unconfirmed again first.
 
         A publishing channel is closed with 406 for one message that the broker cannot take (too large for it, a wrong
         `expiration`, somebody else's `user_id`). Sent one by one, it is found, refused, and the others go on.
         """
-        entries = self._outbox.drain()
-        self._stall.lost()
-        poisoned = "PRECONDITION_FAILED" in reason.text
-        if poisoned and len(entries) == 1:
-            self._refuse(entries.pop().publication, reason.text)
-        self._window.lost(len(entries) if poisoned else 0, "there is no queue" if "NO_ROUTE" in reason.text else "")
-        self._outbox.give_back(entries)
+        refused, suspects = self._in_flight.lost(poisoned="PRECONDITION_FAILED" in reason.text)
+        self._watchdog.lost()
+        self._window.lost(suspects, "there is no queue" if "NO_ROUTE" in reason.text else "")
+        if refused:
+            self._refuse(refused, reason.text)
 
     def tick(self, now: float) -> None:
         """Go on after a pause or an alarm; give up a connection that confirms nothing."""
-        sent_at, overtaken = self._outbox.sent_at, self._outbox.flying.overtaken
-        if reason := self._stall.reason(now, sent_at, overtaken=overtaken, alarm=self.connection.blocked):
+        sent_at, overtaken = self._in_flight.sent_at, self._in_flight.overtaken
+        if reason := self._watchdog.verdict(now, sent_at, overtaken=overtaken, alarm=self.connection.blocked):
             self.connection.fail(reason)
-        self._pump()
+        self._pump(now)
         self._on_progress([])
-
-    def _may_send(self, now: float) -> bool:
-        return bool(self.connection.channel) and not self.connection.blocked and not self._window.paused(now)
-
-    def _pump(self) -> None:
-        now, channel, outbox, sent = time.monotonic(), self.connection.channel, self._outbox, 0
-        if not channel or not self._may_send(now):
-            return
-        wire: Any = channel.connection  # a PlainConnection, or one that is quicker
-        while publication := outbox.next(self._window.limit):
-            key, message, _ = publication
-            try:
-                wire.publish(channel, key, message)
-                outbox.sent(publication, now)
-                sent += 1
-            except Exception as error:  # noqa: BLE001 - pika encodes all before it sends any: nothing of it left
-                self._refuse(publication, f"{type(error).__name__}: {error}")
-        self.metrics.count_published(sent)
 
     def refused(self, reason: str, **names: object) -> None:
         """Count and log what can never be published."""
         self.metrics.refused.inc()
         log.warning("refused", reason=reason, **names)  # each, whatever their rate: nobody else knows what is left out
+
+    def _channel(self, now: float) -> Channel | None:
+        """The one to send on, unless the broker reads nothing, or has refused a moment ago."""
+        return None if self.connection.blocked or self._window.paused(now) else self.connection.channel
+
+    def _pump(self, now: float) -> None:
+        channel, in_flight = self._channel(now), self._in_flight
+        unsendable: list[tuple[Publication[T], str]] = []
+        while channel and (batch := in_flight.take(self._window.limit)):
+            wire: Any = channel.connection  # a PlainConnection
+            sent = []
+            for publication in batch:
+                key, message = publication.routing_key, publication.message
+                try:
+                    wire.publish(channel, key, message)
+                    sent.append(publication)
+                except Exception as error:  # noqa: BLE001 - all is encoded before any is sent: nothing of it left
+                    unsendable.append((publication, f"{type(error).__name__}: {error}"))
+            in_flight.sent(sent, now)
+            self.metrics.count_published(len(sent))
+        for publication, reason in unsendable:
+            self._refuse(publication, reason)
 
     def _refuse(self, publication: Publication[T], reason: str) -> None:
         self.refused(reason, **names(publication.message))
@@ -127,19 +133,20 @@ class Publisher(Generic[T]):
     def _on_confirm(self, channel: Channel, method: Any) -> None:
         if channel is not self.connection.channel:
             return
-        now, refused = time.monotonic(), isinstance(method, spec.Basic.Nack)
-        self._stall.moved(now, refused=refused)
-        settled = self._outbox.settle(method.delivery_tag, multiple=method.multiple)
-        if refused:
-            self.metrics.nacked.inc(len(settled))
-            self._outbox.give_back(settled)
-            if self._window.nacked(now):  # news
-                log.warning("the queue is full: messages are kept and sent again", nacked=len(settled))
+        now, tag, multiple = time.monotonic(), method.delivery_tag, method.multiple
+        if isinstance(method, spec.Basic.Nack):
+            nacked = self._in_flight.nacked(tag, multiple=multiple)
+            self._watchdog.nacked(now)
+            self.metrics.nacked.inc(nacked)
+            if self._window.nacked(now):
+                log.warning("the queue is full: messages are kept and sent again", nacked=nacked)
             return
-        self.metrics.count_confirmed([now - sent.at for sent in settled])
-        self._window.confirmed(len(settled))
-        self._pump()
-        self._on_progress([sent.publication for sent in settled])
+        confirmed = self._in_flight.confirmed(tag, multiple=multiple)
+        self._watchdog.confirmed(now)
+        self.metrics.count_confirmed([now - publication.sent_at for publication in confirmed])
+        self._window.confirmed(len(confirmed))
+        self._pump(now)
+        self._on_progress(confirmed)
 
     def _on_return(self, channel: Channel, method: spec.Basic.Return, *_: object) -> None:
         if channel is self.connection.channel:

@@ -11,7 +11,7 @@ from threading import Event, Lock
 from common.message import Message
 from producer.source import Follower, Item
 
-LOOK = 0.1  # seconds; a bound for the wait, a request is taken at once
+STOP_CHECK_SECONDS = 0.1  # between two looks whether to end; a request is taken at once
 
 
 class Receipt:
@@ -36,7 +36,7 @@ class Pending(Follower):
         self._inside: set[Receipt] = set()
         self._stopped = False
         self._arrived: SimpleQueue[Receipt] = SimpleQueue()
-        self._flying: dict[int, Receipt] = {}  # the source thread puts in, the I/O thread takes out
+        self._unconfirmed: dict[int, Receipt] = {}  # the source thread puts in, the I/O thread takes out
 
     def __len__(self) -> int:
         return len(self._inside)
@@ -63,12 +63,12 @@ class Pending(Follower):
         position = 0
         while self._inside or not self._stopped:
             try:
-                receipt = self._arrived.get(timeout=LOOK)
+                receipt = self._arrived.get(timeout=STOP_CHECK_SECONDS)
             except Empty:
                 continue
             receipt.first = position + 1
             for position, message in enumerate(receipt.messages, receipt.first):
-                self._flying[position] = receipt
+                self._unconfirmed[position] = receipt
                 yield Item(message, position)
 
     def stop(self) -> None:
@@ -78,7 +78,7 @@ class Pending(Follower):
 
     def confirmed(self, position: int) -> None:
         """One message less to wait for."""
-        receipt = self._flying.pop(position)
+        receipt = self._unconfirmed.pop(position)
         receipt.unsettled -= 1
         if not receipt.unsettled:
             receipt.settled.set()
@@ -86,7 +86,7 @@ class Pending(Follower):
 
     def refused(self, position: int) -> None:
         """So is this, but the client must hear of it."""
-        receipt = self._flying[position]
+        receipt = self._unconfirmed[position]
         receipt.refused.append(receipt.messages[position - receipt.first].message_id)
         self.confirmed(position)
 

@@ -11,7 +11,7 @@ from common.observe.trace_context import TRACEPARENT, TRACESTATE, trace_context
 
 PATH = "/messages"
 BATCH = "application/x-ndjson"
-LINES = 1000  # of a batch; each costs more memory than its bytes
+MAX_BATCH_LINES = 1000  # each costs more memory than its bytes
 # Both travel in AMQP's short strings, of 255 bytes; a key gets a number behind it.
 CONTENT_TYPE = re.compile(r"[\x20-\x7e]{1,255}")
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
@@ -61,9 +61,9 @@ def _header(environ: Mapping[str, Any], name: str, pattern: re.Pattern[str], wan
 
 def _lines(body: bytes) -> list[bytes]:
     found = (match[0] for match in re.finditer(rb"[^\n]+", body))  # one by one: a million short ones would take 50 MB
-    lines = list(islice((line for line in found if line.strip()), LINES + 1))
-    if len(lines) > LINES:
-        raise Answer(413, f"a batch of more than {LINES} lines: send several")
+    lines = list(islice((line for line in found if line.strip()), MAX_BATCH_LINES + 1))
+    if len(lines) > MAX_BATCH_LINES:
+        raise Answer(413, f"a batch of more than {MAX_BATCH_LINES} lines: send several")
     if not lines:
         raise Answer(400, "a batch without a line")
     return lines

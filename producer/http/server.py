@@ -1,4 +1,4 @@
-"""Door: `POST /messages` for other services. An answer of 202 says that the broker has confirmed all of the request.
+"""HTTP source: `POST /messages` for other services. An answer of 202 says that the broker has confirmed all of it.
 
 waitress takes the requests: a loop that reads them whole, so that a slow client holds no thread, and a thread for each
 while it is answered.
@@ -25,18 +25,18 @@ from producer.http.request import Answer, read_request
 from producer.settings import ProducerSettings
 from producer.source import Item
 
-SPARE = 4  # threads for what is answered at once, beside those that wait for confirms
-CONNECTIONS = 100  # that may be open beside two for each request
-HEADERS = 16 * 1024  # bytes of a request's headers
-IDLE = 30  # seconds after which a connection without a request is closed
-RETRY_AFTER = {429: 2, 503: 10}  # seconds at most; who was sent away together should not come back together
+SPARE_THREADS = 4  # for what is answered at once, beside those that wait for confirms
+SPARE_CONNECTIONS = 100  # that may be open beside two for each request
+MAX_HEADER_BYTES = 16 * 1024  # of a request
+IDLE_SECONDS = 30  # after which a connection without a request is closed
+MAX_RETRY_AFTER_SECONDS = {429: 2, 503: 10}  # drawn: who was sent away together should not come back together
 
 log = structlog.get_logger()
 REQUESTS = Counter("producer_http_requests", "Requests that were answered; 202 is confirmed.", ["status"])
 PENDING = Gauge("producer_http_pending", "Requests whose messages are not all confirmed, or that wait for an answer.")
 
 
-class Door:
+class HttpSource:
     """A WSGI application. `reasons` says why nothing can be sent now; empty is well."""
 
     def __init__(self, settings: ProducerSettings, reasons: Callable[[], list[str]]) -> None:
@@ -55,10 +55,10 @@ class Door:
         self._server = waitress.server.create_server(
             self,
             sockets=[listener],
-            threads=settings.producer_http_requests + SPARE,
-            connection_limit=2 * settings.producer_http_requests + CONNECTIONS,
-            channel_timeout=IDLE,
-            max_request_header_size=HEADERS,
+            threads=settings.producer_http_requests + SPARE_THREADS,
+            connection_limit=2 * settings.producer_http_requests + SPARE_CONNECTIONS,
+            channel_timeout=IDLE_SECONDS,
+            max_request_header_size=MAX_HEADER_BYTES,
             max_request_body_size=settings.producer_http_max_body + 1,
             inbuf_overflow=settings.producer_http_max_body + 1,  # never into a file: the root may be read-only
             asyncore_use_poll=True,
@@ -69,7 +69,7 @@ class Door:
 
     def items(self) -> Iterator[Item]:
         """Serve from now on, in threads of its own; the messages as they come. Source thread."""
-        Thread(target=self._server.run, name="door", daemon=True).start()
+        Thread(target=self._server.run, name="http-source", daemon=True).start()
         return self.pending.items()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -88,7 +88,7 @@ class Door:
         REQUESTS.labels(answer.status).inc()
         body = json.dumps(answer.says).encode() + b"\n"
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-        if most := RETRY_AFTER.get(answer.status):
+        if most := MAX_RETRY_AFTER_SECONDS.get(answer.status):
             headers.append(("Retry-After", str(random.randint(1, most))))
         if answer.status == 405:
             headers.append(("Allow", "POST"))

@@ -1,4 +1,4 @@
-"""A broker that refuses a service at its door: it stays alive, says why it is not ready, and heals by itself."""
+"""A broker that refuses a service's connection: it stays alive, says why it is not ready, and heals by itself."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

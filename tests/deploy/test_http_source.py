@@ -1,11 +1,11 @@
-"""The component `http-source`: who reaches the producer's door, and that it closes in order."""
+"""The component `http-source`: who reaches the producer's port, and that it stops in order."""
 
 from typing import Any
 
 import pytest
 
 from common.settings.types import parse_duration
-from producer.http.server import CONNECTIONS
+from producer.http.server import SPARE_CONNECTIONS
 from producer.settings import ProducerSettings
 from tests.deploy.kustomize import DEVELOPMENT, PRODUCTION, Object, layer, of_kind, render, workloads
 from tests.deploy.test_budgets import _bytes
@@ -64,6 +64,6 @@ def test_it_has_time_to_close(objects: list[Object], container: Object) -> None:
 
 def test_its_memory_holds_the_bodies_of_all_connections(container: Object) -> None:
     """Each waitress reads whole, and those in flight twice more."""
-    bodies = 4 * DEFAULTS["producer_http_requests"] + CONNECTIONS
+    bodies = 4 * DEFAULTS["producer_http_requests"] + SPARE_CONNECTIONS
     rest = 100 * 2**20
     assert bodies * DEFAULTS["producer_http_max_body"] + rest <= _bytes(container["resources"]["limits"]["memory"])

@@ -1,4 +1,4 @@
-"""A client of the producer's HTTP door."""
+"""A client of the producer's HTTP source."""
 
 import json
 from functools import partial
@@ -19,7 +19,7 @@ class Answer(NamedTuple):
     retry_after: int
 
 
-class Door:
+class HttpProducer:
     """A producer with `PRODUCER_SOURCE=http`."""
 
     def __init__(self, start: Start, **settings: Any) -> None:
@@ -29,7 +29,7 @@ class Door:
 
     def open(self) -> None:
         """Start it, at first or again, on the same port."""
-        self.producer: Process = self._start()
+        self.process: Process = self._start()
 
     def post(self, body: bytes, timeout: float = 30.0, **headers: str) -> Answer:
         """Send a request and wait for the answer. Raises OSError or HTTPException."""
@@ -45,16 +45,16 @@ class Door:
 class Post(Thread):
     """A request that runs beside the test."""
 
-    def __init__(self, door: Door, body: bytes, **headers: str) -> None:
+    def __init__(self, producer: HttpProducer, body: bytes, **headers: str) -> None:
         super().__init__(daemon=True)
-        self._door, self._body, self._headers = door, body, headers
+        self._producer, self._body, self._headers = producer, body, headers
         self._answer: Answer | Exception | None = None
         self.start()
 
     def run(self) -> None:
         """The thread."""
         try:
-            self._answer = self._door.post(self._body, **self._headers)
+            self._answer = self._producer.post(self._body, **self._headers)
         except (OSError, HTTPException) as error:
             self._answer = error
 
@@ -69,11 +69,11 @@ class Post(Thread):
 class Client(Thread):
     """Posts one number after the other, each until it is confirmed, with one key for all its tries."""
 
-    def __init__(self, door: Door, name: str) -> None:
+    def __init__(self, producer: HttpProducer, name: str) -> None:
         super().__init__(daemon=True)
         self.confirmed: list[str] = []
         self.again = 0  # tries that were answered otherwise, or not at all
-        self._door, self._name, self._enough = door, name, Event()
+        self._producer, self._name, self._enough = producer, name, Event()
         self.start()
 
     def run(self) -> None:
@@ -89,7 +89,7 @@ class Client(Thread):
 
     def _confirmed(self, key: str) -> bool:
         try:
-            return self._door.post(key.encode(), Idempotency_Key=key).status == 202
+            return self._producer.post(key.encode(), Idempotency_Key=key).status == 202
         except (OSError, HTTPException):
             return False
 

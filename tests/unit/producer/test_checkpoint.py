@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from common.plugins import ConfigError
-from producer.checkpoint import BEGINNING, Checkpoint, Saver, beginning, open_checkpoint
+from producer.checkpoint import BEGINNING_BYTES, BackgroundWriter, Checkpoint, beginning, open_checkpoint
 
 
 @given(st.data(), st.integers(0, 100))
@@ -30,6 +30,7 @@ def test_the_position_is_never_past_the_first_unconfirmed(data: st.DataObject, s
             checkpoint.taken(taken[-1])
         done = [position for position in taken if not waiting or position < min(waiting)]
         assert checkpoint.position == (done[-1] if done else start)
+        assert len(checkpoint._confirmed) <= len(taken) - len(done), "no more is remembered than is needed"
 
 
 def opened(path: Path) -> Checkpoint:
@@ -38,7 +39,7 @@ def opened(path: Path) -> Checkpoint:
     return checkpoint
 
 
-def test_what_is_saved_is_read_again_with_the_name_of_the_messages(tmp_path: Path) -> None:
+def test_a_written_checkpoint_is_read_again_with_the_name_of_its_messages(tmp_path: Path) -> None:
     """From the first moment, so that a line sent again after a crash keeps its id."""
     path = tmp_path / "checkpoint"
     first = opened(path)
@@ -64,7 +65,7 @@ def test_a_position_that_did_not_move_is_not_written_again(tmp_path: Path) -> No
     assert not path.exists()
 
 
-def test_one_that_cannot_be_written_for_a_while_is_said_once_and_written_later(tmp_path: Path) -> None:
+def test_a_checkpoint_that_cannot_be_written_is_logged_once_and_written_later(tmp_path: Path) -> None:
     """The messages go on: they are confirmed already. At the end it is said once more, with what follows."""
     folder = tmp_path / "disk"
     folder.mkdir()
@@ -75,13 +76,16 @@ def test_one_that_cannot_be_written_for_a_while_is_said_once_and_written_later(t
     with capture_logs() as logged:
         for now in (1.0, 2.0, 3.0):
             checkpoint.tick(now)
-            assert checkpoint.saver.wait(10)
+            assert checkpoint.writer.idle.wait(10)
         checkpoint.close()
         (tmp_path / "away").rename(folder)
         checkpoint.tick(4.0)
-        assert checkpoint.saver.wait(10)
+        assert checkpoint.writer.idle.wait(10)
     assert [line["event"] for line in logged] == ["checkpoint not written"] * 2
-    assert [" ".join(line["so"].split()[:2]) for line in logged] == ["a crash", "the next"]
+    assert [line["so"] for line in logged] == [
+        "a crash now would send again what was confirmed since",
+        "the next start sends again what was confirmed since",
+    ]
     assert logged[0]["path"] == str(folder / "checkpoint")
     assert opened(folder / "checkpoint").position == 7
 
@@ -91,7 +95,7 @@ def test_a_disk_that_does_not_answer_holds_up_no_messages(tmp_path: Path, monkey
     path, answer, real = tmp_path / "checkpoint", Event(), os.fsync
     checkpoint = opened(path)
     monkeypatch.setattr(os, "fsync", lambda file: (answer.wait(20), real(file)))
-    monkeypatch.setattr("producer.checkpoint.SLOW", 0.05)
+    monkeypatch.setattr("producer.checkpoint.SLOW_WRITE_SECONDS", 0.05)
     with capture_logs() as logged:
         for position in (7, 8, 9):
             checkpoint.taken(position)
@@ -101,7 +105,7 @@ def test_a_disk_that_does_not_answer_holds_up_no_messages(tmp_path: Path, monkey
     assert [line["reason"] for line in logged] == ["the disk does not answer"] * 2
     assert path.read_text().startswith("0 ")
     answer.set()
-    assert checkpoint.saver.wait(10)
+    assert checkpoint.writer.idle.wait(10)
     assert path.read_text()[0] in "789"
     answer.clear()
     checkpoint.taken(10)
@@ -110,7 +114,7 @@ def test_a_disk_that_does_not_answer_holds_up_no_messages(tmp_path: Path, monkey
         checkpoint.close()
     assert [line["reason"] for line in logged] == ["the disk does not answer"]
     answer.set()
-    assert checkpoint.saver.wait(10)
+    assert checkpoint.writer.idle.wait(10)
     assert path.read_text().startswith("10 ")
 
 
@@ -135,7 +139,7 @@ def test_without_a_file_nothing_is_confirmed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"many", b"1.5 x", b"\xff", b"-5 x", b"7", b"4 x 0: y", b"4 x y"])
-def test_a_file_that_is_none_is_a_sentence(tmp_path: Path, content: bytes) -> None:
+def test_a_foreign_checkpoint_is_refused_with_a_readable_error(tmp_path: Path, content: bytes) -> None:
     """Nobody's file is written over by mistake."""
     path = tmp_path / "checkpoint"
     path.write_bytes(content)
@@ -143,13 +147,13 @@ def test_a_file_that_is_none_is_a_sentence(tmp_path: Path, content: bytes) -> No
         open_checkpoint(path, Path("none"))
 
 
-def test_a_folder_that_is_not_there_is_said_before_anything_is_sent(tmp_path: Path) -> None:
+def test_a_checkpoint_in_a_missing_folder_is_refused_at_the_start(tmp_path: Path) -> None:
     """Later it would be a defect, and each restart would send the same lines again."""
     with pytest.raises(ConfigError, match="nowhere"):
         open_checkpoint(tmp_path / "nowhere" / "checkpoint", Path("none"))
 
 
-def test_one_that_can_be_read_and_not_written_is_said_before_anything_is_sent(tmp_path: Path) -> None:
+def test_a_checkpoint_that_can_be_read_and_not_written_is_refused_at_the_start(tmp_path: Path) -> None:
     """Or each start would send the same messages, and end at the first save."""
     path = tmp_path / "checkpoint"
     path.write_text("4 name\n")
@@ -158,7 +162,7 @@ def test_one_that_can_be_read_and_not_written_is_said_before_anything_is_sent(tm
         open_checkpoint(path, Path("none"))
 
 
-def test_another_file_does_not_begin_in_its_middle(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_file_is_refused(tmp_path: Path) -> None:
     """What stands before the position would never be sent, and nobody would know. One that grew is the same."""
     path, file, other = (tmp_path / name for name in ("checkpoint", "input", "other"))
     file.write_bytes(b"one\n")
@@ -169,7 +173,7 @@ def test_another_file_does_not_begin_in_its_middle(tmp_path: Path) -> None:
     checkpoint.confirmed(4)
     checkpoint.close()
     with file.open("ab") as stream:
-        stream.write(b"more\n" * BEGINNING)
+        stream.write(b"more\n" * BEGINNING_BYTES)
     for _ in range(2):  # the second time it is known by more bytes
         again = open_checkpoint(path, file)
         assert again
@@ -200,7 +204,7 @@ def test_a_pipe_has_no_beginning(tmp_path: Path) -> None:
     assert beginning(tmp_path / "pipe") == ""
 
 
-def test_what_may_not_be_read_is_the_sources_to_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_may_not_be_read_has_no_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would be told as an error of PRODUCER_CHECKPOINT, which is in order."""
     file = tmp_path / "input"
     file.write_bytes(b"one\n")
@@ -208,7 +212,7 @@ def test_what_may_not_be_read_is_the_sources_to_say(tmp_path: Path, monkeypatch:
     assert beginning(file) == ""
 
 
-def test_it_is_never_the_file_that_is_read(tmp_path: Path) -> None:
+def test_a_checkpoint_is_never_the_file_that_the_source_reads(tmp_path: Path) -> None:
     """By whatever name: what it holds would be lost."""
     file, other = tmp_path / "input", tmp_path / "other"
     file.write_bytes(b"12 monkeys\n")
@@ -226,51 +230,163 @@ def test_a_pipe_is_no_checkpoint(tmp_path: Path) -> None:
         opened(tmp_path / "pipe")
 
 
+def test_a_file_is_known_by_its_first_4096_bytes(tmp_path: Path) -> None:
+    file, other = tmp_path / "input", tmp_path / "other"
+    file.write_bytes(bytes(5000))
+    other.write_bytes(bytes(4096) + b"other")
+    assert beginning(file).startswith("4096:")
+    assert beginning(file) == beginning(other)
+    other.write_bytes(bytes(4095) + b"other")
+    assert beginning(file) != beginning(other)
+
+
+class Disk:
+    """In the place of a checkpoint's writer: it is done when the test says so."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.error: OSError | None = None
+        self.idle, self.asked = Event(), 0
+        self.idle.set()
+        self._checkpoint = checkpoint
+        checkpoint.writer = self  # type: ignore[assignment]
+
+    def ask(self) -> None:
+        """Counted."""
+        self.asked += 1
+        self.idle.clear()
+
+    def answer(self, error: OSError | None = None) -> None:
+        """It is written, or not."""
+        self.error = error
+        if not error:
+            self._checkpoint._written = self._checkpoint.position
+        self.idle.set()
+
+
+@pytest.fixture
+def moved() -> Checkpoint:
+    """One that has something to write."""
+    checkpoint = Checkpoint(Path("unused"))
+    checkpoint.taken(7)
+    checkpoint.confirmed(7)
+    return checkpoint
+
+
+def test_a_checkpoint_is_written_twice_a_second_at_most_and_only_when_it_moved(moved: Checkpoint) -> None:
+    disk = Disk(moved)
+    moved.tick(1.0)
+    assert disk.asked == 1
+    disk.answer()
+    moved.tick(9.0)
+    assert disk.asked == 1
+    for position, now, asked in ((8, 10.0, 2), (9, 10.49, 2), (10, 10.5, 3)):
+        moved.taken(position)
+        moved.confirmed(position)
+        moved.tick(now)
+        assert disk.asked == asked
+        disk.idle.set()
+
+
+def test_a_write_that_takes_a_second_longer_than_it_may_is_logged_once_for_each_time(moved: Checkpoint) -> None:
+    disk = Disk(moved)
+    with capture_logs() as logged:
+        moved.tick(1.0)
+        moved.tick(2.49)
+        assert logged == []
+        moved.tick(2.5)
+        moved.tick(2.6)
+        assert [(line["reason"], line["log_level"]) for line in logged] == [("the disk does not answer", "warning")]
+        disk.answer()
+        moved.tick(3.0)
+        moved.taken(8)
+        moved.confirmed(8)
+        moved.tick(4.0)
+        moved.tick(5.5)
+    assert len(logged) == 2
+    assert disk.asked == 2
+
+
+def test_an_error_of_the_disk_is_logged_by_its_name_and_the_write_tried_again(moved: Checkpoint) -> None:
+    disk = Disk(moved)
+    moved.tick(1.0)
+    disk.answer(OSError(28, "No space left on device"))
+    with capture_logs() as logged:
+        moved.tick(2.0)
+        assert disk.asked == 2
+        disk.answer()
+        moved.tick(3.0)
+    assert [line["reason"] for line in logged] == ["No space left on device"]
+    assert logged[0]["so"] == "a crash now would send again what was confirmed since"
+
+
+def test_an_end_without_an_error_is_not_logged_and_one_with_the_same_error_is_logged_again(moved: Checkpoint) -> None:
+    disk = Disk(moved)
+    disk.ask = lambda: disk.answer(None if moved.position == 8 else OSError(28, "No space"))  # type: ignore[method-assign]
+    with capture_logs() as logged:
+        moved.tick(1.0)
+        moved.tick(2.0)
+        assert len(logged) == 1
+        moved.close()
+        assert len(logged) == 2
+        moved.taken(8)
+        moved.confirmed(8)
+        moved.close()
+    assert len(logged) == 2
+
+
+def test_a_checkpoint_is_whole_on_the_disk_before_it_replaces_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, synced = tmp_path / "checkpoint", list[int]()
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_size))
+    opened(path)
+    assert synced == [path.stat().st_size]
+
+
 PATIENCE = 10.0  # seconds
 
 
-def test_each_time_it_is_asked_it_saves_once() -> None:
-    """And rests until then."""
-    saved: list[int] = []
-    saver = Saver(lambda: saved.append(1))
-    saver.start()
+def test_a_writer_writes_once_for_each_time_it_is_asked() -> None:
+    """And is idle until then."""
+    written: list[int] = []
+    writer = BackgroundWriter(lambda: written.append(1))
+    assert writer.idle.is_set()
+    writer.start()
     for times in (1, 2, 3):
-        saver.ask()
-        assert saver.wait(PATIENCE)
-        assert saver.resting
-        assert len(saved) == times
+        writer.ask()
+        assert writer.idle.wait(PATIENCE)
+        assert len(written) == times
 
 
-def test_who_asks_does_not_wait() -> None:
+def test_who_asks_a_writer_does_not_wait() -> None:
     """Unless it wants to, and no longer than it wants to."""
     go_on = Event()
 
-    def save() -> None:
+    def write() -> None:
         go_on.wait(PATIENCE)
 
-    saver = Saver(save)
-    saver.start()
-    saver.ask()
-    assert not saver.wait(0.05)
-    assert not saver.resting
+    writer = BackgroundWriter(write)
+    writer.start()
+    writer.ask()
+    assert not writer.idle.wait(0.05)
     go_on.set()
-    assert saver.wait(PATIENCE)
+    assert writer.idle.wait(PATIENCE)
 
 
-def test_what_could_not_be_saved_is_kept_until_it_could() -> None:
+def test_the_error_of_a_writer_is_kept_until_it_succeeds() -> None:
     """The thread goes on."""
     failures = [OSError(28, "No space left on device")]
 
-    def save() -> None:
+    def write() -> None:
         if failures:
             raise failures.pop()
 
-    saver = Saver(save)
-    saver.start()
-    saver.ask()
-    assert saver.wait(PATIENCE)
-    assert saver.error
-    assert saver.error.strerror == "No space left on device"
-    saver.ask()
-    assert saver.wait(PATIENCE)
-    assert saver.error is None
+    writer = BackgroundWriter(write)
+    writer.start()
+    writer.ask()
+    assert writer.idle.wait(PATIENCE)
+    assert writer.error
+    assert writer.error.strerror == "No space left on device"
+    writer.ask()
+    assert writer.idle.wait(PATIENCE)
+    assert writer.error is None

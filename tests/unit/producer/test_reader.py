@@ -7,54 +7,60 @@ from threading import Event, Semaphore
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
+from common.amqp.inflight import Publication
 from common.message import Message
-from producer import reader as feeds
-from producer.reader import Entry, Feed, Pace
+from producer import reader as readers
+from producer.reader import RateLimiter, SourceReader, Unsendable
 from producer.source import Item
 
 PATIENCE = 10.0  # seconds
 
 
 class Reader:
-    """A feed and what the I/O thread does with it: takes when woken."""
+    """A source reader and what the I/O thread does with it: takes when woken."""
 
     def __init__(
         self,
         source: Callable[[], Iterable[object]],
         size: int = 10,
-        most: int | None = None,
+        count: int | None = None,
         rate: float | None = None,
         max_body: int = 1000,
     ) -> None:
         self.woken = Semaphore(0)
-        self.got: list[Entry] = []
+        self.got: list[Publication[int] | Unsendable] = []
 
         def items() -> Iterator[Item]:
             return (Item(value, position) for position, value in enumerate(source(), 1))
 
-        self.feed = Feed(items, self.woken.release, Pace(rate), size=size, max_body=max_body, most=most, name="run")
-        self.feed.start()
+        self.reader = SourceReader(
+            items, self.woken.release, queue="jobs", name="run", size=size, max_body=max_body, count=count, rate=rate
+        )
+        self.reader.start()
 
-    def take(self, most: int) -> list[Entry]:
+    def take(self, most: int) -> list[Publication[int] | Unsendable]:
         """As the service does."""
-        batch = self.feed.take(most)
+        batch = self.reader.take(most)
         self.got += batch
         return batch
 
-    def take_all(self, most: int = 3) -> list[Entry]:
+    def take_all(self, most: int = 3) -> list[Publication[int] | Unsendable]:
         """Until it ended and is empty, never looking without having been woken."""
         deadline = time.monotonic() + PATIENCE
-        while not (self.feed.ended and not len(self.feed)):
-            assert time.monotonic() < deadline, "the feed did not end"
+        while not (self.reader.ended and not len(self.reader)):
+            assert time.monotonic() < deadline, "the reader did not end"
             while len(self.take(most)) == most:
                 pass
-            self.woken.acquire(timeout=0.02 if self.feed._stop.is_set() or not self.feed._thread.is_alive() else 0.1)
+            self.woken.acquire(
+                timeout=0.02 if self.reader._stop.is_set() or not self.reader._thread.is_alive() else 0.1
+            )
         return self.got
 
 
-def bodies(entries: list[Entry]) -> list[bytes]:
-    return [entry.value.body for entry in entries if isinstance(entry.value, Message)]
+def bodies(entries: list[Publication[int] | Unsendable]) -> list[bytes]:
+    return [entry.message.body for entry in entries if isinstance(entry, Publication)]
 
 
 @settings(max_examples=25)
@@ -66,7 +72,7 @@ def test_order_and_bound_are_kept(count: int, size: int, most: int) -> None:
     def numbers() -> Iterator[bytes]:
         nonlocal largest
         for number in range(count):
-            largest = max(largest, len(reader.feed))
+            largest = max(largest, len(reader.reader))
             yield b"%d" % number
 
     started = Event()
@@ -79,11 +85,12 @@ def test_order_and_bound_are_kept(count: int, size: int, most: int) -> None:
     started.set()
     got = reader.take_all(most)
     assert bodies(got) == [b"%d" % number for number in range(count)]
-    assert [entry.position for entry in got] == list(range(1, count + 1))
+    assert [entry.token for entry in got] == list(range(1, count + 1))
     assert largest <= size
-    ids = {entry.value.message_id for entry in got if isinstance(entry.value, Message)}
-    assert len(ids) == count
-    assert reader.feed.error is None
+    ids = [entry.message.message_id for entry in got if isinstance(entry, Publication)]
+    assert ids == [f"run-{number}" for number in range(1, count + 1)]
+    assert {entry.routing_key for entry in got if isinstance(entry, Publication)} <= {"jobs"}
+    assert reader.reader.error is None
 
 
 @settings(max_examples=20)
@@ -102,9 +109,9 @@ def test_a_stop_loses_nothing_that_was_taken(before: int, size: int) -> None:
     deadline = time.monotonic() + PATIENCE
     while len(reader.got) < before and time.monotonic() < deadline:
         reader.take(before - len(reader.got))
-    reader.feed.stop()
+    reader.reader.stop()
     reader.take_all()
-    reader.feed._thread.join(PATIENCE)
+    reader.reader._thread.join(PATIENCE)
     reader.take_all()
     assert bodies(reader.got) == [b"%d" % number for number in range(1, taken + 1)]
 
@@ -121,8 +128,8 @@ def test_a_stop_waits_for_what_the_source_is_asked_for_already() -> None:
 
     reader = Reader(source)
     assert asked.wait(PATIENCE)
-    reader.feed.stop()
-    assert not reader.feed.ended
+    reader.reader.stop()
+    assert not reader.reader.ended
     assert bodies(reader.take_all()) == [b"one"]
 
 
@@ -136,8 +143,8 @@ def test_a_source_that_blocks_is_left_behind() -> None:
 
     reader = Reader(source)
     assert reader.woken.acquire(timeout=PATIENCE)
-    assert not reader.feed.ended
-    reader.feed.stop()
+    assert not reader.reader.ended
+    reader.reader.stop()
     assert bodies(reader.take_all()) == [b"one"]
     never.set()
 
@@ -146,7 +153,7 @@ def test_a_stop_ends_the_wait_for_the_next_beat() -> None:
     """A rate of one an hour must not take an hour to stop."""
     reader = Reader(lambda: iter(["one", "two", "three"]), rate=1 / 3600)
     assert reader.woken.acquire(timeout=PATIENCE)
-    reader.feed.stop()
+    reader.reader.stop()
     assert bodies(reader.take_all())[0] == b"one"
 
 
@@ -159,12 +166,12 @@ def test_no_more_is_taken_than_wanted() -> None:
             asked.append(number)
             yield str(number)
 
-    assert bodies(Reader(source, most=3).take_all()) == [b"0", b"1", b"2"]
+    assert bodies(Reader(source, count=3).take_all()) == [b"0", b"1", b"2"]
     assert asked == [0, 1, 2]
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), SystemExit(3)])
-def test_what_a_source_died_of_is_kept_and_so_is_what_it_gave(error: BaseException) -> None:
+def test_the_error_of_a_source_is_kept_and_so_is_what_it_gave(error: BaseException) -> None:
     """Even when it wanted to end the program."""
 
     def source() -> Iterator[str]:
@@ -173,14 +180,14 @@ def test_what_a_source_died_of_is_kept_and_so_is_what_it_gave(error: BaseExcepti
 
     reader = Reader(source)
     assert bodies(reader.take_all()) == [b"one"]
-    assert reader.feed.error is error
+    assert reader.reader.error is error
 
 
 def test_a_value_that_is_no_message_is_the_end_of_the_source() -> None:
     """It is a defect of the user's."""
     reader = Reader(lambda: iter(["one", object(), "three"]))
     assert bodies(reader.take_all()) == [b"one"]
-    assert isinstance(reader.feed.error, TypeError)
+    assert isinstance(reader.reader.error, TypeError)
 
 
 def test_an_error_in_a_messages_place_keeps_it() -> None:
@@ -188,21 +195,22 @@ def test_an_error_in_a_messages_place_keeps_it() -> None:
     too_long = ValueError("a line of 9 bytes")
     got = Reader(lambda: iter(["one", too_long, "x" * 11, "x" * 10]), max_body=10).take_all()
     assert bodies(got) == [b"one", b"x" * 10]
-    refused = [entry.value for entry in got[1:3]]
-    assert [str(each) for each in refused] == ["a line of 9 bytes", "a body of 11 bytes is over MQ_MAX_BODY (10)"]
-    assert [each.message_id.rpartition("-")[2] for each in refused] == ["2", "3"], "by which the log names them"
-    assert [entry.position for entry in got] == [1, 2, 3, 4]
+    assert got[1:3] == [
+        Unsendable("a line of 9 bytes", "run-2", 2),
+        Unsendable("a body of 11 bytes is over MQ_MAX_BODY (10)", "run-3", 3),
+    ], "with the ids by which the log names them"
+    assert [(entry.token, entry.size) for entry in got] == [(1, 3), (2, 0), (3, 0), (4, 10)]
 
 
 def test_large_messages_are_bounded_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """One may be over it, not a buffer full."""
-    monkeypatch.setattr(feeds, "BYTES", 1000)
+    monkeypatch.setattr(readers, "BUFFER_BYTES", 1000)
     held: list[int] = []
 
     def source() -> Iterator[bytes]:
         for _ in range(20):
             yield bytes(400)
-            held.append(len(reader.feed))
+            held.append(len(reader.reader))
 
     started = Event()
 
@@ -219,11 +227,11 @@ def test_large_messages_are_bounded_by_their_bytes(monkeypatch: pytest.MonkeyPat
 @given(st.floats(0.01, 10_000), st.lists(st.floats(0, 30), max_size=50))
 def test_a_rate_is_kept_and_at_most_a_second_is_caught_up(rate: float, pauses: list[float]) -> None:
     """However long the source or an outage stood in between."""
-    pace, now = Pace(rate), 1000.0
+    limiter, now = RateLimiter(rate), 1000.0
     went: list[float] = []
     for pause in pauses:
         now += pause
-        wait = pace.wait(now)
+        wait = limiter.wait(now)
         assert 0 <= wait <= 1 / rate + 1e-6
         now += wait
         went.append(now)
@@ -235,15 +243,147 @@ def test_a_rate_is_kept_and_at_most_a_second_is_caught_up(rate: float, pauses: l
 @pytest.mark.parametrize("rate", [0.5, 1, 100])
 def test_the_first_goes_at_once_and_the_others_follow_evenly(rate: float) -> None:
     """For someone who is always ready."""
-    pace, now = Pace(rate), 1000.0
+    limiter, now = RateLimiter(rate), 1000.0
     for number in range(10):
-        wait = pace.wait(now)
+        wait = limiter.wait(now)
         assert wait == pytest.approx(0 if number == 0 else 1 / rate)
         now += wait
 
 
-@given(st.lists(st.floats(0, 1e6), max_size=20))
-def test_without_a_rate_nothing_waits(times: list[float]) -> None:
-    """As fast as it goes."""
-    pace = Pace(None)
-    assert all(pace.wait(now) == 0 for now in times)
+def test_a_limiter_hurries_for_one_second_and_no_longer_after_a_stop() -> None:
+    """At 10 a second, 100 seconds late, ten more go at once."""
+    limiter = RateLimiter(10)
+    assert limiter.wait(1000.0) == 0
+    waits = [limiter.wait(1100.0) for _ in range(13)]
+    assert waits[:11] == pytest.approx([0] * 11)
+    assert waits[11:] == pytest.approx([0.1, 0.2])
+
+
+def test_a_message_of_a_source_that_has_an_id_keeps_it_also_when_it_is_too_long() -> None:
+    own = [Message(bytes(size), message_id=f"own-{size}") for size in (1, 2)]
+    first, second = Reader(lambda: iter(own), max_body=1).take_all()
+    assert isinstance(first, Publication)
+    assert (first.message.message_id, second) == (
+        "own-1",
+        Unsendable("a body of 2 bytes is over MQ_MAX_BODY (1)", "own-2", 2),
+    )
+
+
+@pytest.mark.parametrize(
+    ("rate", "size", "held"), [(None, 50, 50), (3.0, 50, 3), (3.6, 50, 4), (100.0, 50, 50), (0.01, 50, 1)]
+)
+def test_no_more_than_a_second_s_worth_is_read_ahead(rate: float | None, size: int, held: int) -> None:
+    """Or an outage would end in a burst."""
+    reader = SourceReader(list, lambda: None, queue="q", name="n", size=size, max_body=1, rate=rate)
+    assert reader._size == held
+
+
+def filled(size: int, *, bodies: int = 1) -> tuple[SourceReader, list[int], Event]:
+    """A reader of more than fits, how many its source was asked for, and what is set when the I/O thread is woken."""
+    asked: list[int] = []
+    woken = Event()
+
+    def source() -> Iterator[Item]:
+        for number in range(1, 1000):
+            asked.append(number)
+            yield Item(bytes(bodies), number)
+
+    reader = SourceReader(source, woken.set, queue="q", name="n", size=size, max_body=10_000)
+    reader.start()
+    return reader, asked, woken
+
+
+def settled(asked: list[int]) -> int:
+    """How many were asked for, once no more are."""
+    count = -1
+    while count != len(asked):
+        count = len(asked)
+        time.sleep(0.1)
+    return count
+
+
+def test_a_full_buffer_is_filled_again_when_half_of_it_is_taken() -> None:
+    """The one more is in hand."""
+    reader, asked, _ = filled(10)
+    assert (settled(asked), len(reader)) == (11, 10)
+    reader.take(4)
+    reader.take(0)
+    assert len(reader) == 6
+    reader.take(1)
+    assert settled(asked) == 16
+    assert len(reader) == 10
+    reader.stop()
+
+
+def test_a_take_that_found_too_little_is_followed_by_a_wake_and_a_full_one_is_not() -> None:
+    reader, asked, woken = filled(4)
+    assert woken.wait(PATIENCE), "the first message wakes"
+    settled(asked)
+    woken.clear()
+    assert len(reader.take(2)) == 2
+    settled(asked)
+    assert not woken.is_set()
+    assert len(reader.take(100)) == 4
+    assert woken.wait(PATIENCE)
+    reader.stop()
+
+
+def test_a_stop_ends_the_wait_for_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is in hand goes into the buffer, over its size."""
+    monkeypatch.setattr(readers, "STOP_WAIT_SECONDS", 20.0)
+    reader, asked, _ = filled(2)
+    assert settled(asked) == 3
+    reader.stop()
+    reader._thread.join(PATIENCE)
+    assert reader.ended
+    assert len(reader.take(9)) == 3
+
+
+def test_bytes_that_were_taken_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert readers.BUFFER_BYTES == 1_048_576
+    monkeypatch.setattr(readers, "BUFFER_BYTES", 1000)
+    reader, asked, _ = filled(100, bodies=500)
+    assert (settled(asked), len(reader)) == (4, 3), "the third is over the bound, the fourth in hand"
+    assert len(reader.take(3)) == 3
+    assert settled(asked) == 7
+    reader.stop()
+
+
+def test_a_reader_that_was_stopped_twice_leaves_at_its_first_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert readers.STOP_WAIT_SECONDS == 0.5
+    monkeypatch.setattr(readers, "STOP_WAIT_SECONDS", 0.2)
+    never = Event()
+
+    def source() -> Iterator[Item]:
+        never.wait(PATIENCE)
+        yield Item(b"", 1)
+
+    reader = SourceReader(source, lambda: None, queue="q", name="n", size=1, max_body=1)
+    reader.start()
+    reader.stop()
+    left_at = reader._leave_at
+    time.sleep(0.05)
+    reader.stop()
+    assert reader._leave_at == left_at
+    assert not reader.ended
+    time.sleep(0.25)
+    assert reader.ended
+    never.set()
+
+
+def test_the_end_of_the_source_wakes_and_its_error_is_logged_with_where_it_was() -> None:
+    woken = Event()
+
+    def source() -> Iterator[Item]:
+        raise RuntimeError("the disk is gone")
+        yield Item(b"", 1)
+
+    with capture_logs() as lines:
+        reader = SourceReader(source, woken.set, queue="q", name="n", size=1, max_body=1)
+        assert not woken.is_set()
+        reader.start()
+        assert woken.wait(PATIENCE)
+        reader._thread.join(PATIENCE)
+    assert reader.ended
+    (line,) = lines
+    assert (line["event"], line["log_level"], line["exc_info"]) == ("the source failed", "error", reader.error)

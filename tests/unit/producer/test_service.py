@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 from pika import spec
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from common.amqp.connection import State
+from common.amqp.errors import BrokerError, Kind
+from common.message import Message
 from producer.checkpoint import open_checkpoint
 from producer.service import ProducerService
 from producer.settings import ProducerSettings
-from producer.source import Item, open_source
+from producer.source import Follower, Item, open_source
 from tests.unit.conftest import Loop
 from tests.unit.peer import Peer
 
@@ -27,7 +30,7 @@ def make(**values: object) -> ProducerSettings:
 
 
 def three() -> Iterator[Item]:
-    return (Item(number) for number in range(3))
+    return (Item(number, number + 1) for number in range(3))
 
 
 def test_without_a_broker_nothing_is_lost_and_all_is_counted_as_left(process: Loop) -> None:
@@ -48,7 +51,7 @@ def test_without_a_broker_nothing_is_lost_and_all_is_counted_as_left(process: Lo
     assert (totals["confirmed"], totals["published"], totals["refused"]) == (0, 0, 0)
 
 
-def test_it_lives_and_is_not_ready_without_a_broker(process: Loop) -> None:
+def test_a_producer_without_a_broker_is_live_and_not_ready(process: Loop) -> None:
     """An outage must not restart a pod."""
     service = ProducerService(process, make(), three, name="n")
     service.start()
@@ -63,7 +66,7 @@ def test_a_source_that_fails_is_left_over(process: Loop) -> None:
 
     def failing() -> Iterator[Item]:
         raise RuntimeError("the disk is gone")
-        yield Item(1)
+        yield Item(1, 1)
 
     service = ProducerService(process, make(), failing, name="n")
     with capture_logs() as lines:
@@ -109,3 +112,223 @@ def test_a_stop_while_the_connection_is_being_made_anew_sends_what_was_taken(pro
     assert service.summary()[0] == 0
     service.close()
     process.turn(service.closed, "the answer")
+
+
+class Noted(Follower):
+    """What a follower hears, in its order."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, float | None]] = []
+
+    def taken(self, position: int) -> None:
+        """Noted."""
+        self.heard.append(("taken", position))
+
+    def confirmed(self, position: int) -> None:
+        """The same."""
+        self.heard.append(("confirmed", position))
+
+    def refused(self, position: int) -> None:
+        """The same."""
+        self.heard.append(("refused", position))
+
+    def tick(self, now: float) -> None:
+        """The same."""
+        self.heard.append(("tick", now))
+
+    def close(self) -> None:
+        """The same."""
+        self.heard.append(("close", None))
+
+
+class Wire:
+    """The publisher's connection and its channel, with a test in the broker's place."""
+
+    def __init__(self) -> None:
+        self.channel: Wire | None = None  # not yet
+        self.blocked, self.all_failed, self.state = False, False, State.OPEN
+        self.published: list[tuple[str, bytes]] = []
+        self.opened = self.closed = 0
+        self.connection = self
+
+    def open(self) -> None:
+        """Counted."""
+        self.opened += 1
+
+    def close(self) -> None:
+        """Counted."""
+        self.closed += 1
+
+    def reasons(self) -> list[str]:
+        """Something to tell it by."""
+        return ["the wire"]
+
+    def publish(self, channel: object, routing_key: str, message: Message) -> None:
+        """Noted."""
+        assert channel is self
+        self.published.append((routing_key, message.body))
+
+
+class Running:
+    """A service of a window of 4 on a wire, and one follower. The loop does not turn: a test calls what it would."""
+
+    def __init__(self, process: Loop, *values: object, **settings: object) -> None:
+        items = [Item(value, 10 * number) for number, value in enumerate(values, 1)]
+        self.noted, self.process, self.stopped = Noted(), process, 0
+        self.service = ProducerService(
+            process, make(producer_window=4, **settings), lambda: items, [self.noted], name="n"
+        )
+        self.wire = Wire()
+        self.service.publisher.connection = self.wire  # type: ignore[assignment]
+        self.service.start()
+        self.buffered(min(4, len(values)))
+
+    def buffered(self, count: int) -> None:
+        """Wait for so many."""
+        self.process.turn(lambda: len(self.service._reader) >= count, "the buffer")
+
+    def confirm(self, tag: int, *, multiple: bool = False) -> None:
+        """As the broker."""
+        self.service.publisher._on_confirm(self.wire, spec.Basic.Ack(tag, multiple))  # type: ignore[arg-type]
+
+    def open(self) -> None:
+        """The channel is there."""
+        self.wire.channel = self.wire
+        self.service.publisher.opened(self.wire)  # type: ignore[arg-type]
+
+
+def test_a_message_goes_to_the_queue_and_back_to_the_followers_when_it_is_confirmed(process: Loop) -> None:
+    """One first, then the window; each is taken before it is confirmed."""
+    running = Running(process, b"a", b"b", b"c")
+    assert (running.wire.opened, running.wire.published) == (1, [])
+    running.open()
+    assert running.wire.published == [("jobs", b"a")]
+    assert running.noted.heard == [("taken", 10)]
+    running.confirm(1)
+    assert running.wire.published == [("jobs", b"a"), ("jobs", b"b"), ("jobs", b"c")]
+    assert running.noted.heard[1:] == [("confirmed", 10), ("taken", 20), ("taken", 30)]
+    assert running.service.summary() == (2, {"published": 3, "confirmed": 1, "unconfirmed": 2, "refused": 0})
+    process.turn(lambda: running.service._reader.ended, "the end of the source")
+    assert not running.service.done()
+    running.confirm(3, multiple=True)
+    assert running.noted.heard[4:] == [("confirmed", 20), ("confirmed", 30)]
+    assert running.service.done()
+    assert running.service.summary() == (0, {"published": 3, "confirmed": 3, "unconfirmed": 0, "refused": 0})
+
+
+def test_an_unsendable_item_is_taken_refused_logged_and_counted_and_its_neighbours_go(process: Loop) -> None:
+    running = Running(process, b"a", ValueError("a line of 9 bytes"), b"xxxxx", b"b", mq_max_body=4)
+    with capture_logs() as lines:
+        running.open()
+        running.confirm(1)
+    assert [body for _, body in running.wire.published] == [b"a", b"b"]
+    assert running.noted.heard == [
+        ("taken", 10),
+        ("confirmed", 10),
+        ("taken", 20),
+        ("taken", 30),
+        ("taken", 40),
+        ("refused", 20),
+        ("refused", 30),
+    ]
+    assert [(line["event"], line["reason"], line["message_id"]) for line in lines] == [
+        ("refused", "a line of 9 bytes", "n-20"),
+        ("refused", "a body of 5 bytes is over MQ_MAX_BODY (4)", "n-30"),
+    ]
+    assert running.service.summary() == (3, {"published": 2, "confirmed": 1, "unconfirmed": 1, "refused": 2})
+    assert REGISTRY.get_sample_value("producer_refused_total") == 2
+
+
+def test_a_message_that_the_broker_cannot_take_is_refused_to_the_followers(process: Loop) -> None:
+    running = Running(process, b"a")
+    running.open()
+    running.service.publisher.lost(BrokerError(Kind.TOPOLOGY, "406 PRECONDITION_FAILED"))
+    assert running.noted.heard == [("taken", 10), ("refused", 10)]
+    assert running.service.summary() == (1, {"published": 1, "confirmed": 0, "unconfirmed": 0, "refused": 1})
+
+
+def test_the_source_is_read_on_when_half_a_window_is_confirmed_or_time_goes_by(process: Loop) -> None:
+    """So that many messages go in one send."""
+    running = Running(process, *[b"%d" % number for number in range(20)])
+    running.open()
+    running.buffered(4)
+    running.confirm(1)
+    assert len(running.wire.published) == 5
+    running.buffered(4)
+    running.confirm(2)
+    assert len(running.wire.published) == 5, "there is room for one"
+    running.confirm(3)
+    assert len(running.wire.published) == 7, "there is room for two, half the window"
+    running.confirm(4)
+    running.buffered(4)
+    running.service.tick(time.monotonic())
+    assert len(running.wire.published) == 8
+    assert running.noted.heard[-1][0] == "tick"
+
+
+def test_a_wake_of_the_source_is_no_reason_to_take_more_than_there_is_room_for(process: Loop) -> None:
+    running = Running(process, b"a", b"b")
+    running.service._fill()
+    running.open()
+    running.service._fill()
+    assert running.wire.published == [("jobs", b"a")]
+    assert len(running.service._reader) == 1
+
+
+def test_a_stop_asks_the_source_to_end_by_itself_where_it_can(process: Loop) -> None:
+    """Otherwise it is left behind; at the close in any case."""
+    asked: list[int] = []
+    service = ProducerService(process, make(), three, name="n", stop=lambda: asked.append(1))
+    service.stop()
+    assert asked == [1]
+    assert not service._reader._stop.is_set()
+    service.publisher.connection = Wire()  # type: ignore[assignment]
+    service.close()
+    assert service._reader._stop.is_set()
+
+
+def test_a_close_closes_the_connection_and_the_followers(process: Loop) -> None:
+    running = Running(process)
+    running.service.stop()
+    assert running.service._reader._stop.is_set()
+    running.service.close()
+    assert (running.wire.closed, running.noted.heard) == (1, [("close", None)])
+    assert not running.service.closed()
+    running.wire.state = State.CLOSED
+    assert running.service.closed()
+    assert running.service.reasons() == ["the wire"]
+    assert running.service.problems() == []
+
+
+@pytest.mark.parametrize(("stopping", "away", "done"), [(0, 0, False), (1, 0, False), (0, 1, False), (1, 1, True)])
+def test_a_stop_gives_up_what_is_left_only_when_no_broker_can_be_reached(
+    process: Loop, stopping: int, away: int, done: bool
+) -> None:
+    running = Running(process, b"a")
+    process.stopping, running.wire.all_failed = bool(stopping), bool(away)
+    assert running.service.done() is done
+
+
+@pytest.mark.parametrize(
+    ("values", "size", "interval"),
+    [
+        ({"producer_source": "heartbeat"}, 1, 1.0),
+        ({"producer_source": "heartbeat", "producer_rate": 4}, 4, 0.25),
+        ({"producer_source": "lines", "producer_rate": 10}, 10, 0.1),
+        ({"producer_source": "lines", "producer_window": 50}, 50, None),
+    ],
+)
+def test_a_heart_beats_once_a_second_and_other_sources_are_read_as_fast_as_they_give(
+    process: Loop, values: dict[str, object], size: int, interval: float | None
+) -> None:
+    """Unless PRODUCER_RATE says otherwise."""
+    reader = ProducerService(process, make(**values), three, name="n")._reader
+    assert reader._size == size
+    assert (reader._limiter and reader._limiter._interval) == interval
+
+
+def test_as_many_messages_as_asked_for_are_read(process: Loop) -> None:
+    service = ProducerService(process, make(producer_count=2), three, name="n")
+    service._reader.start()
+    process.turn(lambda: service._reader.ended, "the end")
+    assert len(service._reader) == 2

@@ -28,7 +28,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_the_heartbeat_is_the_original_examples() -> None:
     """It counts from 1."""
-    assert [item.value for item in islice(heartbeat(), 2)] == ["Hello World 1!", "Hello World 2!"]
+    assert list(islice(heartbeat(), 2)) == [Item("Hello World 1!", 1), Item("Hello World 2!", 2)]
     assert open_source(make("heartbeat")) is heartbeat
 
 
@@ -85,17 +85,17 @@ def test_standard_input_is_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert next(iter(open_source(make("lines"))())).value == b"one"
 
 
-def test_a_closed_standard_input_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_standard_input_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a daemon may have it."""
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(ConfigError, match="standard input is closed"):
         open_source(make("lines"))
 
 
-def test_a_callable_gives_its_values_without_a_position() -> None:
-    """Called when the feed begins, not before."""
+def test_a_callables_values_are_counted_from_1() -> None:
+    """Called when the reader begins, not before."""
     items = open_source(make("itertools:count"))()
-    assert list(islice(items, 2)) == [Item(0), Item(1)]
+    assert list(islice(items, 2)) == [Item(0, 1), Item(1, 2)]
 
 
 @pytest.mark.parametrize("returned", ["hello", b"hello", {"order": 1}, None, 5])
@@ -107,7 +107,7 @@ def test_one_message_in_the_place_of_many_is_an_error(returned: object, monkeypa
 
 
 @pytest.mark.parametrize("kind", ["async def pending(): ...", "async def pending(): yield 1"])
-def test_an_async_source_is_a_sentence(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_async_source_is_refused_at_the_start(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is connected."""
     name = f"async_source_{len(kind)}"
     (tmp_path / f"{name}.py").write_text(kind)
@@ -116,13 +116,13 @@ def test_an_async_source_is_a_sentence(kind: str, tmp_path: Path, monkeypatch: p
         open_source(make(f"{name}:pending"))
 
 
-def test_an_offset_behind_the_end_is_a_sentence(file: Path) -> None:
+def test_a_checkpoint_behind_the_end_of_its_file_is_refused(file: Path) -> None:
     """The checkpoint is of another file."""
     with pytest.raises(ConfigError, match="checkpoint"):
         open_source(make(f"lines:{file}"), 999)
 
 
-def test_a_file_that_is_not_there_or_is_none_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_or_a_folder_is_refused_with_its_path(tmp_path: Path) -> None:
     """Before anything is connected."""
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(ConfigError, match=str(path)):
@@ -143,7 +143,7 @@ def test_a_pipe_is_opened_when_it_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "Heartbeat", "line", "lines:", "nowhere_at_all:x"])
-def test_a_name_of_nothing_is_a_sentence(name: str) -> None:
+def test_an_unknown_source_is_refused_with_what_there_is(name: str) -> None:
     """With what may be written, or where was looked."""
     with pytest.raises(ConfigError, match=r"is none of|no module"):
         open_source(make(name))

@@ -17,15 +17,15 @@ CONTEXT = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-
 
 
 def begin(*values: object) -> tuple[Spans, list[Item]]:
-    """Spans of these values, each an Item or to be one, and what the feed gets."""
-    items = [value if isinstance(value, Item) else Item(value) for value in values]
+    """Spans of these values, each an Item or to be one, and what the reader gets."""
+    items = [value if isinstance(value, Item) else Item(value, number) for number, value in enumerate(values, 1)]
     spans = Spans(lambda: items, "jobs", "run")
     return spans, list(spans.items())
 
 
 def sent(items: Iterable[Item]) -> list[Message]:
-    """As the feed makes them."""
-    return [Message.of(item.value, "feed") for item in items if not isinstance(item.value, Exception)]
+    """As the reader makes them."""
+    return [Message.of(item.value, "reader") for item in items if not isinstance(item.value, Exception)]
 
 
 @pytest.mark.parametrize("value", [b"bytes", "text", {"json": 1}, Message(b"own"), Item(b"line", 40)])
@@ -72,7 +72,7 @@ def test_a_malformed_context_is_replaced_and_all_other_properties_stay(ended: En
 
 @pytest.mark.parametrize(("value", "date"), [(b"x", None), (Message(b"x", properties=BasicProperties(timestamp=7)), 7)])
 @pytest.mark.parametrize("headers", [{}, CONTEXT])
-def test_only_its_source_dates_a_message_before_the_feed_does(
+def test_only_its_source_dates_a_message_before_the_reader_does(
     ended: Ended, value: object, date: int | None, headers: dict[str, str]
 ) -> None:
     """Or the wait for PRODUCER_RATE would count in its age."""
@@ -84,7 +84,7 @@ def test_only_its_source_dates_a_message_before_the_feed_does(
     assert ended() == ()
 
 
-def test_what_is_refused_or_never_confirmed_is_an_error(ended: Ended) -> None:
+def test_the_span_of_a_refused_or_unconfirmed_message_is_an_error(ended: Ended) -> None:
     """An error in a message's place has no span, and keeps its place."""
     too_long = ValueError("a line of 9 bytes")
     spans, items = begin(b"refused", too_long, b"confirmed", b"left")

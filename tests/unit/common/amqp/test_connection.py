@@ -134,7 +134,7 @@ class Ready(User):
 
     def lost(self, reason: BrokerError) -> None:
         """Write it down."""
-        self.away_when_lost.append(self.made.away)
+        self.away_when_lost.append(self.made.all_failed)
 
 
 def opened(process: Loop, *peers: Peer, user: Ready | None = None, name: str = "test") -> Connection:
@@ -185,7 +185,7 @@ def test_a_broker_that_is_given_up_each_time_is_not_all_that_is_tried(process: L
         process.turn(lambda: made.state is State.CLOSED, "it is closed")
 
 
-def test_one_that_was_just_lost_is_not_away_until_a_try_has_failed(process: Loop, peer: Peer) -> None:
+def test_one_that_was_just_lost_is_not_given_up_until_a_try_has_failed(process: Loop, peer: Peer) -> None:
     """By which a producer that stops knows whether there is anybody to wait for. Nor is one whose first try goes on."""
     settings = Settings.model_validate({"mq_ch": "jobs", "mq_url": peer.url})
     assert not Connection("untried", process, settings, Ready()).all_failed
@@ -201,7 +201,7 @@ def test_one_that_was_just_lost_is_not_away_until_a_try_has_failed(process: Loop
     made.close()
 
 
-def test_of_several_brokers_none_is_away_before_each_was_tried(
+def test_of_several_brokers_none_has_failed_before_each_was_tried(
     process: Loop, peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One of them is often down, and a producer that stops would give up what the next one takes."""
@@ -213,7 +213,7 @@ def test_of_several_brokers_none_is_away_before_each_was_tried(
         def noted(state: State, delay: float = 0.0) -> None:
             become(state, delay)
             if state is State.BACKING_OFF:
-                away.append(made.away)
+                away.append(made.all_failed)
 
         monkeypatch.setattr(made, "_become", noted)
         first.refuse()

@@ -1,21 +1,36 @@
-"""Window: how many messages may be unconfirmed now."""
+"""How many messages may be unconfirmed now, and how long a confirm may take."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.amqp.flow import FULL, PAUSE_MAX, REFUSED, UNCONFIRMED, Stall, Window
+from common.amqp import flow
+from common.amqp.errors import BrokerError
+from common.amqp.flow import (
+    NACK_PAUSE_MAX_SECONDS,
+    NOT_CONFIRMED,
+    ONLY_NACKS_MAX_SECONDS,
+    STILL_FULL,
+    ConfirmWatchdog,
+    Window,
+)
 
 SIZES = st.integers(1, 2000)
 
 
+def test_a_new_window_lets_one_message_go_and_gives_no_reason() -> None:
+    window = Window(5)
+    assert (window.limit, window.reason, window.paused(0.0)) == (1, "", False)
+
+
 @given(SIZES)
-def test_a_window_is_earned_by_one_confirm(size: int) -> None:
-    """On each connection anew."""
+def test_a_window_is_opened_by_one_confirm_on_each_channel(size: int) -> None:
     window = Window(size)
     for _ in range(2):
         window.opened()
         assert window.limit == 1
+        window.confirmed(0)
+        assert window.limit == 1, "a confirm of nothing that is known opens nothing"
         window.confirmed(1)
         assert window.limit == size
 
@@ -34,21 +49,50 @@ def test_suspects_go_one_by_one_until_all_are_confirmed(size: int, suspects: int
             break
 
 
+def test_more_confirms_than_suspects_leave_none_for_the_next_channel() -> None:
+    window = Window(5)
+    window.lost(1)
+    window.confirmed(3)
+    window.opened()
+    window.confirmed(1)
+    assert window.limit == 5
+
+
+def test_a_channel_without_suspects_forgets_those_of_the_channel_before() -> None:
+    window = Window(5)
+    window.lost(3)
+    window.lost(0)
+    window.confirmed(1)
+    assert window.limit == 5
+
+
 @given(SIZES, st.integers(1, 100))
 def test_a_nack_pauses_and_closes_the_window(size: int, nacks: int) -> None:
-    """Never for longer than PAUSE_MAX, and the first one is news."""
+    """Never for longer than the bound, and only the first one is logged."""
     window = Window(size)
     window.confirmed(1)
     for number in range(nacks):
-        assert window.nacked(100.0) == (number == 0)
+        assert window.nacked(100.0) is (number == 0)
         assert window.limit == 1
-        assert not window.paused(100.0 + PAUSE_MAX)
+        assert not window.paused(100.0 + NACK_PAUSE_MAX_SECONDS)
     assert window.reason == "the queue is full"
+
+
+def test_pauses_grow_from_nack_to_nack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth of a second on average at first, 5 seconds at most."""
+    asked: list[tuple[int, float]] = []
+    monkeypatch.setattr(flow, "full_jitter", lambda attempt, cap: asked.append((attempt, cap)) or 2.0)
+    window = Window(5)
+    for _ in range(3):
+        window.nacked(100.0)
+    assert asked == [(0, 5.0), (1, 5.0), (2, 5.0)]
+    assert window.paused(101.9)
+    assert not window.paused(102.0)
 
 
 @pytest.mark.parametrize("size", [1, 2, 1024])
 def test_a_confirm_ends_every_reason_and_pauses_are_short_again(size: int) -> None:
-    """Of a window of one as of any other; the next nack is news."""
+    """Of a window of one as of any other; the next nack is logged again."""
     window = Window(size)
     for _ in range(10):
         window.nacked(0.0)
@@ -67,6 +111,9 @@ def test_the_reason_of_a_loss_is_told_until_something_is_confirmed() -> None:
     assert window.reason == "returned"
     window.confirmed(1)
     assert window.reason == ""
+    window.nacked(1.0)
+    window.lost(0)
+    assert window.reason == "", "a loss without a reason has none"
 
 
 def test_a_new_channel_ends_a_pause() -> None:
@@ -75,57 +122,78 @@ def test_a_new_channel_ends_a_pause() -> None:
     for _ in range(20):
         window.nacked(100.0)
     window.opened()
-    assert not window.paused(100.0)
+    assert not window.paused(0.0)
 
 
-def test_a_message_is_waited_for_until_its_time_is_over() -> None:
+def verdict(
+    watchdog: ConfirmWatchdog, now: float, sent_at: float | None = None, *, overtaken: bool = False, alarm: bool = False
+) -> BrokerError | None:
+    return watchdog.verdict(now, sent_at, overtaken=overtaken, alarm=alarm)
+
+
+@pytest.mark.parametrize("overtaken", [True, False])
+def test_a_message_is_waited_for_until_its_time_is_over(overtaken: bool) -> None:
     """Of nothing in flight, no wait is too long."""
-    stall = Stall(30)
-    assert stall.reason(129, 100, overtaken=False, alarm=False) is None
-    assert stall.reason(131, 100, overtaken=False, alarm=False) is UNCONFIRMED
-    assert stall.reason(131, None, overtaken=False, alarm=False) is None
+    watchdog = ConfirmWatchdog(30)
+    assert verdict(watchdog, 130, 100, overtaken=overtaken) is None
+    assert verdict(watchdog, 130.1, 100, overtaken=overtaken) is NOT_CONFIRMED
+    assert verdict(watchdog, 131, None, overtaken=overtaken) is None
 
 
-def test_a_slow_broker_is_waited_for_while_it_goes_on() -> None:
-    """The oldest message may be old: those before it are still being confirmed."""
-    stall = Stall(30)
-    stall.moved(150, refused=False)
-    assert stall.reason(179, 100, overtaken=False, alarm=False) is None
-    assert stall.reason(181, 100, overtaken=False, alarm=False) is UNCONFIRMED
+def test_a_slow_broker_is_waited_for_while_it_confirms_or_refuses() -> None:
+    """The oldest message may be old: those before it are still being answered."""
+    for answer in (ConfirmWatchdog.confirmed, ConfirmWatchdog.nacked):
+        watchdog = ConfirmWatchdog(30)
+        answer(watchdog, 150)
+        assert verdict(watchdog, 180, 100) is None
+        assert verdict(watchdog, 180.1, 100) is NOT_CONFIRMED
 
 
 def test_a_message_that_others_pass_is_not_forgotten() -> None:
     """However many confirms come for the others."""
-    stall = Stall(30)
-    stall.moved(130, refused=False)
-    assert stall.reason(130, 100, overtaken=True, alarm=False) is None
-    assert stall.reason(131, 100, overtaken=True, alarm=False) is UNCONFIRMED
+    watchdog = ConfirmWatchdog(30)
+    watchdog.confirmed(130)
+    assert verdict(watchdog, 130, 100, overtaken=True) is None
+    assert verdict(watchdog, 131, 100, overtaken=True) is NOT_CONFIRMED
 
 
-def test_an_alarm_is_no_stall() -> None:
-    """The time begins anew when it is over."""
-    stall = Stall(30)
-    assert stall.reason(200, 100, overtaken=True, alarm=True) is None
-    assert stall.reason(229, 100, overtaken=True, alarm=False) is None
-    assert stall.reason(231, 100, overtaken=True, alarm=False) is UNCONFIRMED
+@pytest.mark.parametrize("overtaken", [True, False])
+def test_the_time_begins_anew_after_an_alarm(overtaken: bool) -> None:
+    watchdog = ConfirmWatchdog(30)
+    assert verdict(watchdog, 200, 100, overtaken=overtaken, alarm=True) is None
+    assert verdict(watchdog, 230, 100, overtaken=overtaken) is None
+    assert verdict(watchdog, 231, 100, overtaken=overtaken) is NOT_CONFIRMED
 
 
 def test_a_channel_that_only_refuses_is_left_now_and_then() -> None:
     """The queue may have room again, and nobody has told this channel."""
-    stall, quiet = Stall(30), {"sent_at": None, "overtaken": False, "alarm": False}
+    assert ONLY_NACKS_MAX_SECONDS == 180
+    watchdog = ConfirmWatchdog(30)
     for seconds in range(0, 170, 10):
-        stall.moved(100 + seconds, refused=True)
-        assert stall.reason(100 + seconds, **quiet) is None
-    stall.moved(270, refused=False)
-    stall.moved(275, refused=True)
-    assert stall.reason(275 + FULL - 1, **quiet) is None, "one confirm begins it anew"
-    assert stall.reason(275 + FULL + 1, **quiet) is REFUSED
-    assert stall.reason(275 + FULL + 2, **quiet) is None, "the next channel has its time, too"
+        watchdog.nacked(100 + seconds)
+        assert verdict(watchdog, 100 + seconds) is None
+    watchdog.confirmed(270)
+    watchdog.nacked(275)
+    assert verdict(watchdog, 275 + 180) is None, "one confirm begins it anew"
+    assert verdict(watchdog, 275 + 181) is STILL_FULL
+    assert verdict(watchdog, 275 + 182) is None, "the next channel has its time, too"
+
+
+def test_refusals_count_from_the_first_one_whatever_the_clock_says() -> None:
+    watchdog = ConfirmWatchdog(30)
+    watchdog.nacked(0.0)
+    watchdog.nacked(100.0)
+    assert verdict(watchdog, 181) is STILL_FULL
 
 
 def test_a_channel_that_is_lost_takes_its_refusals_with_it() -> None:
     """While the next one is asked, and it takes long to come, nobody says that the queue is full."""
-    stall = Stall(30)
-    stall.moved(100, refused=True)
-    stall.lost()
-    assert stall.reason(100 + FULL + 1, None, overtaken=False, alarm=False) is None
+    watchdog = ConfirmWatchdog(30)
+    watchdog.nacked(100)
+    watchdog.lost()
+    assert verdict(watchdog, 100 + 181) is None
+
+
+def test_the_verdicts_say_what_happens_next() -> None:
+    assert str(NOT_CONFIRMED) == "no confirm in MQ_CONFIRM_TIMEOUT: what is unconfirmed is sent again"
+    assert str(STILL_FULL) == "the queue has been full for 3m: it is asked anew on another connection"

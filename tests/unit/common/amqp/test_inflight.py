@@ -1,12 +1,13 @@
-"""Outbox, against two plain lists: what waits and what is in flight."""
+"""What waits and what is sent, against two plain lists; and the decisions one by one."""
 
 from collections.abc import Iterable
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from common.amqp.inflight import WINDOW_BYTES, Outbox, Publication, Unconfirmed
+from common.amqp.inflight import WINDOW_BYTES, InFlight, Loss, Publication
 from common.message import Message
 
 
@@ -14,62 +15,88 @@ def publication(token: int, size: int = 1) -> Publication[int]:
     return Publication("q", Message(bytes(size)), token)
 
 
-class OutboxMachine(RuleBasedStateMachine):
+def tokens(publications: Iterable[Publication[int]]) -> list[int]:
+    return [each.token for each in publications]
+
+
+def sent(count: int) -> InFlight[int]:
+    """With messages 1 to `count` sent; the tags are the tokens."""
+    in_flight: InFlight[int] = InFlight()
+    in_flight.put(publication(token) for token in range(1, count + 1))
+    in_flight.sent(in_flight.take(count), 1.0)
+    return in_flight
+
+
+class InFlightMachine(RuleBasedStateMachine):
     """Puts, sends, confirms, nacks and lost channels; nothing may be lost, doubled, or out of its order."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.real: Outbox[int] = Outbox()
+        self.real: InFlight[int] = InFlight()
         self.waiting: list[int] = []
-        self.flying: dict[int, int] = {}  # tag to token
+        self.sent: dict[int, int] = {}  # tag to token
+        self.times: dict[int, float] = {}  # by tags
+        self.now = 0.0
         self.tag = self.number = self.oldest = 0  # of the tokens to keep
 
     @rule(count=st.integers(0, 4))
     def put(self, count: int) -> None:
         """Some more wait."""
-        tokens = [self.number + i for i in range(count)]
+        more = [self.number + i for i in range(count)]
         self.number += count
-        self.real.put(publication(token) for token in tokens)
-        self.waiting += tokens
+        self.real.put(publication(token) for token in more)
+        self.waiting += more
 
-    @rule(limit=st.integers(0, 6), fail=st.booleans())
-    def send_up_to(self, limit: int, fail: bool) -> None:
-        """As a publisher does; one that cannot be encoded is taken and not sent."""
-        while taken := self.real.next(limit):
-            assert len(self.flying) < limit
-            assert taken.token == self.waiting.pop(0)
-            if fail:
-                return
+    @rule(limit=st.integers(0, 6), unsendable=st.sets(st.integers(0, 5)))
+    def send_up_to(self, limit: int, unsendable: set[int]) -> None:
+        """As a publisher does; those that cannot be encoded are taken and not sent."""
+        self.now += 1
+        taken = self.real.take(limit)
+        room = max(0, limit - len(self.sent))
+        assert tokens(taken) == self.waiting[:room]
+        del self.waiting[:room]
+        went = [each for index, each in enumerate(taken) if index not in unsendable]
+        self.real.sent(went, self.now)
+        for each in went:
             self.tag += 1
-            self.real.sent(taken, float(self.tag))
-            self.flying[self.tag] = taken.token
-        assert not self.waiting or len(self.flying) >= limit
+            self.sent[self.tag] = each.token
+            self.times[self.tag] = self.now
 
     @rule(data=st.data(), multiple=st.booleans(), nack=st.booleans())
-    def settle(self, data: st.DataObject, multiple: bool, nack: bool) -> None:
-        """A confirm takes out, a nack puts back in its old place."""
-        tag = data.draw(st.integers(1, self.tag + 1), label="tag")
-        known = tag <= self.tag
-        tags = [each for each in self.flying if known and (each == tag or (multiple and each < tag))]
-        settled = self.real.settle(tag, multiple=multiple)
-        assert [(sent.publication.token, sent.at) for sent in settled] == [(self.flying[each], each) for each in tags]
-        tokens = [self.flying.pop(each) for each in tags]
+    def answer(self, data: st.DataObject, multiple: bool, nack: bool) -> None:
+        """A confirm takes out, a nack puts back in its old place; of a tag that is unknown it does nothing."""
+        tag = data.draw(st.integers(-1, self.tag + 2), label="tag")
+        if multiple and tag == 0:
+            tags = list(self.sent)
+        else:
+            tags = [each for each in self.sent if tag <= self.tag and (each == tag or (multiple and each < tag))]
+        expected = [self.sent.pop(each) for each in tags]
         if nack:
-            self.real.give_back(settled)
-            self.waiting = sorted(self.kept(tokens) + self.waiting)
+            assert self.real.nacked(tag, multiple=multiple) == len(expected)
+            self.waiting = sorted(self.kept(expected) + self.waiting)
+        else:
+            confirmed = self.real.confirmed(tag, multiple=multiple)
+            assert [(each.token, each.sent_at) for each in confirmed] == list(
+                zip(expected, (self.times[each] for each in tags), strict=True)
+            )
 
-    @rule()
-    def lose_the_channel(self) -> None:
-        """All in flight goes back, each in its old place."""
-        drained = self.real.drain()
-        assert [sent.publication.token for sent in drained] == list(self.flying.values())
-        self.real.give_back(drained)
-        self.waiting = sorted(self.kept(self.flying.values()) + self.waiting)
-        self.flying, self.tag = {}, 0
+    @rule(poisoned=st.booleans())
+    def lose_the_channel(self, poisoned: bool) -> None:
+        """All that was sent goes back, each in its old place; a single poisoned message does not."""
+        unconfirmed = list(self.sent.values())
+        loss = self.real.lost(poisoned=poisoned)
+        if poisoned and len(unconfirmed) == 1:
+            assert loss.refused
+            assert loss.refused.token == unconfirmed.pop()
+        else:
+            assert loss.refused is None
+        assert loss.suspects == (len(unconfirmed) if poisoned else 0)
+        self.waiting = sorted(self.kept(unconfirmed) + self.waiting)
+        self.sent, self.tag = {}, 0
 
     @rule(count=st.integers(0, 8))
     def discard(self, count: int) -> None:
-        """The oldest are of no use any more: what waits goes, what is in flight does not come back."""
+        """The oldest are of no use any more: what waits goes, what is sent does not come back."""
         self.oldest += count
         self.real.discard(lambda token: token >= self.oldest)
         self.waiting = self.kept(self.waiting)
@@ -80,16 +107,129 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @invariant()
     def agrees(self) -> None:
-        """Numbers, and the oldest."""
-        assert len(self.real) == len(self.waiting) + len(self.flying)
+        """Counts, bytes, and the oldest."""
+        assert len(self.real) == len(self.waiting) + len(self.sent)
+        assert self.real.unconfirmed == len(self.sent)
         assert self.real._waiting_bytes == len(self.waiting)
-        assert self.real._bytes == len(self.flying)
-        assert len(self.real.flying) == len(self.flying)
-        assert self.real.sent_at == next(iter(map(float, self.flying)), None)
+        assert self.real._sent_bytes == len(self.sent)
+        first = min(self.sent, default=0)
+        assert self.real.sent_at == (self.times[first] if first else None)
+        assert self.real.overtaken == bool(first and len(self.sent) <= self.tag - first)
 
 
-TestOutbox = OutboxMachine.TestCase
-TestOutbox.settings = settings(max_examples=30, stateful_step_count=20)
+TestInFlight = InFlightMachine.TestCase
+TestInFlight.settings = settings(max_examples=60, stateful_step_count=25)
+
+
+def test_a_publication_knows_its_queue_its_message_its_owners_name_and_its_size() -> None:
+    message = Message(b"12345")
+    made = Publication("jobs", message, "order 7")
+    assert (made.routing_key, made.message, made.token, made.size) == ("jobs", message, "order 7", 5)
+    assert (made.number, made.sent_at) == (0, 0.0)
+    with pytest.raises(AttributeError):
+        made.more = 1  # type: ignore[attr-defined]
+
+
+def test_numbers_count_from_1_over_all_that_was_ever_put_in() -> None:
+    in_flight: InFlight[int] = InFlight()
+    first, second = [publication(1), publication(2)], [publication(3)]
+    in_flight.put(first)
+    in_flight.put(second)
+    assert [each.number for each in first + second] == [1, 2, 3]
+
+
+def test_nothing_is_sent_or_overtaken_at_first() -> None:
+    in_flight: InFlight[int] = InFlight()
+    assert (len(in_flight), in_flight.unconfirmed, in_flight.sent_at) == (0, 0, None)
+    assert (in_flight.overtaken, in_flight.full) == (False, False)
+    assert in_flight.take(9) == []
+
+
+def test_at_most_the_limit_is_unconfirmed() -> None:
+    in_flight = sent(2)
+    in_flight.put(publication(token) for token in (3, 4, 5))
+    assert in_flight.take(1) == in_flight.take(2) == []
+    assert tokens(in_flight.take(4)) == [3, 4]
+
+
+def test_the_oldest_is_overtaken_when_a_later_one_is_confirmed_before_it() -> None:
+    in_flight = sent(3)
+    assert not in_flight.overtaken
+    in_flight.confirmed(2, multiple=False)
+    assert in_flight.overtaken
+    assert tokens(in_flight.confirmed(1, multiple=False)) == [1]
+    assert not in_flight.overtaken
+    assert tokens(in_flight.confirmed(3, multiple=False)) == [3], "the tags behind the gap are still known"
+
+
+def test_the_oldest_ones_time_is_the_one_that_counts() -> None:
+    in_flight: InFlight[int] = InFlight()
+    in_flight.put([publication(1), publication(2)])
+    in_flight.sent(in_flight.take(1), 5.0)
+    in_flight.sent(in_flight.take(2), 7.0)
+    assert in_flight.sent_at == 5.0
+    in_flight.confirmed(1, multiple=False)
+    assert in_flight.sent_at == 7.0
+
+
+@given(st.permutations(range(1, 8)))
+def test_every_message_is_confirmed_once_in_any_order_of_confirms(tags: list[int]) -> None:
+    """One by one, and a second confirm of the same tag gives nothing."""
+    in_flight = sent(7)
+    for tag in tags:
+        assert tokens(in_flight.confirmed(tag, multiple=False)) == [tag]
+        assert in_flight.confirmed(tag, multiple=False) == []
+    assert len(in_flight) == 0
+
+
+def test_tag_0_names_no_message_and_with_multiple_all() -> None:
+    in_flight = sent(2)
+    assert in_flight.confirmed(0, multiple=False) == in_flight.confirmed(-1, multiple=False) == []
+    assert in_flight.confirmed(-1, multiple=True) == in_flight.confirmed(3, multiple=True) == []
+    assert tokens(in_flight.confirmed(0, multiple=True)) == [1, 2]
+    assert in_flight.confirmed(0, multiple=True) == []
+
+
+def test_nacked_messages_wait_before_those_that_came_later_in_their_order() -> None:
+    in_flight = sent(5)
+    in_flight.put([publication(6)])
+    assert in_flight.nacked(4, multiple=False) == 1
+    assert in_flight.nacked(2, multiple=True) == 2
+    assert in_flight.nacked(2, multiple=True) == 0
+    assert tokens(in_flight.take(9)) == [1, 2, 4, 6]
+
+
+def test_a_lost_channels_messages_wait_in_their_order_and_tags_count_from_1_again() -> None:
+    in_flight = sent(3)
+    in_flight.confirmed(2, multiple=False)
+    in_flight.put([publication(4)])
+    assert in_flight.lost(poisoned=False) == Loss(None, 0)
+    assert (in_flight.unconfirmed, in_flight.sent_at, in_flight.overtaken) == (0, None, False)
+    again = in_flight.take(9)
+    assert tokens(again) == [1, 3, 4]
+    in_flight.sent(again, 2.0)
+    assert tokens(in_flight.confirmed(1, multiple=False)) == [1]
+
+
+def test_a_single_poisoned_message_is_refused_and_of_several_each_is_a_suspect() -> None:
+    several = sent(2)
+    assert several.lost(poisoned=True) == Loss(None, 2)
+    assert tokens(several.take(9)) == [1, 2]
+    single = sent(1)
+    refused, suspects = single.lost(poisoned=True)
+    assert refused
+    assert (refused.token, suspects, len(single)) == (1, 0, 0)
+    assert sent(0).lost(poisoned=True) == Loss(None, 0)
+
+
+def test_what_is_discarded_does_not_wait_again() -> None:
+    in_flight = sent(4)
+    in_flight.put([publication(5), publication(6)])
+    in_flight.discard(lambda token: token % 2 == 0)
+    assert len(in_flight) == 5, "what is sent may still be confirmed"
+    in_flight.nacked(2, multiple=True)
+    in_flight.lost(poisoned=False)
+    assert tokens(in_flight.take(9)) == [2, 4, 6]
 
 
 class Sized(bytes):
@@ -107,114 +247,50 @@ class Sized(bytes):
         return self.size
 
 
+def large(token: int, size: int) -> Publication[int]:
+    return Publication("q", Message(Sized(size)), token)
+
+
 @given(st.lists(st.integers(1, WINDOW_BYTES), min_size=1, max_size=8))
 def test_large_messages_stop_at_a_bound_of_bytes(sizes: list[int]) -> None:
-    """At most one message over it is in flight, and a confirm makes room again."""
-    outbox: Outbox[int] = Outbox()
-    in_flight = 0
-    for token, size in enumerate(sizes):
-        outbox.put([Publication("q", Message(Sized(size)), token)])
-    while taken := outbox.next(100):
-        assert in_flight < WINDOW_BYTES
-        in_flight += len(taken.message.body)
-        outbox.sent(taken, 1.0)
-    assert len(outbox.flying) == len(sizes) or in_flight >= WINDOW_BYTES
-    outbox.settle(0, multiple=True)
-    assert len(outbox.flying) == 0
-    waits = len(outbox) > 0
-    assert bool(outbox.next(100)) == waits
+    """At most one message over it is sent, and a confirm makes room again."""
+    in_flight: InFlight[int] = InFlight()
+    in_flight.put(large(token, size) for token, size in enumerate(sizes))
+    taken = in_flight.take(100)
+    in_flight.sent(taken, 1.0)
+    assert sum(each.size for each in taken[:-1]) < WINDOW_BYTES
+    assert len(taken) == len(sizes) or sum(each.size for each in taken) >= WINDOW_BYTES
+    assert in_flight.take(100) == [] or len(taken) == len(sizes)
+    in_flight.confirmed(0, multiple=True)
+    assert in_flight.unconfirmed == 0
+    waits = len(in_flight) > 0
+    assert bool(in_flight.take(100)) == waits
+
+
+@pytest.mark.parametrize(("size", "count"), [(WINDOW_BYTES - 1, 2), (WINDOW_BYTES, 1), (WINDOW_BYTES + 1, 1)])
+def test_the_bound_of_bytes_is_16_mib_exactly(size: int, count: int) -> None:
+    assert WINDOW_BYTES == 16_777_216
+    in_flight: InFlight[int] = InFlight()
+    in_flight.put([large(1, size), large(2, 1), large(3, 1)])
+    assert len(in_flight.take(100)) == count
 
 
 def test_what_waits_counts_against_the_bound_too() -> None:
     """Or the source would be read on while the broker is slow, a window of large messages into the memory."""
-    outbox: Outbox[int] = Outbox()
-    half = Message(Sized(WINDOW_BYTES // 2))
-    outbox.put([Publication("q", half, 1)])
-    assert not outbox.full
-    outbox.put([Publication("q", half, 2)])
-    assert outbox.full
-    for _ in range(2):
-        taken = outbox.next(9)
-        assert taken
-        outbox.sent(taken, 1.0)
-    assert outbox.full
-    sent = outbox.settle(1, multiple=False)
-    assert not outbox.full
-    outbox.give_back(sent)
-    assert outbox.full
-
-
-class UnconfirmedMachine(RuleBasedStateMachine):
-    """Publishes, confirms of all kinds, lost channels."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.real: Unconfirmed[int] = Unconfirmed()
-        self.model: dict[int, int] = {}
-        self.tag = 0  # the last that was given on this channel
-        self.number = 0
-
-    @rule(count=st.integers(1, 5))
-    def publish(self, count: int) -> None:
-        """Some more."""
-        for _ in range(count):
-            self.tag += 1
-            self.number += 1
-            self.real.add(self.number)
-            self.model[self.tag] = self.number
-
-    @rule(data=st.data(), multiple=st.booleans())
-    def confirm_any_order(self, data: st.DataObject, multiple: bool) -> None:
-        """One tag, or all up to it; also of nobody."""
-        tag = data.draw(st.integers(1, self.tag + 2), label="tag")
-        if tag > self.tag:
-            expected = []
-        elif multiple:
-            expected = [entry for key, entry in self.model.items() if key <= tag]
-        else:
-            expected = [self.model[tag]] if tag in self.model else []
-        assert self.real.settle(tag, multiple=multiple) == expected
-        self.model = {key: entry for key, entry in self.model.items() if entry not in expected}
-
-    @rule()
-    def confirm_all_there_are(self) -> None:
-        """Tag 0 with multiple."""
-        assert self.real.settle(0, multiple=True) == list(self.model.values())
-        self.model.clear()
-
-    @rule()
-    def lose_the_channel(self) -> None:
-        """Tags count from 1 again."""
-        assert self.real.drain() == list(self.model.values())
-        self.model.clear()
-        self.tag = 0
-
-    @invariant()
-    def agrees(self) -> None:
-        """Number and oldest."""
-        assert len(self.real) == len(self.model)
-        assert self.real.oldest == next(iter(self.model.values()), None)
-
-
-TestUnconfirmed = UnconfirmedMachine.TestCase
-TestUnconfirmed.settings = settings(max_examples=30, stateful_step_count=20)
-
-
-@given(st.permutations(range(1, 8)))
-def test_every_entry_comes_out_once_in_any_order_of_confirms(tags: list[int]) -> None:
-    """One by one, and a second confirm of the same tag gives nothing."""
-    unconfirmed: Unconfirmed[str] = Unconfirmed()
-    for tag in range(1, 8):
-        unconfirmed.add(f"entry {tag}")
-    for tag in tags:
-        assert unconfirmed.settle(tag, multiple=False) == [f"entry {tag}"]
-        assert unconfirmed.settle(tag, multiple=False) == []
-    assert len(unconfirmed) == 0
-
-
-def test_tag_0_alone_names_no_entry() -> None:
-    """Only with `multiple` does it mean all."""
-    unconfirmed: Unconfirmed[str] = Unconfirmed()
-    unconfirmed.add("a")
-    assert unconfirmed.settle(0, multiple=False) == []
-    assert unconfirmed.settle(-1, multiple=False) == []
+    in_flight: InFlight[int] = InFlight()
+    in_flight.put([large(1, WINDOW_BYTES // 2)])
+    assert not in_flight.full
+    in_flight.put([large(2, WINDOW_BYTES // 2)])
+    assert in_flight.full
+    in_flight.sent(in_flight.take(1), 1.0)
+    assert in_flight.full, "sent and waiting together"
+    in_flight.sent(in_flight.take(9), 1.0)
+    assert in_flight.full
+    in_flight.confirmed(2, multiple=False)
+    assert not in_flight.full
+    in_flight.put([large(3, WINDOW_BYTES // 2)])
+    assert in_flight.full
+    in_flight.nacked(1, multiple=False)
+    assert in_flight.full
+    in_flight.discard(lambda token: token == 3)
+    assert not in_flight.full

@@ -1,14 +1,18 @@
-"""What a publisher promises while there is no broker; with one it is tested in tests/broker and tests/chaos."""
+"""What a publisher promises on a channel that a test stands in for; with a broker see tests/broker and tests/chaos."""
 
 import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from pika import spec
+from pika.frame import Method
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from common.amqp.errors import BrokerError, Kind
-from common.amqp.flow import FULL, REFUSED
+from common.amqp.flow import NOT_CONFIRMED, ONLY_NACKS_MAX_SECONDS, STILL_FULL
 from common.amqp.inflight import Publication
 from common.amqp.publisher import Publisher
 from common.amqp.topology import Topology
@@ -57,15 +61,17 @@ def test_without_a_broker_everything_is_kept_and_nothing_more_is_asked_for(publi
     assert REGISTRY.get_sample_value("test_publisher_published_total") == 0
 
 
-def test_each_message_that_is_left_out_is_named(publisher: Publisher[Token]) -> None:
+def test_each_refused_message_is_logged_with_its_id(publisher: Publisher[Token]) -> None:
     """However many a second: nobody else knows that they are missing."""
     with capture_logs() as lines:
         for number in range(1000):
             publisher.refused("too long", message_id=f"m{number}")
     assert [line["message_id"] for line in lines] == [f"m{number}" for number in range(1000)]
+    assert {(line["event"], line["reason"]) for line in lines} == {("refused", "too long")}
+    assert REGISTRY.get_sample_value("test_publisher_refused_total") == 1000
 
 
-def test_it_is_not_ready_and_says_why(publisher: Publisher[Token]) -> None:
+def test_a_publisher_without_a_broker_is_not_ready_and_says_why(publisher: Publisher[Token]) -> None:
     """Of the connection, and of the last loss until something is confirmed."""
     assert publisher.reasons() == ["test_publisher: closed"]
     publisher.lost(BrokerError(Kind.TOPOLOGY, "312 NO_ROUTE: there is no queue jobs"))
@@ -96,7 +102,7 @@ def test_a_message_whose_confirm_is_left_out_is_sent_again(process: Loop, peer: 
 
 
 @pytest.mark.usefixtures("own_metrics")
-def test_what_a_full_queue_refused_is_sent_again_in_its_order(process: Loop, peer: Peer) -> None:
+def test_messages_that_a_full_queue_refused_are_sent_again_in_their_order(process: Loop, peer: Peer) -> None:
     """Though it comes back in several batches."""
     confirmed: list[Token] = []
 
@@ -131,18 +137,363 @@ def test_a_channel_that_only_refuses_is_left_and_it_is_said_why(process: Loop, p
     publisher.connection.open()
     publisher.publish(numbers(0))
     process.turn(lambda: "the queue is full" in publisher.reasons(), "a broker_error")
-    publisher.tick(time.monotonic() + FULL + 1)
-    assert publisher.connection.broker_error is REFUSED
+    publisher.tick(time.monotonic() + ONLY_NACKS_MAX_SECONDS + 1)
+    assert publisher.connection.broker_error is STILL_FULL
     process.turn(lambda: confirmed == [0], "the confirm of another")
     publisher.connection.close()
 
 
-def test_a_queue_that_was_full_is_not_said_of_a_broker_that_is_away(process: Loop) -> None:
+@pytest.mark.usefixtures("own_metrics")
+def test_a_lost_connection_is_not_blamed_on_a_queue_that_was_full(process: Loop) -> None:
     """And no try to connect is given up for it."""
     publisher = make(process, "amqp://127.0.0.1:1")
-    publisher._stall.moved(time.monotonic(), refused=True)
+    publisher._watchdog.nacked(time.monotonic())
     publisher.lost(BrokerError(Kind.TCP, "gone"))
     publisher.connection.open()
-    publisher.tick(time.monotonic() + FULL + 1)
-    assert publisher.connection.broker_error is not REFUSED
+    publisher.tick(time.monotonic() + ONLY_NACKS_MAX_SECONDS + 1)
+    assert publisher.connection.broker_error is not STILL_FULL
     publisher.connection.close()
+
+
+class Wire:
+    """A connection in the place of the publisher's, and its channel: both note what they are asked for."""
+
+    def __init__(self, publisher: Publisher[Token]) -> None:
+        self.channel: Wire | None = self
+        self.blocked = False
+        self.failures: list[BrokerError] = []
+        self.published: list[tuple[object, str, Message]] = []
+        self.connection = self
+        publisher.connection = self  # type: ignore[assignment]
+
+    def reasons(self) -> list[str]:
+        """None of its own."""
+        return []
+
+    def fail(self, reason: BrokerError) -> None:
+        """Noted."""
+        self.failures.append(reason)
+
+    def publish(self, channel: object, routing_key: str, message: Message) -> None:
+        """Noted; a body of `bad` cannot be encoded."""
+        if message.body == b"bad":
+            raise TypeError("no such header")
+        self.published.append((channel, routing_key, message))
+
+    @property
+    def bodies(self) -> list[bytes]:
+        """Of all that was published."""
+        return [message.body for _, _, message in self.published]
+
+
+class Owned:
+    """A publisher of a window of 4 with an open channel, and what its owner hears."""
+
+    def __init__(self, process: Loop, name: str = "test_publisher") -> None:
+        self.heard: list[list[Token]] = []
+        self.refused: list[Token] = []
+        self.name = name
+        settings = Settings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs"})
+        self.publisher: Publisher[Token] = Publisher(
+            name,
+            process,
+            settings,
+            Topology("jobs"),
+            window=4,
+            on_progress=lambda confirmed: self.heard.append([each.token for each in confirmed]),
+            on_refused=lambda refused: self.refused.append(refused.token),
+        )
+        self.wire = Wire(self.publisher)
+
+    def open(self, window: int = 4) -> "Owned":
+        """Past the slow start, unless `window` is 1."""
+        self.publisher.opened(self.wire)  # type: ignore[arg-type]
+        if window > 1:
+            self.publisher.publish(numbers(0))
+            self.ack(1)
+            self.wire.published.clear()
+        self.heard.clear()
+        return self
+
+    def ack(self, tag: int, *, multiple: bool = False) -> None:
+        """Of the broker."""
+        self.publisher._on_confirm(self.wire, spec.Basic.Ack(tag, multiple))  # type: ignore[arg-type]
+
+    def nack(self, tag: int, *, multiple: bool = False) -> None:
+        """The same."""
+        self.publisher._on_confirm(self.wire, spec.Basic.Nack(tag, multiple))  # type: ignore[arg-type]
+
+    def counted(self, what: str) -> float | None:
+        """The counter or gauge of this name."""
+        return REGISTRY.get_sample_value(f"{self.name}_{what}")
+
+
+@pytest.fixture
+def owned(process: Loop, own_metrics: None) -> Owned:
+    return Owned(process)
+
+
+def test_a_message_is_published_to_its_queue_mandatory_with_its_own_properties(owned: Owned) -> None:
+    """Through the default exchange."""
+    owned.open()
+    (publication,) = numbers(7)
+    owned.publisher.publish([publication])
+    assert owned.wire.published == [(owned.wire, "jobs", publication.message)]
+
+
+def test_one_message_goes_first_on_a_channel_and_its_confirm_opens_the_window(owned: Owned) -> None:
+    owned.open(window=1)
+    assert owned.publisher.room == 1
+    owned.publisher.publish(numbers(1, 2, 3, 4, 5, 6))
+    assert owned.wire.bodies == [b"1"]
+    assert owned.publisher.room == 1 - 6
+    owned.ack(1)
+    assert owned.wire.bodies == [b"1", b"2", b"3", b"4", b"5"]
+    assert owned.heard == [[1]]
+    assert (owned.counted("published_total"), owned.publisher.metrics.sent) == (5, 5)
+    assert (owned.counted("confirmed_total"), owned.counted("unconfirmed")) == (1, 5)
+    owned.ack(5, multiple=True)
+    assert owned.heard == [[1], [2, 3, 4, 5]]
+    assert owned.counted("confirm_seconds_count") == 5
+    assert len(owned.publisher) == 1
+
+
+def test_room_is_what_would_be_sent_at_once(owned: Owned) -> None:
+    owned.open()
+    assert owned.publisher.room == 4
+    owned.publisher.publish(numbers(1, 2, 3))
+    assert owned.publisher.room == 1
+    owned.wire.blocked = True
+    assert owned.publisher.room == 0
+    owned.wire.blocked, owned.wire.channel = False, None
+    assert owned.publisher.room == 0
+
+
+def test_there_is_no_room_while_as_many_bytes_as_may_be_are_held(owned: Owned, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("common.amqp.inflight.WINDOW_BYTES", 2)
+    owned.open()
+    owned.publisher.publish(numbers(1))
+    assert owned.publisher.room == 3
+    owned.publisher.publish(numbers(2))
+    assert owned.publisher.room == 0
+
+
+def test_a_wait_is_counted_from_the_publish_to_the_confirm(owned: Owned, monkeypatch: pytest.MonkeyPatch) -> None:
+    owned.open()
+    before = owned.counted("confirm_seconds_sum")
+    now = time.monotonic()
+    monkeypatch.setattr("common.amqp.publisher.time", SimpleNamespace(monotonic=lambda: now))
+    owned.publisher.publish(numbers(1, 2))
+    now += 3
+    owned.ack(3, multiple=True)
+    assert owned.counted("confirm_seconds_sum") == pytest.approx(before + 6)  # type: ignore[operator]
+
+
+def test_a_blocked_connection_gets_nothing_until_the_tick_after_the_alarm(owned: Owned) -> None:
+    owned.open()
+    owned.wire.blocked = True
+    owned.publisher.publish(numbers(1))
+    owned.publisher.tick(time.monotonic())
+    assert owned.wire.published == []
+    owned.wire.blocked = False
+    owned.publisher.tick(time.monotonic())
+    assert owned.wire.bodies == [b"1"]
+    assert owned.heard == [[], []], "there may be room at each tick"
+
+
+def test_a_new_channel_sends_what_waits_and_asks_for_more(owned: Owned) -> None:
+    owned.publisher.publish(numbers())
+    owned.wire.channel = None
+    owned.publisher.publish(numbers(1, 2))
+    owned.wire.channel = owned.wire
+    owned.publisher.opened(owned.wire)  # type: ignore[arg-type]
+    assert owned.wire.bodies == [b"1"], "one, until it is confirmed"
+    assert owned.heard == [[]]
+
+
+def test_a_nack_keeps_the_message_pauses_and_is_logged_once(owned: Owned, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The confirm after the pause opens the window again."""
+    monkeypatch.setattr("common.amqp.flow.full_jitter", lambda *_: 2.0)
+    owned.open()
+    owned.publisher.publish(numbers(1, 2, 3))
+    with capture_logs() as lines:
+        owned.nack(3, multiple=True)
+        owned.nack(4)
+    assert [(line["event"], line["nacked"]) for line in lines] == [
+        ("the queue is full: messages are kept and sent again", 2)
+    ]
+    assert lines[0]["log_level"] == "warning"
+    assert owned.counted("nacked_total") == 3
+    assert owned.heard == []
+    assert len(owned.publisher) == 3
+    assert owned.publisher.reasons() == ["the queue is full"]
+    owned.publisher.tick(time.monotonic())
+    assert owned.wire.bodies == [b"1", b"2", b"3"]
+    owned.publisher.tick(time.monotonic() + 3)
+    assert owned.wire.bodies[3:] == [b"1"]
+    owned.ack(5)
+    assert owned.publisher.reasons() == []
+    assert owned.counted("confirmed_total") == 2
+
+
+def test_answers_of_a_channel_that_is_gone_are_not_believed(owned: Owned) -> None:
+    """Its tags name other messages now."""
+    owned.open()
+    owned.publisher.publish(numbers(1))
+    gone, method = Wire(owned.publisher), spec.Basic.Return(312, "NO_ROUTE", "", "jobs")
+    owned.publisher.connection = owned.wire  # type: ignore[assignment]
+    for answer in (spec.Basic.Ack(2), spec.Basic.Nack(2)):
+        owned.publisher._on_confirm(gone, answer)  # type: ignore[arg-type]
+    owned.publisher._on_return(gone, method)  # type: ignore[arg-type]
+    assert (len(owned.publisher), owned.heard, owned.wire.failures) == (1, [], [])
+    assert (owned.counted("nacked_total"), owned.counted("returned_total")) == (0, 0)
+
+
+def test_a_returned_message_ends_the_connection_before_its_confirm_is_believed(owned: Owned) -> None:
+    owned.open()
+    owned.publisher.publish(numbers(1))
+    method = spec.Basic.Return(312, "NO_ROUTE", "", "jobs")
+    owned.publisher._on_return(owned.wire, method, None, b"")  # type: ignore[arg-type]
+    assert owned.wire.failures == [BrokerError(Kind.TOPOLOGY, "312 NO_ROUTE: there is no queue jobs")]
+    assert owned.counted("returned_total") == 1
+    owned.publisher.lost(owned.wire.failures[0])
+    assert owned.publisher.reasons() == ["there is no queue"]
+    owned.publisher.opened(owned.wire)  # type: ignore[arg-type]
+    assert owned.wire.bodies == [b"1", b"1"]
+    assert owned.refused == []
+
+
+def test_a_lost_connections_messages_are_sent_again_first_and_one_by_one(owned: Owned) -> None:
+    owned.open()
+    owned.publisher.publish(numbers(1, 2, 3, 4, 5))
+    owned.publisher.lost(BrokerError(Kind.TCP, "gone"))
+    assert owned.publisher.reasons() == []
+    owned.publisher.opened(owned.wire)  # type: ignore[arg-type]
+    assert owned.wire.bodies[4:] == [b"1"]
+    owned.ack(1)
+    assert owned.wire.bodies[4:] == [b"1", b"2", b"3", b"4", b"5"], "without a suspect the window opens"
+    assert owned.counted("published_total") == 1 + 4 + 5
+
+
+POISON = BrokerError(Kind.TOPOLOGY, "406 PRECONDITION_FAILED - message size 9 is larger than 8")
+
+
+def test_a_poisoned_message_is_found_among_several_and_refused_alone(owned: Owned) -> None:
+    owned.open()
+    owned.publisher.publish(numbers(1, 2))
+    owned.publisher.lost(POISON)
+    assert owned.refused == []
+    owned.publisher.opened(owned.wire)  # type: ignore[arg-type]
+    owned.ack(1)
+    assert owned.wire.bodies[2:] == [b"1", b"2"]
+    owned.publisher.publish(numbers(3))
+    assert owned.wire.bodies[2:] == [b"1", b"2"], "the second suspect goes alone"
+    with capture_logs() as lines:
+        owned.publisher.lost(POISON)
+    assert owned.refused == [2]
+    assert [(line["event"], line["reason"], line["log_level"]) for line in lines] == [
+        ("refused", POISON.text, "warning")
+    ]
+    assert owned.counted("refused_total") == 1
+    owned.publisher.opened(owned.wire)  # type: ignore[arg-type]
+    assert owned.wire.bodies[4:] == [b"3"]
+
+
+def test_what_cannot_be_encoded_is_refused_and_its_neighbours_go(owned: Owned) -> None:
+    owned.open()
+    bad = Publication("jobs", Message(b"bad", message_id="m-2"), 2)
+    with capture_logs() as lines:
+        owned.publisher.publish([*numbers(1), bad, *numbers(3, 4, 5)])
+    assert owned.wire.bodies == [b"1", b"3", b"4", b"5"], "the window is filled all the same"
+    assert owned.refused == [2]
+    assert [(line["reason"], line["message_id"]) for line in lines] == [("TypeError: no such header", "m-2")]
+    assert (owned.counted("refused_total"), owned.counted("published_total")) == (1, 1 + 4)
+    owned.ack(3)
+    assert owned.heard == [[3]], "the one that did not go has no tag"
+
+
+def test_an_owner_that_discards_keeps_what_it_wants(owned: Owned) -> None:
+    owned.open()
+    owned.wire.blocked = True
+    owned.publisher.publish(numbers(1, 2, 3))
+    owned.publisher.discard(lambda token: token == 2)
+    owned.wire.blocked = False
+    owned.publisher.tick(time.monotonic())
+    assert owned.wire.bodies == [b"2"]
+
+
+def test_a_connection_that_confirms_nothing_is_given_up(owned: Owned) -> None:
+    """After MQ_CONFIRM_TIMEOUT; during an alarm it is not."""
+    owned.open()
+    owned.publisher.publish(numbers(1))
+    after = time.monotonic() + 31
+    owned.wire.blocked = True
+    owned.publisher.tick(after)
+    assert owned.wire.failures == []
+    owned.wire.blocked = False
+    owned.publisher.tick(after + 29)
+    assert owned.wire.failures == []
+    owned.publisher.tick(after + 31)
+    assert owned.wire.failures == [NOT_CONFIRMED]
+
+
+def test_a_broker_that_confirms_slowly_and_in_order_is_waited_for(
+    owned: Owned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owned.open()
+    now = time.monotonic()
+    monkeypatch.setattr("common.amqp.publisher.time", SimpleNamespace(monotonic=lambda: now))
+    owned.publisher.publish(numbers(1, 2))
+    now += 29
+    owned.ack(2)
+    owned.publisher.tick(now + 30)
+    assert owned.wire.failures == []
+    owned.publisher.tick(now + 31)
+    assert owned.wire.failures == [NOT_CONFIRMED]
+
+
+def test_a_message_that_later_ones_overtook_is_not_waited_for_longer(
+    owned: Owned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owned.open()
+    now = time.monotonic()
+    monkeypatch.setattr("common.amqp.publisher.time", SimpleNamespace(monotonic=lambda: now))
+    owned.publisher.publish(numbers(1, 2))
+    now += 29
+    owned.ack(3)
+    owned.publisher.tick(now + 2)
+    assert owned.wire.failures == [NOT_CONFIRMED]
+
+
+def test_the_topology_is_declared_and_confirms_are_selected_before_anything_goes(owned: Owned) -> None:
+    """And the reply of the last request is what opens it."""
+    asked: list[str] = []
+    accepted: list[object] = []
+
+    class Prepared:
+        def add_on_return_callback(self, callback: Callable[..., None]) -> None:
+            asked.append("returns")
+            self.on_return = callback
+
+        def queue_declare(self, queue: str, **_: object) -> None:
+            asked.append(queue)
+
+        def confirm_delivery(self, on_confirm: Callable[..., None], callback: Callable[..., None]) -> None:
+            asked.append("confirms")
+            self.on_confirm, self.on_selected = on_confirm, callback
+
+    channel: Any = Prepared()
+    owned.wire.accepted = accepted.append  # type: ignore[attr-defined]
+    owned.publisher.prepare(channel)
+    assert (asked[0], asked[-1]) == ("returns", "confirms")
+    assert "jobs" in asked
+    assert accepted == []
+    channel.on_selected(None)
+    assert accepted == [channel]
+    owned.wire.channel = channel
+    channel.connection = owned.wire
+    owned.publisher.publish(numbers(1))
+    channel.on_confirm(Method(1, spec.Basic.Ack(1)))
+    assert owned.heard == [[1]]
+    channel.on_return(channel, spec.Basic.Return(312, "NO_ROUTE", "", "jobs"), None, b"")
+    assert len(owned.wire.failures) == 1

@@ -103,7 +103,7 @@ def test_a_stop_admits_nobody_and_ends_the_source_when_all_have_their_answers() 
 
 @pytest.mark.parametrize("taken", [0, 1])
 def test_at_the_end_who_waits_is_let_go_unsettled(taken: int) -> None:
-    """Whether or not its messages were given to the feed already."""
+    """Whether or not its messages were read already."""
     pending = Pending(9)
     receipt = admitted(pending, 1)
     if taken:

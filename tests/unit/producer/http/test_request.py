@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.message import Message
-from producer.http.request import LINES, Answer, read_request
+from producer.http.request import MAX_BATCH_LINES, Answer, read_request
 
 CONTEXT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -46,7 +46,7 @@ def test_a_batch_is_a_message_a_line(kind: str) -> None:
     assert [message.body for message in messages] == [b'{"a":1}\r', b"[2]", b'"\xff"']
     assert [message.message_id for message in messages] == ["order-7-1", "order-7-2", "order-7-3"]
     assert {message.content_type for message in messages} == {"application/json"}
-    assert len(read(b"x\n\n \r\n" * LINES, kind)) == LINES
+    assert len(read(b"x\n\n \r\n" * MAX_BATCH_LINES, kind)) == MAX_BATCH_LINES
 
 
 @given(st.lists(st.binary(min_size=1, max_size=20).filter(lambda line: b"\n" not in line and line.strip()), min_size=1))
@@ -83,7 +83,7 @@ def test_only_post_to_the_one_path_is_taken() -> None:
 @pytest.mark.parametrize("key", ["", "x" * 200])
 def test_a_key_may_be_long_or_absent(key: str) -> None:
     """With a number behind it, it still fits into a message id."""
-    messages = read(b"x\n" * LINES, "application/x-ndjson", HTTP_IDEMPOTENCY_KEY=key)
+    messages = read(b"x\n" * MAX_BATCH_LINES, "application/x-ndjson", HTTP_IDEMPOTENCY_KEY=key)
     assert all(len(message.message_id) <= 255 for message in messages)
 
 
@@ -97,8 +97,8 @@ def test_a_key_may_be_long_or_absent(key: str) -> None:
         (400, b"x", "text/pl\xe4in", {}, "Content-Type"),
         (400, b"", "application/x-ndjson", {}, "without a line"),
         (400, b"\n \n", "application/x-ndjson", {}, "without a line"),
-        (413, b"x\n" * (LINES + 1), "application/x-ndjson", {}, "1000 lines"),
-        (413, b"x\n" * LINES + b"x", "application/x-ndjson", {}, "1000 lines"),
+        (413, b"x\n" * (MAX_BATCH_LINES + 1), "application/x-ndjson", {}, "1000 lines"),
+        (413, b"x\n" * MAX_BATCH_LINES + b"x", "application/x-ndjson", {}, "1000 lines"),
         (413, b"x" * 101, "", {}, "101 bytes is over MQ_MAX_BODY (100)"),
         (413, b"x\n" + b"y" * 102, "application/x-ndjson", {}, "102 bytes"),
         (415, b"x", "", {"HTTP_CONTENT_ENCODING": "gzip"}, "Content-Encoding"),
