@@ -1,7 +1,6 @@
 """Session: one try at a connection and its channel, from the first packet to its end. It is never used again."""
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import Protocol
 
 from pika import ConnectionParameters, SelectConnection
@@ -35,11 +34,15 @@ class SessionOwner(Protocol):
 
 def connection_class(wire: str) -> type[PlainConnection]:
     """By MQ_WIRE; plain pika's, too, where there is no `common.wire`."""
-    if wire == "pika" or not find_spec("common.wire"):
-        return PlainConnection
-    from common.wire.connection import WireConnection  # noqa: PLC0415 - see above
+    if wire == "direct":
+        try:
+            from common.wire.connection import WireConnection  # noqa: PLC0415 - the package can be deleted
 
-    return WireConnection
+            return WireConnection
+        except ModuleNotFoundError as missing:
+            if not str(missing.name).startswith("common.wire"):
+                raise
+    return PlainConnection
 
 
 class Session:
