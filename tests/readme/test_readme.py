@@ -6,9 +6,10 @@ from pathlib import Path
 from common.amqp.topology import DELIVERY_LIMIT
 from local.settings_table import README, renewed
 from tests.conftest import Start
-from tests.readme.documents import example
+from tests.readme.documents import DOCUMENTS, example
 
 TEXT = README.read_text()
+PIKAS = {"BasicProperties", "SelectConnection"}
 
 
 def test_the_tables_of_settings_and_exit_codes_are_those_of_the_code() -> None:
@@ -50,3 +51,35 @@ def test_its_numbers_are_those_of_the_table_of_faults_and_of_the_queue() -> None
     (messages,) = re.findall(r"^In all \d+ rows and ([\d,]+) messages: lost 0", table, re.MULTILINE)
     assert f"{messages} messages, **lost 0**" in TEXT
     assert f"after {DELIVERY_LIMIT + 1} deliveries" in TEXT
+
+
+def test_the_map_names_folders_and_files_that_are_there() -> None:
+    """A line for each room: its folder, and the files where a change begins."""
+    rooms = re.findall(
+        r"^- (`.+?`(?:, `.+?`)*): (.+(?:\n  .+)*)", TEXT.partition("## Where things are")[2], re.MULTILINE
+    )
+    assert len(rooms) > 10
+    for folders, files in rooms:
+        named = [README.parent / folder for folder in re.findall("`(.+?)`", folders)]
+        assert [folder for folder in named if not folder.is_dir()] == []
+        assert [file for file in re.findall(r"`(\w+\.py|\w+/)`", files) if not (named[0] / file).exists()] == []
+
+
+def test_files_that_documents_name_are_there() -> None:
+    """As a path from the root, which a rename of a module must change too."""
+    for document in DOCUMENTS:
+        for path in re.findall(
+            r"`((?:common|consumer|producer|tests|deploy|docs|docker)/[\w./-]+)`", document.read_text()
+        ):
+            assert (README.parent / path).exists(), f"{document.name}: {path}"
+
+
+def test_classes_that_the_way_of_a_message_names_are_in_the_code() -> None:
+    """In the picture and in the text."""
+    text = (README.parent / "docs" / "how-it-works.md").read_text()
+    code = "".join(
+        path.read_text() for room in ("common", "consumer", "producer") for path in (README.parent / room).rglob("*.py")
+    )
+    named = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][a-z]+)*)`", text)) - PIKAS
+    assert len(named) > 15
+    assert [name for name in sorted(named) if not re.search(rf"\b(class {name}\b|def {name.lower()}\b)", code)] == []
