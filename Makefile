@@ -45,6 +45,15 @@ run: $(READY) ## Broker, producer and consumer; COUNT=1000 ends by itself, RATE=
 test: $(READY) ## All tests that this machine can run; ARGS='tests/unit -x' for some
 	@$(BIN)/python -m pytest $(ARGS)
 
+# It keeps all that the lock says, but for pika.
+.PHONY: test-pika-pre
+test-pika-pre: PRE := $(VENV)-pika-pre
+test-pika-pre: ## The unit tests, and a user's own pika, on the newest pre-release of pika 1.5
+	@$(MAKE) --no-print-directory venv VENV=$(PRE)
+	@$(PRE)/bin/python -m pip install -qq --disable-pip-version-check --upgrade --pre 'pika>=1.5.0rc1,<1.6'
+	@$(PRE)/bin/python -c 'import pika; print("pika", pika.__version__)'
+	@$(PRE)/bin/python -m pytest $(addprefix tests/unit/,common consumer producer) tests/broker/test_users_pika.py $(ARGS)
+
 .PHONY: check
 check: $(READY) ## Format, lint, types, Dockerfiles
 	@$(BIN)/ruff format --check .
@@ -66,7 +75,7 @@ bench: $(READY) ## Ours against the peers; ARGS for its options
 
 .PHONY: clean
 clean: ## Remove what was made here: the virtual environment and caches
-	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(VENV)-pika-pre build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # images, secrets, deploy, k3d, kind, test-cluster

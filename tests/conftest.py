@@ -1,5 +1,6 @@
 """What all tests share: real brokers, a queue of one's own, services as processes."""
 
+import os
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +18,9 @@ ONE_BROKER = [Path(__file__).parent / folder for folder in ("readme", "system")]
 MARKERS = {
     "cluster": "needs a Kubernetes cluster that is given by name",
     "docker": "needs Docker and the base images",
+    "fence(reason)": "holds only with our own way of reading and writing frames, not with MQ_WIRE=pika",
     "every_broker": "a system test whose outcome may depend on the broker's version",
+    "one_wire(reason)": "is not repeated with MQ_WIRE=pika",
     "slow": "takes more than ten seconds",
 }
 
@@ -37,14 +40,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What the services do by themselves is shown on one broker; `tests/broker` shows both all that may differ."""
+    """What the services do by themselves is shown on one broker; `tests/broker` shows both all that may differ.
+
+    Plain pika is the same on each broker, so it is shown on the first.
+    """
     kept: list[pytest.Item] = []
     left_out: list[pytest.Item] = []
     for item in items:
         callspec = getattr(item, "callspec", None)
-        other = callspec is not None and callspec.params.get("broker", kinds_here()[0]) != kinds_here()[0]
+        parameters = callspec.params if callspec else {}
+        other = parameters.get("broker", kinds_here()[0]) != kinds_here()[0]
         one = not item.get_closest_marker("every_broker") and any(each in item.path.parents for each in ONE_BROKER)
-        (left_out if other and one else kept).append(item)
+        plain = parameters.get("wire") == "pika"
+        direct = item.get_closest_marker("fence") or item.get_closest_marker("one_wire")
+        (left_out if (other and (one or plain)) or (plain and direct) else kept).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept
@@ -69,14 +78,22 @@ def mq_ch(broker: Broker) -> Iterator[str]:
 
 
 @pytest.fixture
-def start(broker: Broker, mq_ch: str, tmp_path: Path) -> Iterator[Start]:
+def wire(request: pytest.FixtureRequest) -> str:
+    """MQ_WIRE of the services under test: the parameter of this test, or that of the environment."""
+    asked: str = getattr(request, "param", None) or os.environ.get("MQ_WIRE", "direct")
+    return asked
+
+
+@pytest.fixture
+def start(broker: Broker, mq_ch: str, wire: str, tmp_path: Path) -> Iterator[Start]:
     """`start("producer", "--count", "5", PRODUCER_RATE="10")`: the service on this test's broker and queue."""
     started = []
 
     def start_one(
         service: str, *arguments: str, stdin: int | IO[bytes] = subprocess.DEVNULL, **settings: Any
     ) -> Process:
-        env: Mapping[str, str] = {"MQ_URL": broker.url, "MQ_CH": mq_ch} | {k: str(v) for k, v in settings.items()}
+        common = {"MQ_URL": broker.url, "MQ_CH": mq_ch, "MQ_WIRE": wire}
+        env: Mapping[str, str] = common | {k: str(v) for k, v in settings.items()}
         process = Process(service, env, tmp_path, arguments, stdin)
         started.append(process)
         return process

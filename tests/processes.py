@@ -14,6 +14,7 @@ from local.scrape import get, metrics, readiness
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = 30.0  # seconds
+WIRES = ("direct", "pika")  # MQ_WIRE
 OURS = ("MQ_", "PRODUCER_", "CONSUMER_", "HTTP_", "LOG_", "SHUTDOWN_", "OTEL_")
 
 
@@ -49,7 +50,7 @@ class Process:
         self.http_port = int(env.get("HTTP_PORT") or free_port())
         number = len(list(folder.glob(f"{service}-*.err")))
         self.stdout, self.stderr = folder / f"{service}-{number}.out", folder / f"{service}-{number}.err"
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(OURS) or key == "MQ_WIRE"}
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
         with self.stdout.open("wb") as out, self.stderr.open("wb") as err:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", service, *arguments],

@@ -1,5 +1,6 @@
-"""A plain channel to look at the broker with, beside the code under test."""
+"""Both wires; and a plain channel to look at the broker with, beside the code under test."""
 
+import os
 from collections.abc import Iterator
 
 import pika
@@ -7,6 +8,15 @@ import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
 from tests.brokers import Broker
+from tests.processes import WIRES
+
+
+@pytest.hookimpl(trylast=True)  # behind the broker, also in a test's name
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What starts a service is shown with each way to read and write frames, or with MQ_WIRE of the environment."""
+    if "start" in metafunc.fixturenames:
+        asked = os.environ.get("MQ_WIRE")
+        metafunc.parametrize("wire", [asked] if asked else WIRES, indirect=True)
 
 
 @pytest.fixture

@@ -65,6 +65,7 @@ def test_an_edit_is_carried_by_the_handler_and_not_by_what_is_retried_or_parked(
     assert [fields(properties) for properties in forwarded] == [FORWARDED[edit]] * attempts
 
 
+@pytest.mark.fence("pika 1.4 reads a float as an integer, https://github.com/pika/pika/issues/1698")
 def test_a_float_header_is_whole_in_what_a_handler_publishes_again(
     start: Start, channel: BlockingChannel, mq_ch: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ from tests.chaos.progress import Progress
 from tests.chaos.rabbit import BROKERS
 from tests.chaos.run import run
 from tests.chaos.trial import Row
+from tests.processes import WIRES
 
 
 def _arguments() -> argparse.Namespace:
@@ -23,6 +24,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--short", action="store_true", help="the few that `make test` runs, and no mix")
     parser.add_argument("--list", action="store_true", help="print the promises and end")
     parser.add_argument("--broker", choices=BROKERS, default="container", help="RabbitMQ 4.3, or this machine's own")
+    parser.add_argument("--wire", choices=WIRES, default="direct", help="MQ_WIRE of both services")
     parser.add_argument("--mix", type=parse_duration, metavar="10m", help="how long the mix lasts, 0s: none")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="of the mix, to have it again")
     parser.add_argument("--logs", type=Path, metavar="FOLDER", help="for logs and records (default: a new one)")
@@ -44,11 +46,18 @@ def main() -> int:
     mix = asked.mix if asked.mix is not None else (0.0 if asked.short or asked.words else 600.0)
     folder = asked.logs or Path(tempfile.mkdtemp(prefix="chaos-"))
     rows: list[Row] = []
-    print(table.head(), flush=True)
+    print(table.head(asked.wire), flush=True)
     try:
         with Progress() as progress:
             for row in run(
-                chosen, folder, asked.broker, short=asked.short, mix_seconds=mix, seed=asked.seed, tell=progress.tell
+                chosen,
+                folder,
+                asked.broker,
+                wire=asked.wire,
+                short=asked.short,
+                mix_seconds=mix,
+                seed=asked.seed,
+                tell=progress.tell,
             ):
                 progress.print(table.line(row))
                 rows.append(row)

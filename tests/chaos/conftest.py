@@ -1,5 +1,6 @@
-"""The promises as tests: a few of them, or with --full all; and their table at the end."""
+"""The promises as tests: a few of them with either wire, or with --full all with ours; and their tables at the end."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -11,30 +12,32 @@ from tests.chaos.cluster import Cluster
 from tests.chaos.faults import promises
 from tests.chaos.rabbit import BROKERS, Rabbit
 from tests.chaos.trial import Row
+from tests.processes import WIRES
 
-ROWS = pytest.StashKey[list[Row]]()
+ROWS = pytest.StashKey[dict[str, list[Row]]]()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "promise" in metafunc.fixturenames:
-        chosen = promises(short=not metafunc.config.getoption("--full"))
+        short = not metafunc.config.getoption("--full")
+        chosen, asked = promises(short=short), os.environ.get("MQ_WIRE")
+        metafunc.parametrize("wire", [asked] if asked else WIRES if short else WIRES[:1], indirect=True)
         metafunc.parametrize("promise", chosen, ids=[each.name for each in chosen])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    rows = config.stash.get(ROWS, [])
-    if rows:
+    for wire, rows in config.stash.get(ROWS, {}).items():
         terminalreporter.section("what became of the messages")
-        terminalreporter.write_line(table.head())
+        terminalreporter.write_line(table.head(wire))
         for row in rows:
             terminalreporter.write_line(table.line(row))
         terminalreporter.write_line(table.closing(rows))
 
 
 @pytest.fixture(scope="session")
-def rows(request: pytest.FixtureRequest) -> list[Row]:
-    """The rows of the table so far."""
-    return request.config.stash.setdefault(ROWS, [])
+def rows(request: pytest.FixtureRequest) -> dict[str, list[Row]]:
+    """The rows of the tables so far, by MQ_WIRE."""
+    return request.config.stash.setdefault(ROWS, {})
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,10 @@ from tests.chaos.trial import Row, judge
 SETTINGS = {"PRODUCER_RATE": "200", "CHAOS_SECONDS": "0.001"}
 
 
-def mix(broker: Broker, folder: Path, seconds: float, seed: int, tell: Callable[[str], None]) -> Row:
+def mix(broker: Broker, folder: Path, seconds: float, seed: int, tell: Callable[[str], None], *, wire: str) -> Row:
     """Break one thing after the other for so long. The same `seed` is the same order."""
     began, slowest, count = time.monotonic(), 0.0, 0
-    with Scene(broker, folder, SETTINGS, short=True, proxied=True) as scene:
+    with Scene(broker, folder, SETTINGS, short=True, proxied=True, wire=wire) as scene:
         scene.mixed = True
         try:
             scene.start()

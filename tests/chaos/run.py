@@ -14,9 +14,17 @@ Tell = Callable[[str], None]
 
 
 def run(
-    promises: list[Promise], folder: Path, kind: str, *, short: bool, mix_seconds: float, seed: int, tell: Tell
+    promises: list[Promise],
+    folder: Path,
+    kind: str,
+    *,
+    wire: str,
+    short: bool,
+    mix_seconds: float,
+    seed: int,
+    tell: Tell,
 ) -> Iterator[Row]:
-    """A row for each promise, then one for the mix; `tell` hears what is under way."""
+    """A row for each promise, then one for the mix, with this MQ_WIRE; `tell` hears what is under way."""
     single = [each for each in promises if each.broker in {"any", kind}]
     clustered = [each for each in promises if each.broker == "cluster" and kind == "container"]
     total = len(single) + len(clustered) + bool(mix_seconds)
@@ -34,11 +42,11 @@ def run(
             tell("starting a broker")
             rabbit = stack.enter_context(BROKERS[kind]())
         for each in single:
-            yield put_to_test(each, rabbit, here(each.name), short=short)
+            yield put_to_test(each, rabbit, here(each.name), short=short, wire=wire)
         if mix_seconds:
-            yield mix(rabbit, here("mix"), mix_seconds, seed, tell)
+            yield mix(rabbit, here("mix"), mix_seconds, seed, tell, wire=wire)
     if clustered:
         tell("starting a cluster")
         with Cluster() as cluster:
             for each in clustered:
-                yield put_to_test(each, cluster, here(each.name), short=short)
+                yield put_to_test(each, cluster, here(each.name), short=short, wire=wire)

@@ -38,7 +38,7 @@ class Scene:
     """What a fault gets: it breaks something, holds, mends it, and returns."""
 
     def __init__(
-        self, broker: Broker, folder: Path, settings: Mapping[str, str], *, short: bool, proxied: bool
+        self, broker: Broker, folder: Path, settings: Mapping[str, str], *, short: bool, proxied: bool, wire: str
     ) -> None:
         self.folder, self.short = folder, short
         self.queue = f"chaos-{secrets.token_hex(4)}"
@@ -47,7 +47,8 @@ class Scene:
         self._broker, self._proxied = broker, proxied
         self.proxy = Proxy(broker.ports()[0])
         self.url_file = folder / "url"
-        self.pair = Pair(folder, {"MQ_CH": self.queue, "MQ_URL_FILE": str(self.url_file), **settings})
+        given = {"MQ_CH": self.queue, "MQ_URL_FILE": str(self.url_file), "MQ_WIRE": wire}
+        self.pair = Pair(folder, given | dict(settings))
         self.memory = PeakMemory(self.pair)
         self._stack = ExitStack()
         self.mixed = False  # other faults came before

@@ -19,9 +19,10 @@ COLUMNS = (
 WIDTH = 74
 
 
-def head() -> str:
-    """The names of the columns."""
-    return f"{'fault':<{WIDTH}}" + "".join(f"{name:>{max(9, len(name)) + 2}}" for name in COLUMNS)
+def head(wire: str) -> str:
+    """The names of the columns, the first with MQ_WIRE of all rows."""
+    first = f"fault (MQ_WIRE={wire})"
+    return f"{first:<{WIDTH}}" + "".join(f"{name:>{max(9, len(name)) + 2}}" for name in COLUMNS)
 
 
 def line(row: Row) -> str:

@@ -10,9 +10,11 @@ from tests.chaos.trial import Row, put_to_test
 
 @pytest.mark.docker
 @pytest.mark.slow
-def test_promise(promise: Promise, rows: list[Row], tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_promise(
+    promise: Promise, wire: str, rows: dict[str, list[Row]], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     broker = request.getfixturevalue("cluster" if promise.broker == "cluster" else "rabbit")
-    row = put_to_test(promise, broker, tmp_path, short=not request.config.getoption("--full"))
-    rows.append(row)
+    row = put_to_test(promise, broker, tmp_path, short=not request.config.getoption("--full"), wire=wire)
+    rows.setdefault(wire, []).append(row)
     if row.complaints:
         pytest.fail("\n".join([*row.complaints, f"logs: {tmp_path}"]), pytrace=False)

@@ -9,7 +9,12 @@ BADLY = Row("one that does not", account(["a", "b"], {"a", "b"}, ["a", "a", "c"]
 
 
 def test_every_row_has_a_cell_under_each_name() -> None:
-    assert len(line(WELL)) == len(head())
+    assert len(line(WELL)) == len(head("direct"))
+
+
+def test_the_head_says_which_wire_the_rows_are_of() -> None:
+    assert head("pika").startswith("fault (MQ_WIRE=pika) ")
+    assert len(head("pika")) == len(head("direct"))
 
 
 def test_a_broken_promise_says_why_below_its_row() -> None:

@@ -33,10 +33,10 @@ class Row:
     complaints: tuple[str, ...]  # empty when the promise held
 
 
-def put_to_test(promise: Promise, broker: Broker, folder: Path, *, short: bool) -> Row:
-    """Run both services, break something under them, mend it, and account for every message."""
+def put_to_test(promise: Promise, broker: Broker, folder: Path, *, short: bool, wire: str) -> Row:
+    """Run both services with this MQ_WIRE, break something under them, mend it, and account for every message."""
     began = time.monotonic()
-    with Scene(broker, folder, promise.settings, short=short, proxied=promise.proxied) as scene:
+    with Scene(broker, folder, promise.settings, short=short, proxied=promise.proxied, wire=wire) as scene:
         recovery = 0.0
         try:
             if not promise.cold:
