@@ -49,7 +49,7 @@ def full(scene: Scene) -> None:
     scene.rabbit.rabbitmqctl(*policy, '{"max-length": 50, "overflow": "reject-publish"}')
     producer = scene.pair.producer
     scene.wait(lambda: producer.metric("producer_nacked_total"), "the producer counts refusals")
-    scene.wait(lambda: "rejected" in (producer.reasons() or ()), "the producer says that it is rejected")
+    scene.wait(lambda: "the queue is full" in (producer.reasons() or ()), "the producer says why it waits")
     scene.hold(5)
     scene.pair.consumer.signal(signal.SIGCONT)
     scene.hold(2)
