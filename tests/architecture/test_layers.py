@@ -30,7 +30,10 @@ ON_DEMAND = {
 }
 # Entry points import inside of main(), while signals end them.
 IMPORTED_ON_DEMAND = {
-    (importer, each.name) for importer in WHOLE for each in IMPORTS[importer] if each.name in MODULES and not each.at_top
+    (importer, each.name)
+    for importer in WHOLE
+    for each in IMPORTS[importer]
+    if each.name in MODULES and not each.at_top
 }
 
 
