@@ -4,7 +4,7 @@ import ast
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("common", "consumer", "producer")
@@ -27,11 +27,14 @@ OPTIONAL = {
 BESIDE_THE_PAIR = tuple(name for what, names in OPTIONAL.items() if what != "tracing" for name in names)
 
 
+When = Literal["start", "demand", "types"]
+
+
 class Import(NamedTuple):
-    """Of a module or a package. `at_top`: importing the importer imports it, too."""
+    """Of a module or a package: when the importer is imported, when a function of it is called, or for types alone."""
 
     name: str
-    at_top: bool
+    when: When
 
 
 def within(module: str, packages: tuple[str, ...]) -> bool:
@@ -39,21 +42,21 @@ def within(module: str, packages: tuple[str, ...]) -> bool:
     return any(module == each or module.startswith(f"{each}.") for each in packages)
 
 
-def imports(tree: ast.AST, *, at_top: bool = True) -> Iterator[Import]:
-    """All that a module imports, but what is for the type checker alone."""
+def imports(tree: ast.AST, when: When = "start") -> Iterator[Import]:
+    """All that a module imports."""
     for node in ast.iter_child_nodes(tree):
         match node:
             case ast.Import(names):
-                yield from (Import(alias.name, at_top) for alias in names)
+                yield from (Import(alias.name, when) for alias in names)
             case ast.ImportFrom(module=str(origin), names=names):
                 inner = (f"{origin}.{alias.name}" for alias in names)
-                yield from (Import(each if each in MODULES else origin, at_top) for each in inner)
-            case ast.If(test=ast.Name("TYPE_CHECKING"), orelse=orelse):
-                yield from (found for each in orelse for found in imports(each, at_top=at_top))
+                yield from (Import(each if each in MODULES else origin, when) for each in inner)
+            case ast.If(test=ast.Name("TYPE_CHECKING")):
+                yield from imports(node, "types")
             case ast.FunctionDef() | ast.AsyncFunctionDef():
-                yield from imports(node, at_top=False)
+                yield from imports(node, "demand")
             case _:
-                yield from imports(node, at_top=at_top)
+                yield from imports(node, when)
 
 
 IMPORTS = {name: sorted(set(imports(tree))) for name, tree in TREES.items()}
