@@ -49,7 +49,12 @@ def succeed(folder: Path, *words: str) -> str:
 
 def stop_without_a_broker(folder: Path, service: str) -> tuple[int, str]:
     """Start the service, whose broker nobody can reach, and end it by SIGTERM: its exit code and its log."""
-    settings = {"MQ_URL": "amqp://127.0.0.1:1", "MQ_BACKOFF_MAX": "50ms", "HTTP_PORT": str(free_port())}
+    settings = {
+        "MQ_URL": "amqp://127.0.0.1:1",
+        "MQ_CH": "jobs",
+        "MQ_BACKOFF_MAX": "50ms",
+        "HTTP_PORT": str(free_port()),
+    }
     started = subprocess.Popen(
         [sys.executable, "-m", service],
         cwd=folder,

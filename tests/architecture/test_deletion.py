@@ -45,7 +45,7 @@ def test_a_command_that_was_deleted_is_a_wrong_setting(what: str, tmp_path: Path
 
 def test_a_source_that_was_deleted_is_a_wrong_setting(tmp_path: Path) -> None:
     copy_without(OPTIONAL["http"], tmp_path)
-    words = ("--source", "http", "--mq-url", "amqp://127.0.0.1:1")
+    words = ("--source", "http", "--mq-url", "amqp://127.0.0.1:1", "--mq-ch", "jobs")
     done = run(tmp_path, "-m", "producer", *words)
     says = "PRODUCER_SOURCE: http needs the package producer.http, which this installation does not have\n"
     assert (done.returncode, done.stderr) == (2, says)
