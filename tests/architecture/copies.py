@@ -27,7 +27,7 @@ def copy_without(names: Iterable[str], folder: Path) -> list[str]:
     return [name for name in MODULES if not within(name, deleted)]
 
 
-def run(folder: Path, *words: str, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *words: str, timeout: float = 600.0) -> subprocess.CompletedProcess[str]:
     """`python words` in the copy, whose own code it imports."""
     return subprocess.run(
         [sys.executable, *words],

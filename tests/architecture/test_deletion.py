@@ -8,17 +8,18 @@ import pytest
 from tests.architecture.copies import copy_without, deletions, run, stop_without_a_broker, succeed
 from tests.architecture.modules import OPTIONAL
 
+AMQP, CONSUMER, PRODUCER, SETTINGS = (
+    f"tests/unit/{folder}" for folder in ("common/amqp", "consumer", "producer", "common/settings")
+)
 # The unit tests that may notice.
-AMQP = ["tests/unit/common/amqp", "tests/unit/common/test_message.py", "tests/unit/common/test_properties.py"]
-SERVICES = ["tests/unit/consumer", "tests/unit/producer", "tests/unit/common/settings"]
 NOTICE = {
-    "wire": [*AMQP, *SERVICES],
-    "doctor": [*SERVICES, "tests/unit/common/process/test_exit.py"],
-    "dead_letters": SERVICES,
-    "verify": SERVICES,
-    "http": SERVICES,
-    "tracing": [*SERVICES, "tests/unit/common/observe"],
-    "all": ["tests/unit"],
+    "wire": [AMQP, "tests/unit/common/test_message.py", CONSUMER, PRODUCER],
+    "doctor": [SETTINGS, "tests/unit/common/process/test_exit.py"],
+    "dead_letters": [SETTINGS, CONSUMER],
+    "verify": [SETTINGS, CONSUMER],
+    "http": [SETTINGS, PRODUCER],
+    "tracing": [SETTINGS, CONSUMER, PRODUCER, "tests/unit/common/observe"],
+    "all": [SETTINGS, AMQP, CONSUMER, PRODUCER],
 }
 COMMANDS = {"dead_letters": "dead-letters", "verify": "verify"}
 IMPORT_ALL = "import importlib, sys, json; [importlib.import_module(name) for name in json.loads(sys.argv[1])]"
