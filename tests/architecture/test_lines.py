@@ -9,8 +9,8 @@ from tests.architecture.modules import BESIDE_THE_PAIR, MODULES, WHOLE, lines, p
 SHORTEST, LONGEST = 30, 250  # lines of a module, which is one whole noun
 # What the whole must come to. A second number is the one that is wanted, where the tree is not there yet.
 MOST_MODULES = 85
-MOST_LINES = 7793  # wanted: 7300
-MOST_LINES_OF_THE_PAIR = 4659  # wanted: 4000
+MOST_LINES = 7803  # wanted: 7300
+MOST_LINES_OF_THE_PAIR = 4669  # wanted: 4000
 SLACK = 40  # lines by which a package may be shorter than its figure
 
 # Why these are shorter or longer than a module should be.
@@ -28,10 +28,10 @@ LINES = {
     "common.process": 279,
     "common.settings": 436,
     "common.wire": 611,
-    "consumer": 1351,
+    "consumer": 1358,
     "consumer.dead_letters": 983,
     "consumer.verify": 441,
-    "producer": 788,
+    "producer": 791,
     "producer.http": 284,
 }
 
