@@ -21,6 +21,7 @@ from tests.unit.peer import Peer, Visit
 
 MOST_FILES_OF_A_DELIVERY = 18  # wanted: 12
 MOST_FILES_OF_A_PUBLISHED_MESSAGE = 13
+PREFETCH = 64  # deliveries
 
 pytestmark = pytest.mark.usefixtures("own_metrics")
 
@@ -63,17 +64,18 @@ def trace() -> Iterator[Trace]:
 
 
 class Broker(Peer):
-    """Also answers what a consumer asks, and knows up to which tag it was acknowledged."""
+    """Also answers what a consumer asks: how much it lets come, and up to which tag it has acknowledged."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.acknowledged = 0
+        self.acknowledged = self.prefetch = 0
         self.consumer: Visit | None = None
 
     def on_method(self, visit: Visit, method: object) -> None:
         """Of a consumer's."""
         match method:
             case spec.Basic.Qos():
+                self.prefetch += method.prefetch_count
                 visit.say(spec.Basic.QosOk())
             case spec.Basic.Consume():
                 self.consumer = visit
@@ -97,12 +99,12 @@ def test_a_delivery_visits_few_files_from_its_arrival_to_its_acknowledgement(pro
     """With all sent ahead that ever is, so that nothing is decided any more but to handle it."""
     handled: list[Message] = []
     with Broker() as broker:
-        settings = ConsumerSettings.model_validate({**SETTINGS, "mq_url": broker.url, "consumer_prefetch": 64})
+        settings = ConsumerSettings.model_validate({**SETTINGS, "mq_url": broker.url, "consumer_prefetch": PREFETCH})
         service = ConsumerService(process, settings, handled.append)
         service.start()
         process.turn(lambda: broker.consumer and service.reasons() == [], "both connections are open")
         tag = 0
-        while service._subscription._prefetch.told:
+        while broker.prefetch < PREFETCH:
             tag += 1
             broker.deliver(tag)
             process.turn(lambda: broker.acknowledged == tag, f"{tag} is acknowledged")  # noqa: B023
