@@ -3,6 +3,7 @@
 import importlib
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from common.process.exit import loading
 
@@ -13,8 +14,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run until a signal comes, nothing comes any more (CONSUMER_IDLE_EXIT), or a defect. Main thread only."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in COMMANDS:
+        module = COMMANDS[words[0]]
         with loading():
-            command = importlib.import_module(COMMANDS[words[0]])
+            package = module.rpartition(".")[0]
+            if not find_spec(package):
+                from common.settings import flags
+
+                flags.fail([f"{words[0]} needs the package {package}, which this installation does not have"])
+            command = importlib.import_module(module)
         command.main(words[1:])
         return
     with loading():

@@ -40,8 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if settings.producer_source == "http":
             try:
                 from producer.http.server import HttpSource
-            except ImportError:
-                raise ConfigError("http needs the extra `http`: pip install 'mq-pair[http]'") from None
+            except ImportError as missing:
+                needs = "the extra `http`: pip install 'mq-pair[http]'"
+                if missing.name == "producer.http":
+                    needs = "the package producer.http, which this installation does not have"
+                raise ConfigError(f"http needs {needs}") from None
             http_source = HttpSource(settings, lambda: process.reasons(service))
             source, stop = http_source.items, http_source.pending.stop
             followers.append(http_source.pending)

@@ -44,8 +44,10 @@ class Process:
         folder: Path,
         arguments: Sequence[str] = (),
         stdin: int | IO[bytes] = subprocess.DEVNULL,
+        *,
+        root: Path = ROOT,
     ) -> None:
-        """Start it; `folder` takes its files, HTTP_PORT is a free one unless given."""
+        """Start it, from the code in `root`; `folder` takes its files, HTTP_PORT is a free one unless given."""
         self.service = service
         self.http_port = int(env.get("HTTP_PORT") or free_port())
         number = len(list(folder.glob(f"{service}-*.err")))
@@ -55,7 +57,7 @@ class Process:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", service, *arguments],
                 env=inherited | {"HTTP_PORT": str(self.http_port), "LOG_FORMAT": "json"} | dict(env),
-                cwd=ROOT,
+                cwd=root,
                 stdin=stdin,
                 stdout=out,
                 stderr=err,

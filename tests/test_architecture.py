@@ -1,72 +1,61 @@
-"""The shape of the services' code, kept by a machine."""
+"""The shape of the services' code, kept by a machine. Layers, lines, names and deletions: see tests/architecture."""
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-PACKAGES = ("common", "producer", "consumer")
-MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
-    for package in PACKAGES
-    for path in sorted((ROOT / package).rglob("*.py"))
-}
-TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
-LINES = 250
+from tests.architecture.modules import IMPORTS, MODULES, PACKAGES, ROOT, TREES, WHOLE, within
 
 # These speak AMQP, or hold what pika hands over; the others must be testable without it.
 SPEAK_AMQP = {
     "common.amqp.connection",
-    "common.wire.content",
-    "common.wire.deliver",
-    "common.doctor.command",
-    "common.doctor.broker",
-    "common.doctor.network",
-    "common.wire.properties",
-    "common.wire.headers",
-    "common.amqp.session",
-    "common.message",
-    "common.doctor.preflight",
-    "common.process.run",
-    "common.amqp.publisher",
-    "common.wire.connection",
     "common.amqp.errors",
-    "common.wire.resolver",
+    "common.amqp.plain",
+    "common.amqp.publisher",
+    "common.amqp.resolver",
+    "common.amqp.session",
     "common.amqp.topology",
-    "common.wire.stream",
+    "common.doctor.broker",
+    "common.doctor.command",
+    "common.doctor.network",
+    "common.doctor.preflight",
+    "common.message",
+    "common.process.run",
+    "common.properties",
+    "common.wire.connection",
+    "common.wire.headers",
+    "common.wire.properties",
+    "common.wire.reader",
+    "common.wire.writer",
     "consumer.acks",
-    "consumer.intake",
     "consumer.dead_letters.browser",
+    "consumer.intake",
     "consumer.subscription",
 }
 # Entry points, and modules that only declare: there is nothing in them to run.
 NO_TWIN = {
     "consumer.verify.command",
 }
-# Packages that can be deleted: nothing else imports them, `consumer.__main__` knows only the name of their command.
-DELETABLE = ("consumer.dead_letters",)
+# Tests of a whole package, beside the twins of its modules.
+NO_MODULE = {
+    "common.wire.foreign": "what a foreign publisher may send, through all that the fence decodes and encodes",
+}
 # Programs of their own, which neither service needs.
-PROGRAMS = ("common.doctor.",)
-# A message without a date gets one; the broker's clock is compared with ours, and its certificate's end with today.
-WALL_CLOCK = {"common.message", "consumer.retry", "common.doctor.network"}
+PROGRAMS = ("common.doctor",)
+# A message without a date gets one, and ages; the broker's clock is compared with ours, its certificate's end with now.
+WALL_CLOCK = {"common.message", "consumer.service", "common.doctor.network"}
 # What need not be installed is loaded by these, which nothing else loads without being asked to.
-OPTIONAL = {
+NOT_INSTALLED = {
     "opentelemetry": {"common.observe.tracing", "producer.tracing", "consumer.tracing"},
     "waitress": {"producer.http.server"},
 }
 FORBIDDEN = ("Manager", "Helper", "Util", "Base")
 
 
-def imports(tree: ast.AST) -> Iterator[str]:
-    """Every module that is imported anywhere in it, and each name of a `from` that may be one."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+def present(declared: set[str]) -> set[str]:
+    """Those whose package is there: one that can be deleted may be."""
+    return {name for name in declared if name in MODULES or name.rpartition(".")[0] in MODULES}
 
 
 def reached(start: str) -> set[str]:
@@ -74,8 +63,13 @@ def reached(start: str) -> set[str]:
     found, new = set[str](), {start}
     while new:
         found |= new
-        new = {name for module in new for name in imports(TREES[module]) if name in TREES} - found
+        new = {name for module in new for name, _ in IMPORTS[module] if name in TREES} - found
     return found
+
+
+def importers(package: str) -> set[str]:
+    """The modules of ours that import `package`, or something in it, anywhere."""
+    return {module for module in MODULES if any(within(name, (package,)) for name, _ in IMPORTS[module])}
 
 
 def calls(tree: ast.AST) -> Iterator[str]:
@@ -85,25 +79,25 @@ def calls(tree: ast.AST) -> Iterator[str]:
             yield ast.unparse(node.func)
 
 
+def imported_names(tree: ast.AST) -> Iterator[str]:
+    """`time.time` of each `from time import time`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
 each_module = pytest.mark.parametrize("module", MODULES)
 
 
-@each_module
-def test_a_module_is_at_most_250_lines(module: str) -> None:
-    """One file one noun."""
-    lines = len(MODULES[module].read_text().splitlines())
-    assert lines <= LINES, f"{module} has {lines}"
-
-
-@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("common.") and "__" not in name])
+@pytest.mark.parametrize("module", [name for name in WHOLE if name.startswith("common.") and "__" not in name])
 def test_what_is_common_is_used_by_both_services(module: str) -> None:
     """What only one uses belongs to it."""
-    if not module.startswith(PROGRAMS):
+    if not within(module, PROGRAMS):
         assert module in reached("producer.__main__")
         assert module in reached("consumer.__main__")
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if "__" not in name])
+@pytest.mark.parametrize("module", [name for name in WHOLE if "__" not in name])
 def test_a_module_has_its_twin(module: str) -> None:
     """tests/unit/PACKAGE/test_MODULE.py, with at least one test."""
     *packages, name = module.split(".")
@@ -116,35 +110,30 @@ def test_a_module_has_its_twin(module: str) -> None:
 
 
 def test_every_twin_has_its_module() -> None:
-    """None is left of a module that is gone."""
+    """None is left of a module that is gone, and each that has none is declared."""
     folder = ROOT / "tests" / "unit"
-    for twin in (path for package in PACKAGES for path in (folder / package).rglob("test_*.py")):
-        packages = twin.parent.relative_to(folder).parts
-        assert ".".join([*packages, twin.stem.removeprefix("test_")]) in MODULES
+    twins = {
+        ".".join([*twin.parent.relative_to(folder).parts, twin.stem.removeprefix("test_")])
+        for package in PACKAGES
+        for twin in (folder / package).rglob("test_*.py")
+    }
+    assert twins - set(WHOLE) == present(NO_MODULE.keys() - set(WHOLE))
 
 
 def test_exactly_these_modules_import_pika() -> None:
-    """Workers, outcomes, acknowledgements, sources and handlers know nothing of AMQP."""
-    found = {name for name, tree in TREES.items() if any(each.partition(".")[0] == "pika" for each in imports(tree))}
-    deleted = {name for name in SPEAK_AMQP if name.startswith(DELETABLE) and name not in TREES}
-    assert found == SPEAK_AMQP - deleted
+    """Workers, outcomes, sources and handlers know nothing of AMQP."""
+    found = importers("pika")
+    assert found - SPEAK_AMQP == set()
+    assert present(SPEAK_AMQP) - found == set()
 
 
-@pytest.mark.parametrize("package", OPTIONAL)
-def test_exactly_these_modules_import_what_is_optional(package: str) -> None:
+@pytest.mark.parametrize("package", NOT_INSTALLED)
+def test_exactly_these_modules_import_what_need_not_be_installed(package: str) -> None:
     """And no other imports them at its top, or it would be loaded by everybody."""
-    found = {name for name, tree in TREES.items() if any(each.partition(".")[0] == package for each in imports(tree))}
-    assert found == OPTIONAL[package]
-    for name, tree in TREES.items():
-        top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-        assert name in found or not {each for node in top for each in imports(node)} & found
-
-
-@pytest.mark.parametrize("package", DELETABLE)
-def test_nothing_outside_of_a_package_that_can_be_deleted_imports_it(package: str) -> None:
-    """Its own tests may; what `consumer.__main__` does with the name of a command is no import at the start."""
-    importers = {name for name, tree in TREES.items() if any(each.startswith(package) for each in imports(tree))}
-    assert all(name.startswith(package) for name in importers)
+    found = importers(package)
+    assert found == NOT_INSTALLED[package] & set(MODULES)
+    for module in set(MODULES) - found:
+        assert not {name for name, when in IMPORTS[module] if when == "start"} & found
 
 
 @each_module
@@ -154,15 +143,14 @@ def test_the_environment_is_read_by_the_settings_alone(module: str) -> None:
         text = ast.unparse(TREES[module])
         assert "os.environ" not in text
         assert "getenv" not in text
-        assert not {"os.environ", "os.getenv"} & set(imports(TREES[module]))
+        assert not {"os.environ", "os.getenv"} & set(imported_names(TREES[module]))
 
 
 @each_module
 def test_the_services_do_not_know_each_other_and_what_is_common_knows_neither(module: str) -> None:
     """Each could be deployed without the other's code."""
-    package = module.partition(".")[0]
-    known = {each.partition(".")[0] for each in imports(TREES[module])} & set(PACKAGES)
-    assert known <= {package, "common"}
+    known = {name.partition(".")[0] for name, _ in IMPORTS[module]} & set(PACKAGES)
+    assert known <= {module.partition(".")[0], "common"}
 
 
 @each_module
@@ -172,9 +160,8 @@ def test_time_is_monotonic_and_nothing_is_printed(module: str) -> None:
     assert "print" not in called
     assert not {"datetime.now", "datetime.utcnow"} & called
     assert "time.sleep" not in called, "the I/O thread never sleeps, and a thread waits for an event"
-    if module not in WALL_CLOCK:
-        assert "time.time" not in called
-        assert "time.time" not in set(imports(TREES[module]))
+    assert ("time.time" in called) == (module in WALL_CLOCK)
+    assert not {"time.time", "time.sleep"} & set(imported_names(TREES[module]))
 
 
 @each_module

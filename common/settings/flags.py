@@ -4,7 +4,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
 from typing import Any, NoReturn, TypeVar
@@ -67,16 +67,16 @@ def load(settings: type[S], program: str, arguments: Sequence[str] | None = None
         formatter_class=Wide,
         allow_abbrev=False,
     )
-    add_flags(parser, settings.model_fields)
+    add_flags(parser.add_argument, settings.model_fields)
     return read(settings, vars(parser.parse_args(arguments)))
 
 
-def add_flags(parser: argparse._ActionsContainer, fields: Mapping[str, FieldInfo]) -> None:
-    """A flag for each of these settings, without a default: what is not given comes from the environment."""
+def add_flags(add_argument: Callable[..., object], fields: Mapping[str, FieldInfo]) -> None:
+    """By `add_argument` of a parser or a group. No flag has a default: what is not given comes from the environment."""
     for name, info in fields.items():
         text = f"{name.upper()}: {info.description} (default: {default_of(info)})".replace("%", "%%")
         switch: dict[str, Any] = {"nargs": "?", "const": "true"} if info.annotation is bool else {}
-        parser.add_argument(flag_of(name), dest=name, metavar="…", default=argparse.SUPPRESS, help=text, **switch)
+        add_argument(flag_of(name), dest=name, metavar="…", default=argparse.SUPPRESS, help=text, **switch)
 
 
 def read(settings: type[S], flags: Mapping[str, Any]) -> S:

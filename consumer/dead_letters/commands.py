@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field
 
 from common.observe import logs
-from common.process.exit import end_on_signals
+from common.process.exit import ExitCode, end_on_signals
 from common.process.run import Process
 from common.settings import flags as cli
 from common.settings.shared import Settings
@@ -37,7 +37,7 @@ COMMANDS = {
     "replay": "publish messages to MQ_CH again, and take each out when the broker has confirmed it",
     "purge": "delete messages; asks first, or needs --yes",
 }
-EXIT_PARTLY = 1
+EXIT_PARTLY = ExitCode.FAILED
 
 S = TypeVar("S", bound=Scan)
 
@@ -194,7 +194,7 @@ def _add(parser: argparse.ArgumentParser, command: str) -> None:
     add("--json", action="store_true", help="one JSON object a line")
     fields = DeadLettersSettings.model_fields
     told = "the consumer's, from the environment; of them also as flags:"
-    cli.add_flags(parser.add_argument_group("settings", told), {name: fields[name] for name in FLAGS})
+    cli.add_flags(parser.add_argument_group("settings", told).add_argument, {name: fields[name] for name in FLAGS})
 
 
 def _positive(text: str) -> int:

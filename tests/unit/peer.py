@@ -57,6 +57,7 @@ class Visit(Thread):
             self.published.append(value.fragment)
             self._peer.on_publish(self, len(self.published))
         elif isinstance(value, frame.Method):
+            self._peer.on_method(self, value.method)
             match value.method:
                 case spec.Connection.StartOk():
                     self.say(spec.Connection.Tune(2047, 131_072, 0), 0)
@@ -83,6 +84,9 @@ class Peer:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._thread = Thread(target=self._listen, daemon=True)
+
+    def on_method(self, visit: Visit, method: object) -> None:
+        """Whatever a client asks; what opens and closes is answered in any case."""
 
     @property
     def url(self) -> str:

@@ -1,0 +1,1 @@
+"""The structure of common, consumer and producer, held by a machine."""
