@@ -19,6 +19,7 @@ from tests.processes import PATIENCE, Process, until
 from tests.system.kit import Start, take
 from tests.system.manage import add_user, permit
 
+pytestmark = pytest.mark.one_wire("asks by pika's own channels, and reads no message")
 CLOCK = "--mq-management-url"
 
 
