@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Callable
 
+import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
 from tests.brokers import Broker
@@ -102,6 +103,7 @@ def test_a_replay_killed_in_the_middle_loses_nothing(
     assert len(came) - LARGE <= 1024
 
 
+@pytest.mark.one_wire("takes long, and reads as the listing does")
 def test_a_purge_interrupted_at_its_first_message_leaves_the_others(
     start: Start, channel: BlockingChannel, mq_ch: str
 ) -> None:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from pika import SelectConnection, URLParameters
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import ChannelClosedByBroker
 
@@ -14,10 +15,11 @@ from common.process.run import Process as Loop
 from common.settings.types import RETRY_DELAYS
 from deploy.definitions import users
 from tests.brokers import Broker, queues
-from tests.processes import Process, until
+from tests.processes import PATIENCE, Process, until
 from tests.system.kit import Start, take
 from tests.system.manage import add_user, permit
 
+pytestmark = pytest.mark.one_wire("asks by pika's own channels, and reads no message")
 CLOCK = "--mq-management-url"
 
 
@@ -98,7 +100,7 @@ def test_a_queue_that_differs_is_told_argument_by_argument(
         assert "doctor" not in advice, "which it is"
 
 
-def test_asking_for_the_difference_makes_no_queue(channel: BlockingChannel, mq_ch: str) -> None:
+def test_asking_for_the_difference_makes_no_queue(broker: Broker, channel: BlockingChannel, mq_ch: str) -> None:
     """The queue may be deleted while it is asked: then another wrong one in its place would be refused for ever."""
     words = f"inequivalent arg 'x-overflow' for queue '{mq_ch}' in vhost '/': received none but current is none"
     told: list[BrokerError] = []
@@ -107,8 +109,15 @@ def test_asking_for_the_difference_makes_no_queue(channel: BlockingChannel, mq_c
         told.append((yield from difference(Topology(mq_ch).queues, BrokerError(Kind.TOPOLOGY, words))))
 
     process = Loop(1.0)
-    Requester(channel.connection._impl, process, requests(), lambda: None)
-    until(lambda: channel.connection.process_data_events(0.1) or told, "it is done")
+    connection = SelectConnection(
+        URLParameters(broker.url),
+        on_open_callback=lambda opened: Requester(opened, process, requests(), connection.close),
+        on_open_error_callback=lambda *_: process.loop.stop(),
+        on_close_callback=lambda *_: process.loop.stop(),
+        custom_ioloop=process.loop,
+    )
+    process.loop.call_later(PATIENCE, process.loop.stop)
+    process.loop.start()
     process.loop.close()
     assert [broker_error.text for broker_error in told] == [
         f"406 PRECONDITION_FAILED - queue {mq_ch}: x-overflow is None and not 'reject-publish'"

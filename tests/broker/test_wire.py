@@ -162,6 +162,7 @@ def test_a_header_that_plain_pika_cannot_read_loses_no_neighbour_and_is_parked(
         [(properties, body)] = take(channel, f"{mq_ch}.dead", 1)
     assert body == b"bad"
     assert HEADERS[b"bad year"] in properties.headers["raw"]
+    assert (b"delivery_limit" in properties.headers["raw"]) != (b"mq-last-error" in properties.headers["raw"])
 
 
 @pytest.mark.fence("pika 1.4 loses its connection over these, https://github.com/pika/pika/issues/1698")

@@ -224,10 +224,10 @@ def test_what_is_called_behind_a_turn_comes_once_and_wakes_nobody(
 ) -> None:
     """A wake-up is a write, a read and a turn more, for each turn that reads messages."""
     called: list[str] = []
-    woken: list[str] = []
+    woken: list[object] = []
 
     def read() -> None:
-        monkeypatch.setattr(process.loop._poller, "wake_threadsafe", lambda: woken.append("woken"))
+        monkeypatch.setattr(process.loop, "add_callback_threadsafe", woken.append)
         process.call_behind(process.guarded(lambda: called.append("behind")))
         called.append("read")
         monkeypatch.undo()
