@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from common.message import Message
 from common.plugins import ConfigError
-from consumer.handler import SHOWN, append_to, open_handler
+from consumer.handler import MAX_BODY_LOGGED, append_to, open_handler
 from consumer.settings import ConsumerSettings
 
 
@@ -112,7 +112,7 @@ def test_the_log_handler_writes_one_bounded_line() -> None:
         "message_id": "m",
         "attempt": 1,
     }
-    assert lines[1]["body"] == "\ufffd" * SHOWN + "…"
+    assert lines[1]["body"] == "\ufffd" * MAX_BODY_LOGGED + "…"
 
 
 def test_a_callable_is_taken_as_it_is() -> None:

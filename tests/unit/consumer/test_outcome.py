@@ -1,5 +1,6 @@
 """What a handler's end means."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,8 +31,9 @@ def test_a_rejected_message_is_parked_at_once(attempt: int, delays: list[float],
     class Mine(Reject):
         pass
 
-    assert isinstance(decide(Reject(text), attempt, delays), Park)
-    assert isinstance(decide(Mine(text), attempt, delays), Park)
+    for error in (Reject(text), Mine(text)):
+        assert isinstance(decide(error, attempt, delays), Park)
+        assert isinstance(decide(error, 1, [5.0]), Park), "though a retry is left"
 
 
 @given(ERRORS, st.text(st.characters(), max_size=2000))
@@ -49,6 +51,13 @@ def test_a_description_names_type_and_text() -> None:
     assert describe(ValueError("no\n  such  tenant")) == "ValueError: no such tenant"
     assert describe(ValueError()) == "ValueError"
     assert describe(Reject("bad")) == "Reject: bad"
+
+
+def test_a_description_too_long_for_a_header_ends_with_an_ellipsis() -> None:
+    head = "ValueError: "
+    whole = "x" * (ERROR_LENGTH - len(head))
+    assert describe(ValueError(whole)) == head + whole
+    assert describe(ValueError(whole + "yz")) == head + whole[:-1] + "…"
 
 
 def test_an_error_that_cannot_even_be_printed_is_described() -> None:
@@ -73,6 +82,28 @@ def test_the_place_is_where_it_was_raised() -> None:
         raised = error
     assert location(raised) == f"{__file__}:{inner.__code__.co_firstlineno + 1}"
     assert location(ValueError()) == ""
+
+
+@pytest.mark.parametrize(
+    ("library", "module"),
+    [
+        ("/v/site-packages/lib.py", "lib"),
+        ("/v/dist-packages/lib.py", "lib"),
+        ("<string>", "made"),
+        ("/app/x.py", "common.x"),
+    ],
+)
+def test_the_place_is_the_last_line_of_the_user_that_is_in_no_library(library: str, module: str) -> None:
+    """Whoever looks for it knows their own lines."""
+
+    def user(depth: int) -> None:
+        if depth:
+            user(depth - 1)
+        exec(compile("raise ValueError", library, "exec"), {"__name__": module})
+
+    with pytest.raises(ValueError) as raised:  # noqa: PT011 - any
+        user(1)
+    assert location(raised.value) == f"{__file__}:{user.__code__.co_firstlineno + 3}"
 
 
 def test_the_place_is_the_users_where_a_library_raised_it() -> None:

@@ -11,7 +11,6 @@ from consumer.prefetch import (
     FIRST_STEP_WITHIN,
     LAST_STEP_WITHIN,
     MAX_AHEAD_BYTES,
-    MAX_HELD_BYTES,
     MIN_HANDLED,
     REOPEN_AFTER_SECONDS,
     SHORT_PREFETCH,
@@ -42,11 +41,11 @@ def test_one_comes_first_then_a_short_one_then_all() -> None:
     prefetch.arrived([SMALL], 5.0)
     assert prefetch.handled(1, 0, 5.0 + FIRST_STEP_WITHIN) == SHORT_PREFETCH - 1
     prefetch.arrived([SMALL] * SHORT_PREFETCH, 10.0)
-    assert prefetch.told
+    assert prefetch.growing
     assert prefetch.handled(SHORT_PREFETCH - 1, 0, 10.1) == 0
     assert prefetch.handled(1, 0, 10.1) == MOST - SHORT_PREFETCH
     assert prefetch.count == MOST
-    assert not prefetch.told
+    assert not prefetch.growing
 
 
 def test_each_handler_has_one_at_once_and_more_when_each_has_settled_one() -> None:
@@ -139,7 +138,7 @@ def test_the_steps_add_up_and_never_pass_the_most(most: int, turns: list[tuple[i
     for losses, size, seconds in turns:
         now += seconds
         steps += prefetch.delivered(losses, size) if prefetch.count == 1 else 0
-        if prefetch.told:
+        if prefetch.growing:
             prefetch.arrived([size] * SHORT_PREFETCH, now)
             steps += prefetch.handled(SHORT_PREFETCH, 0, now + seconds)
         assert steps == prefetch.count <= most
@@ -157,16 +156,6 @@ def wide() -> Prefetch:
     prefetch.arrived([SMALL] * SHORT_PREFETCH, 10.0)
     assert prefetch.handled(SHORT_PREFETCH, 0, 10.1) == MOST - SHORT_PREFETCH
     return prefetch
-
-
-def test_what_is_held_is_bounded_whatever_the_bodies_were_before() -> None:
-    """A single body may be of any size, and after a narrowing half must have gone."""
-    assert not Prefetch(MOST).too_large(MAX_HELD_BYTES + 1)
-    for prefetch in (short(), wide()):
-        assert not prefetch.too_large(MAX_HELD_BYTES)
-        assert prefetch.too_large(MAX_HELD_BYTES + 1)
-        assert not prefetch.has_room(MAX_HELD_BYTES)
-        assert prefetch.has_room(MAX_HELD_BYTES // 2)
 
 
 def test_handlers_that_became_slow_lose_what_they_cannot_settle_soon() -> None:
@@ -228,7 +217,7 @@ def held(handlers: int, seconds: list[float], changes: float) -> tuple[float, fl
         nonlocal number, idle
         while len(waiting) + len(running) - others < prefetch.count:
             waiting.append(now)
-            if prefetch.told:
+            if prefetch.growing:
                 prefetch.arrived([SMALL], now)
             if prefetch.count == 1:
                 prefetch.delivered(0, SMALL)

@@ -9,7 +9,7 @@ from common.amqp.topology import Topology
 from common.message import ATTEMPT, FIRST_ERROR, LAST_ERROR, QUEUE, Message
 from consumer.delivery import Delivery
 from consumer.outcome import ACK, Outcome, Park, Retry
-from consumer.settle import Copy, Done, hand_back, settle
+from consumer.settle import Done, settle
 
 NOW = 1_700_000_000.0  # seconds
 JOBS = Topology("jobs", [5.0, 30.0])
@@ -78,12 +78,3 @@ def test_ages_are_of_what_was_handled_and_has_a_date() -> None:
     """In seconds, at the end of its handling; those that failed, too."""
     outcomes = [done(1, ACK, age=60), done(2, ACK), done(3, Park("E"), age=5), done(4, ACK, age=0)]
     assert settle(outcomes, CURRENT, JOBS, NOW).ages == [60.0, 5.0, 0.0]
-
-
-def test_what_nobody_began_with_goes_back_as_the_same_attempt() -> None:
-    """A copy's count of deliveries begins anew."""
-    delivery, _, _ = done(5, ACK, **{ATTEMPT: 2, "x-delivery-count": 2})
-    [copy] = hand_back([delivery], JOBS)
-    assert copy == Copy(delivery, "jobs", copy.message, "handed_back", "", "")
-    assert copy.message.headers == {ATTEMPT: 2}
-    assert (copy.message.body, copy.message.message_id) == (b"5", "m5")

@@ -1,7 +1,7 @@
 """The handler threads: nothing lost, nothing doubled, woken when there is something."""
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from threading import Barrier, Event, Semaphore
 from typing import Any
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pika import BasicProperties
 
 from common.message import ATTEMPT, Message
+from common.observe.logs import subject
 from consumer.delivery import Delivery
 from consumer.outcome import Ack, Park, Reject, Retry
 from consumer.workers import Done, Workers
@@ -63,7 +64,7 @@ def test_every_delivery_gives_exactly_one_outcome(count: int, batches: list[list
     expected = {b"ok": Ack, b"fail": Retry, b"exit": Retry, b"reject": Park}
     for each, outcome, seconds in done:
         assert type(outcome) is expected[each.message.body]
-        assert seconds >= 0
+        assert 0 <= seconds < PATIENCE
 
 
 def test_one_worker_keeps_the_order() -> None:
@@ -80,7 +81,7 @@ def test_one_worker_keeps_the_order() -> None:
 
 def test_several_workers_work_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each waits here for all the others, and none wakes by itself."""
-    monkeypatch.setattr("consumer.workers.IDLE", 2 * PATIENCE)
+    monkeypatch.setattr("consumer.workers.IDLE_WAIT_SECONDS", 2 * PATIENCE)
     together = Barrier(4)
     woken = Semaphore(0)
     workers = Workers(lambda _: void(together.wait(PATIENCE)), 4, [], woken.release)
@@ -149,14 +150,96 @@ def test_what_no_handler_began_with_can_be_taken_back() -> None:
     assert began.wait(PATIENCE)
     assert workers.busy == 1
     assert 0 < workers.longest(time.monotonic() + 1) < PATIENCE
+    assert workers.waiting == 4
     assert [each.tag for each in workers.take_back()] == [1, 2, 3, 4]
     assert workers.take_back() == []
     go_on.set()
     assert [delivery.tag for delivery, _, _ in collect(workers, woken, 1)] == [0]
+    until_idle(workers)
+    assert workers.longest(time.monotonic()) == 0.0
+
+
+def test_the_longest_running_handler_is_the_one_that_started_first() -> None:
+    workers = Workers(fail_by_body, 3, [], lambda: None)
+    assert (workers.busy, workers.longest(10.0)) == (0, 0.0)
+    workers._started_at[:] = [5.0, 3.0, 0.0]
+    assert (workers.busy, workers.longest(10.0)) == (2, 7.0)
+
+
+def test_handler_threads_do_not_keep_the_process_alive() -> None:
+    assert all(thread.daemon for thread in Workers(fail_by_body, 3, [], lambda: None)._threads)
+
+
+def test_a_delivery_that_a_worker_takes_meanwhile_is_not_taken_back() -> None:
+    workers = Workers(fail_by_body, 1, [], lambda: None)
+
+    class Raced(deque[Delivery]):
+        def pop(self) -> Delivery:  # type: ignore[override]
+            self.clear()
+            return super().pop()
+
+    workers._pending = Raced([delivery(1)])
+    assert workers.take_back() == []
+
+
+def test_work_that_came_before_the_wait_is_not_waited_for() -> None:
+    """Its notification has been: nothing else would wake the worker before IDLE_WAIT_SECONDS."""
+    handled, waits = Event(), list[float]()
+    workers = Workers(lambda _: handled.set(), 1, [], lambda: None)
+
+    class Work:
+        def __enter__(self) -> None:
+            if not handled.is_set():
+                workers._pending.append(delivery(1))
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def wait(self, seconds: float) -> None:
+            waits.append(handled.is_set())
+            Event().wait()  # for ever
+
+    workers._work = Work()  # type: ignore[assignment]
+    workers.start()
+    assert handled.wait(PATIENCE)
+    assert False not in waits
+
+
+def test_one_wake_up_is_for_all_outcomes_that_are_not_fetched() -> None:
+    """And the next one after they were: a wake-up is a call of the system."""
+    woken, last_began, go_on = Semaphore(0), Event(), Event()
+
+    def handle(message: Message) -> None:
+        if message.body == b"last":
+            last_began.set()
+            go_on.wait(PATIENCE)
+
+    workers = Workers(handle, 1, [], woken.release)
+    workers.start()
+    workers.hand_over([delivery(1), delivery(2), delivery(3), delivery(4, b"last")])
+    assert last_began.wait(PATIENCE)
+    assert woken.acquire(blocking=False)
+    assert not woken.acquire(blocking=False)
+    assert len(workers.outcomes()) == 3
+    go_on.set()
+    assert woken.acquire(timeout=PATIENCE)
+    assert len(workers.outcomes()) == 1
+
+
+def until_idle(workers: Workers) -> None:
+    """A handler counts as running until its outcome can be fetched."""
     deadline = time.monotonic() + PATIENCE
-    while workers.busy and time.monotonic() < deadline:
-        began.wait(0.01)
-    assert (workers.busy, workers.longest(time.monotonic())) == (0, 0.0)
+    while workers.busy or workers.waiting:
+        assert time.monotonic() < deadline
+        Event().wait(0.001)
+
+
+def test_log_lines_of_a_handler_bear_the_names_of_its_message() -> None:
+    woken, subjects = Semaphore(0), list[Message]()
+    workers = Workers(lambda _: subjects.append(subject.message), 1, [], woken.release)
+    workers.start()
+    workers.hand_over([handed := delivery(1)])
+    collect(workers, woken, 1)
+    assert subjects == [handed.message]
 
 
 def test_those_that_are_next_can_be_kept() -> None:
