@@ -18,7 +18,7 @@ def test_deliveries_are_counted_by_the_broker(headers: dict[str, Any] | None, co
     assert delivery_count(Message(b"", properties=BasicProperties(headers=headers))) == count
 
 
-def test_a_count_is_the_brokers_whatever_the_handler_did_to_its_own() -> None:
+def test_a_handlers_edits_do_not_change_the_delivery_count() -> None:
     """And nothing is kept decoded for it."""
     message = Message.with_origin(b"", received(BasicProperties(headers={"x-delivery-count": 5})))
     assert delivery_count(message) == 5

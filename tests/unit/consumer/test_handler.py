@@ -58,7 +58,7 @@ def test_a_full_disk_is_an_error_so_that_the_message_comes_again() -> None:
         append_to(Path("/dev/full"))(Message(b"x"))
 
 
-def test_a_part_of_a_line_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_cut_short_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal or a quota may cut a write short."""
     handle = append_to(tmp_path / "out")
     monkeypatch.setattr(os, "write", lambda _, data: len(data) - 1)
@@ -66,7 +66,7 @@ def test_a_part_of_a_line_is_an_error(tmp_path: Path, monkeypatch: pytest.Monkey
         handle(Message(b"abc"))
 
 
-def test_a_line_after_a_part_of_one_stays_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_after_a_cut_line_stays_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It begins a new line, and so does the next until one was written to its end."""
     path, real = tmp_path / "out", os.write
     handle = append_to(path)
@@ -80,14 +80,14 @@ def test_a_line_after_a_part_of_one_stays_whole(tmp_path: Path, monkeypatch: pyt
     assert path.read_bytes() == b"los\nlo\none\ntwo\n"
 
 
-def test_a_file_that_cannot_be_opened_is_a_sentence(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_is_refused_with_a_readable_error(tmp_path: Path) -> None:
     """A folder, or nowhere."""
     for path in (tmp_path, tmp_path / "none" / "out"):
         with pytest.raises(ConfigError, match=str(path)):
             open_handler(make(f"append:{path}"))
 
 
-def test_a_pipe_that_nobody_reads_is_a_sentence_and_no_wait(tmp_path: Path) -> None:
+def test_a_pipe_that_nobody_reads_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     """Before it is connected, as all that is wrong with a handler."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -122,7 +122,7 @@ def test_a_callable_is_taken_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("kind", ["async def handle(m): ...", "def handle(m): yield", "async def handle(m): yield"])
-def test_a_function_that_a_call_does_not_run_is_a_sentence(
+def test_an_async_function_or_generator_is_refused_as_a_handler(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each message would be acknowledged, and none handled. Of an object its `__call__` counts."""
@@ -134,7 +134,7 @@ def test_a_function_that_a_call_does_not_run_is_a_sentence(
             open_handler(make(f"{name}:{handler}"))
 
 
-def test_a_class_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_class_is_refused_as_a_handler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each message would be acknowledged, with an object made of it, and none handled."""
     (tmp_path / "made_of_messages.py").write_text("class C:\n  def __init__(self, message): ...")
     monkeypatch.syspath_prepend(tmp_path)
@@ -143,7 +143,7 @@ def test_a_class_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("name", ["", "Log", "append", "append:", "nowhere_at_all:x"])
-def test_a_name_of_nothing_is_a_sentence(name: str) -> None:
+def test_an_unknown_handler_is_refused_with_a_readable_error(name: str) -> None:
     """With what may be written, or where was looked."""
     with pytest.raises(ConfigError, match=r"is none of|no module"):
         open_handler(make(name))

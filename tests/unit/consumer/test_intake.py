@@ -66,7 +66,7 @@ def intake(process: Loop, broker: Any, on_cancelled: Mock) -> Intake:
     return made
 
 
-def test_more_come_by_a_further_consumer(intake: Intake, broker: Broker) -> None:
+def test_a_wider_prefetch_is_another_consumer_of_the_channel(intake: Intake, broker: Broker) -> None:
     """Each with its own part of the prefetch."""
     assert broker.heard == ["consume jobs 000001", "qos 63", "consume jobs 000002"]
     assert not intake.cancelled
@@ -167,14 +167,14 @@ def turn(process: Loop) -> None:
 
 
 @pytest.mark.usefixtures("receiving")
-def test_one_hand_over_is_for_all_of_a_turn(process: Loop, on_turn: Mock) -> None:
+def test_all_deliveries_of_a_turn_are_handed_over_at_once(process: Loop, on_turn: Mock) -> None:
     """Behind all that it read."""
     on_turn.assert_not_called()
     turn(process)
     on_turn.assert_called_once_with()
 
 
-def test_what_comes_behind_a_hand_over_has_one_of_its_own(
+def test_deliveries_behind_a_hand_over_have_their_own(
     process: Loop, receiving: Intake, channel: Any, on_turn: Mock
 ) -> None:
     """Or it would wait for the next that comes."""
@@ -184,7 +184,7 @@ def test_what_comes_behind_a_hand_over_has_one_of_its_own(
     assert on_turn.call_count == 2
 
 
-def test_each_is_taken_once_with_its_channel_and_its_size(receiving: Intake, channel: Any) -> None:
+def test_each_delivery_is_taken_once_with_its_channel_and_its_size(receiving: Intake, channel: Any) -> None:
     """In the order in which they came; properties count beside the body."""
     deliveries, sizes = receiving.take()
     assert [(each.channel, each.tag, each.message.message_id, each.message.body) for each in deliveries] == [

@@ -13,7 +13,7 @@ ERRORS = st.sampled_from([ValueError, KeyError, SystemExit, KeyboardInterrupt, O
 
 
 @given(ERRORS, st.text(), ATTEMPTS, DELAYS)
-def test_a_failed_attempt_comes_again_after_its_delay_and_at_last_is_parked(
+def test_a_failed_attempt_is_retried_after_its_delay_and_the_last_is_parked(
     kind: type[BaseException], text: str, attempt: int, delays: list[float]
 ) -> None:
     """The first waits the first delay, and so on; never an attempt more than there are delays."""
@@ -70,7 +70,7 @@ def test_an_error_that_cannot_even_be_printed_is_described() -> None:
     assert decide(OddError(), 1, [5.0]) == Retry(5.0, "OddError")
 
 
-def test_the_place_is_where_it_was_raised() -> None:
+def test_the_place_of_an_error_is_where_it_was_raised() -> None:
     """Not where it was caught; empty when it never was."""
 
     def inner() -> None:
@@ -93,7 +93,7 @@ def test_the_place_is_where_it_was_raised() -> None:
         ("/app/x.py", "common.x"),
     ],
 )
-def test_the_place_is_the_last_line_of_the_user_that_is_in_no_library(library: str, module: str) -> None:
+def test_the_place_of_an_error_is_the_users_last_line(library: str, module: str) -> None:
     """Whoever looks for it knows their own lines."""
 
     def user(depth: int) -> None:
@@ -106,7 +106,7 @@ def test_the_place_is_the_last_line_of_the_user_that_is_in_no_library(library: s
     assert location(raised.value) == f"{__file__}:{user.__code__.co_firstlineno + 3}"
 
 
-def test_the_place_is_the_users_where_a_library_raised_it() -> None:
+def test_the_place_of_an_error_in_a_library_is_the_users_line() -> None:
     """Whoever looks for it knows their own lines; and of libraries alone the last one is better than none."""
 
     def handle(message: Message) -> None:

@@ -33,7 +33,7 @@ def short(most: int = MOST, handlers: int = 1) -> Prefetch:
     return prefetch
 
 
-def test_one_comes_first_then_a_short_one_then_all() -> None:
+def test_a_prefetch_grows_from_one_to_short_to_all() -> None:
     """The steps are what is added."""
     prefetch = Prefetch(MOST)
     assert prefetch.count == 1
@@ -48,7 +48,7 @@ def test_one_comes_first_then_a_short_one_then_all() -> None:
     assert not prefetch.growing
 
 
-def test_each_handler_has_one_at_once_and_more_when_each_has_settled_one() -> None:
+def test_each_handler_has_one_delivery_at_once_and_more_when_each_has_settled_one() -> None:
     """Nothing waits behind them before, so however long they take."""
     prefetch = Prefetch(MOST, 8)
     assert prefetch.delivered(0, SMALL) == 7
@@ -60,7 +60,7 @@ def test_each_handler_has_one_at_once_and_more_when_each_has_settled_one() -> No
     assert prefetch.handled(8, 0, 20.0 + FIRST_STEP_WITHIN) == 0
 
 
-def test_many_handlers_have_one_each_whatever_is_short() -> None:
+def test_each_of_many_handlers_has_one_delivery_however_short_the_prefetch_is() -> None:
     """They would stand idle."""
     for most, count in ((MOST, 2 * SHORT_PREFETCH), (10, 10)):
         prefetch = Prefetch(most, 2 * SHORT_PREFETCH)
@@ -70,7 +70,7 @@ def test_many_handlers_have_one_each_whatever_is_short() -> None:
         assert prefetch.count == count
 
 
-def test_a_handler_that_takes_long_keeps_what_it_can_settle_in_time() -> None:
+def test_a_slow_handler_keeps_a_short_prefetch() -> None:
     """And has another chance with each further SHORT_PREFETCH."""
     prefetch = short()
     prefetch.arrived([SMALL] * SHORT_PREFETCH, 10.0)
@@ -79,7 +79,7 @@ def test_a_handler_that_takes_long_keeps_what_it_can_settle_in_time() -> None:
     assert prefetch.handled(SHORT_PREFETCH, 0, 20.0 + LAST_STEP_WITHIN) == MOST - SHORT_PREFETCH
 
 
-def test_failures_earn_the_short_one_and_not_all() -> None:
+def test_failures_earn_the_short_prefetch_and_not_all() -> None:
     """Each failed one is published again, which a long prefetch would not make any quicker."""
     prefetch = Prefetch(MOST)
     prefetch.delivered(0, SMALL)
@@ -158,7 +158,7 @@ def wide() -> Prefetch:
     return prefetch
 
 
-def test_handlers_that_became_slow_lose_what_they_cannot_settle_soon() -> None:
+def test_handlers_that_became_slow_lose_the_long_prefetch() -> None:
     """They always had enough to do, and settled fewer than SHORT_PREFETCH."""
     prefetch = wide()
     assert not too_slow(prefetch, 1, MOST, 100.0)
@@ -185,7 +185,7 @@ def test_handlers_that_settle_enough_or_had_nothing_to_do_are_not_slow() -> None
     assert not too_slow(each, 1, 2 * SHORT_PREFETCH, 1000.0)
 
 
-def test_where_no_handler_ends_any_more_nothing_is_kept_from_others() -> None:
+def test_a_prefetch_is_lost_when_no_handler_ends_any_more() -> None:
     """They were quick before, so most was sent ahead."""
     prefetch = wide()
     for tick in range(int(WATCH_SECONDS * 10) + 2):
@@ -193,7 +193,7 @@ def test_where_no_handler_ends_any_more_nothing_is_kept_from_others() -> None:
     assert prefetch.too_slow(MOST - 1, 100.0 + 3 * WATCH_SECONDS)
 
 
-def test_handlers_that_settle_hardly_any_lose_even_a_short_one() -> None:
+def test_handlers_that_settle_hardly_any_lose_even_a_short_prefetch() -> None:
     """A hand-over of many at a time, after a long while, is no other rate."""
     prefetch = short(handlers=8)
     assert not too_slow(prefetch, 8, SHORT_PREFETCH, 100.0)
@@ -259,7 +259,7 @@ def held(handlers: int, seconds: list[float], changes: float) -> tuple[float, fl
         [300.0, 0.1],
     ],
 )
-def test_nothing_is_held_until_the_broker_takes_it_back(handlers: int, seconds: list[float]) -> None:
+def test_no_delivery_is_held_until_consumer_timeout(handlers: int, seconds: list[float]) -> None:
     """Whatever the handlers take, also when that changes: else it would come again, though nothing failed."""
     longest, idle, narrowings = held(handlers, seconds, 400.0)
     assert longest < TIMEOUT * 0.75
@@ -267,7 +267,7 @@ def test_nothing_is_held_until_the_broker_takes_it_back(handlers: int, seconds: 
     assert not narrowings or len(seconds) > 1
 
 
-def test_after_a_narrowing_not_all_are_sent_ahead_soon() -> None:
+def test_a_narrowed_prefetch_does_not_grow_to_all_soon() -> None:
     """Messages that take turns would count a delivery at each."""
     prefetch = wide()
     prefetch.narrowed(100.0)
@@ -283,3 +283,48 @@ def test_after_a_narrowing_not_all_are_sent_ahead_soon() -> None:
         assert prefetch.count == SHORT_PREFETCH
         prefetch.arrived([SMALL] * SHORT_PREFETCH, now)
         assert prefetch.handled(SHORT_PREFETCH, 0, now + LAST_STEP_WITHIN / 2) == step
+
+
+def test_a_prefetch_may_grow_again_exactly_when_the_pause_is_over() -> None:
+    prefetch = wide()
+    prefetch.narrowed(0.0)
+    prefetch.delivered(0, SMALL)
+    prefetch.arrived([SMALL], 0.5)
+    prefetch.handled(1, 0, 0.5)
+    prefetch.arrived([SMALL] * SHORT_PREFETCH, REOPEN_AFTER_SECONDS)
+    assert prefetch.handled(SHORT_PREFETCH, 0, REOPEN_AFTER_SECONDS) == MOST - SHORT_PREFETCH
+
+
+def test_a_new_prefetch_pauses_for_nothing() -> None:
+    """A clock may begin at 0 with the machine."""
+    prefetch = Prefetch(MOST)
+    prefetch.delivered(0, SMALL)
+    prefetch.arrived([SMALL], 0.1)
+    prefetch.handled(1, 0, 0.1)
+    prefetch.arrived([SMALL] * SHORT_PREFETCH, 0.2)
+    assert prefetch.handled(SHORT_PREFETCH, 0, 0.2) == MOST - SHORT_PREFETCH
+
+
+def test_failures_and_successes_earn_the_short_prefetch_together() -> None:
+    prefetch = Prefetch(MOST, 8)
+    prefetch.delivered(0, SMALL)
+    prefetch.arrived([SMALL] * 8, 1.0)
+    assert prefetch.handled(5, 3, 1.1) == SHORT_PREFETCH - 8
+
+
+def test_a_new_channel_trusts_no_message_yet() -> None:
+    """Its first may be the one that kills the process."""
+    prefetch = short()
+    prefetch.opened()
+    prefetch.arrived([SMALL], 10.0)
+    assert prefetch.handled(1, 0, 10.0) == 0
+
+
+@pytest.mark.parametrize(("long", "waiting"), [(False, 1), (True, SHORT_PREFETCH)])
+def test_handlers_are_watched_from_the_first_moment_in_which_enough_waits(long: bool, waiting: int) -> None:
+    for prefetch, slow in ((wide() if long else short(), True), (wide() if long else short(), False)):
+        assert not prefetch.too_slow(waiting, 1.0)
+        if not slow:
+            assert not prefetch.too_slow(waiting - 1, 2.0)
+        assert not prefetch.too_slow(waiting, 1.0 + WATCH_SECONDS)
+        assert prefetch.too_slow(waiting, 1.1 + WATCH_SECONDS) is slow

@@ -47,7 +47,7 @@ def requeue(subscription: Mock, workers: Workers, retry: Mock) -> Requeue:
     return Requeue(subscription, workers, retry, Topology("jobs"))
 
 
-def test_a_stop_hands_all_back_in_one_frame_once_nothing_runs(
+def test_a_stop_requeues_all_in_one_frame_once_no_handler_runs(
     requeue: Requeue, workers: Workers, subscription: Mock
 ) -> None:
     """And waits for what does."""
@@ -64,7 +64,9 @@ def test_a_stop_hands_all_back_in_one_frame_once_nothing_runs(
     assert len(requeue) == 0
 
 
-def test_a_handler_that_runs_on_is_not_waited_for_long(requeue: Requeue, workers: Workers, subscription: Mock) -> None:
+def test_deliveries_are_requeued_one_by_one_while_a_handler_runs_on(
+    requeue: Requeue, workers: Workers, subscription: Mock
+) -> None:
     """The others go one by one, and cost nothing where that is possible."""
     waits = delivery(2)
     workers.hand_over([waits])
@@ -87,7 +89,7 @@ def test_deliveries_wait_for_running_handlers_until_a_deadline(
     assert len(subscription.method_calls) == 1
 
 
-def test_less_sent_ahead_leaves_the_next_ones_and_all_that_would_go_as_copies(
+def test_a_narrowing_leaves_one_delivery_a_worker_and_those_near_the_limit(
     requeue: Requeue, workers: Workers, subscription: Mock
 ) -> None:
     """In their order; what is unread is never for a handler, however few the others are."""
@@ -105,7 +107,7 @@ def test_less_sent_ahead_leaves_the_next_ones_and_all_that_would_go_as_copies(
 
 
 @pytest.mark.parametrize("begin", [Requeue.on_stop, Requeue.on_narrowing])
-def test_a_loss_hands_all_back_by_itself(
+def test_deliveries_of_a_lost_channel_are_not_requeued(
     requeue: Requeue, subscription: Mock, begin: Callable[[Requeue, list[Delivery]], None]
 ) -> None:
     """The tags are another channel's then."""
@@ -115,7 +117,7 @@ def test_a_loss_hands_all_back_by_itself(
     assert subscription.method_calls == []
 
 
-def test_only_what_would_look_suspect_next_time_goes_back_as_a_copy(
+def test_a_stop_requeues_deliveries_near_the_limit_as_copies(
     requeue: Requeue, workers: Workers, retry: Mock, subscription: Mock
 ) -> None:
     """Its count begins anew; the others go in one frame."""

@@ -50,7 +50,9 @@ def confirmed(*copies: Copy) -> list[Publication[Copy]]:
     return [Publication(each.queue, each.message, each) for each in copies]
 
 
-def test_copies_are_kept_until_there_is_a_broker_and_told_with_where_they_go(retry: RetryPublisher) -> None:
+def test_copies_are_kept_until_there_is_a_broker_and_failures_are_logged_with_their_queue(
+    retry: RetryPublisher,
+) -> None:
     """One line for each failure; what is handed back is none."""
     with capture_logs() as lines:
         retry.publish([copy(1), copy(2, "handed_back", error="")])
@@ -78,9 +80,7 @@ def test_an_original_whose_channel_is_gone_is_not_acknowledged(retry: RetryPubli
     assert subscription.acknowledge.call_args_list == [call([2])]
 
 
-def test_what_cannot_be_copied_is_given_back_and_counted_by_the_broker(
-    retry: RetryPublisher, subscription: Mock
-) -> None:
+def test_an_original_whose_copy_is_refused_is_requeued_and_counted(retry: RetryPublisher, subscription: Mock) -> None:
     """Until its own limit parks it."""
     [publication] = confirmed(copy(1))
     retry._on_refused(publication)
@@ -94,7 +94,7 @@ def test_the_publisher_looks_after_its_time_outs(retry: RetryPublisher, monkeypa
     assert tick.call_args_list == [call(7.0)]
 
 
-def test_a_loss_leaves_no_copies_of_what_the_broker_delivers_again(retry: RetryPublisher) -> None:
+def test_copies_of_a_lost_channel_are_dropped(retry: RetryPublisher) -> None:
     """However often the same messages fail while no copy can go out."""
     for _ in range(3):
         retry.publish([copy(tag, channel=LOST) for tag in range(100)])

@@ -38,7 +38,7 @@ def service(process: Loop) -> ConsumerService:
     return ConsumerService(process, SETTINGS, handle)
 
 
-def test_it_lives_and_is_not_ready_without_a_broker(process: Loop, service: ConsumerService) -> None:
+def test_a_consumer_without_a_broker_is_live_and_not_ready(process: Loop, service: ConsumerService) -> None:
     """Both of its connections say why."""
     service.start()
     process.turn(lambda: str(service.reasons()).count("nothing listens there") == 2, "two refusals")
@@ -48,7 +48,7 @@ def test_it_lives_and_is_not_ready_without_a_broker(process: Loop, service: Cons
     assert service.closed()
 
 
-def test_a_loss_takes_work_and_copies_away(service: ConsumerService) -> None:
+def test_a_lost_channel_takes_waiting_deliveries_and_copies_away(service: ConsumerService) -> None:
     """The broker delivers both again."""
     waits, failed = (Delivery(object(), tag, Message(b"x")) for tag in (1, 2))
     service._workers.hand_over([waits])
@@ -211,7 +211,7 @@ def test_what_nobody_began_with_is_requeued_by_a_stop_and_in_part_by_a_narrowing
     assert mocked._requeue.method_calls == [call.on_stop([]) if stopping else call.on_narrowing([])]
 
 
-def test_a_loss_forgets_what_was_to_be_requeued(mocked: Any) -> None:
+def test_a_lost_channel_is_lost_for_all_parts(mocked: Any) -> None:
     mocked._on_lost()
     for part in (mocked._workers.take_back, mocked._retry.lost, mocked._requeue.lost):
         part.assert_called_once_with()

@@ -66,7 +66,7 @@ def test_a_delivery_of_another_channel_is_left_alone(outcome: Outcome) -> None:
         assert (settlement.acks, settlement.copies, settlement.ages) == ([], [], [])
 
 
-def test_outcomes_of_several_kinds_and_channels_are_settled_each_by_its_own() -> None:
+def test_a_batch_of_several_outcomes_and_channels_is_settled_one_by_one() -> None:
     """As a turn brings them."""
     outcomes = [done(1, ACK), done(2, Park("E")), done(2, ACK, LOST), done(3, Retry(5.0, "E")), done(4, ACK)]
     settlement = settle(outcomes, CURRENT, JOBS, NOW)
@@ -74,7 +74,7 @@ def test_outcomes_of_several_kinds_and_channels_are_settled_each_by_its_own() ->
     assert [(copy.delivery.tag, copy.queue) for copy in settlement.copies] == [(2, "jobs.dead"), (3, "jobs.retry.5s")]
 
 
-def test_ages_are_of_what_was_handled_and_has_a_date() -> None:
+def test_ages_are_of_handled_deliveries_with_a_date() -> None:
     """In seconds, at the end of its handling; those that failed, too."""
     outcomes = [done(1, ACK, age=60), done(2, ACK), done(3, Park("E"), age=5), done(4, ACK, age=0)]
     assert settle(outcomes, CURRENT, JOBS, NOW).ages == [60.0, 5.0, 0.0]

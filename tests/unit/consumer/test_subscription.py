@@ -29,7 +29,7 @@ def subscription(process: Loop, lost: list[str]) -> Subscription:
     return Subscription(process, settings, lambda _: None, lambda: lost.append("lost"), lambda *_: None)
 
 
-def test_a_delivery_of_a_channel_that_is_gone_is_settled_by_nobody(subscription: Subscription) -> None:
+def test_a_delivery_of_a_lost_channel_is_not_settled(subscription: Subscription) -> None:
     """Its tag would name another message on a new channel."""
     old = Delivery(object(), 1, Message(b"x"))
     subscription._acks.delivered([1], [1])
@@ -39,7 +39,7 @@ def test_a_delivery_of_a_channel_that_is_gone_is_settled_by_nobody(subscription:
     assert subscription.unsettled == 1
 
 
-def test_a_loss_takes_all_that_is_unsettled_back(subscription: Subscription, lost: list[str]) -> None:
+def test_a_lost_channel_has_no_unsettled_deliveries(subscription: Subscription, lost: list[str]) -> None:
     """And the workers hear of it."""
     subscription._acks.delivered([1], [1])
     subscription.lost(BrokerError(Kind.TCP, "gone"))
@@ -47,7 +47,7 @@ def test_a_loss_takes_all_that_is_unsettled_back(subscription: Subscription, los
     assert lost == ["lost"]
 
 
-def test_without_a_channel_there_is_nothing_to_cancel(subscription: Subscription) -> None:
+def test_a_stop_without_a_channel_waits_for_no_reply(subscription: Subscription) -> None:
     """The service does not wait for an answer."""
     subscription.cancel()
     assert not subscription.cancelled
@@ -93,7 +93,7 @@ def consumed(process: Loop) -> Consumed:
     return Consumed(process)
 
 
-def test_bodies_that_became_large_go_back_and_come_again_one_by_one(process: Loop, consumed: Consumed) -> None:
+def test_bodies_that_became_large_are_requeued_and_come_again_one_by_one(process: Loop, consumed: Consumed) -> None:
     """What comes while it narrows needs no memory; it goes on when there is room, and after a stop never."""
     subscription, channel, quarter = (
         consumed.subscription,
@@ -150,7 +150,9 @@ def test_handlers_that_became_slow_have_less_sent_ahead(
     assert consumed.consumers == before + 1
 
 
-def test_what_was_held_while_it_shut_is_told_when_it_is_closed_before(process: Loop, consumed: Consumed) -> None:
+def test_acknowledgements_held_by_a_cancel_are_sent_before_the_connection_closes(
+    process: Loop, consumed: Consumed
+) -> None:
     """The broker may not answer in the time that a stop has, and what is handled must not come again."""
     consumed.come(1)
     process.turn(lambda: consumed.handed, "it is handed on")
@@ -161,7 +163,7 @@ def test_what_was_held_while_it_shut_is_told_when_it_is_closed_before(process: L
     consumed.channel.basic_ack.assert_called_once_with(1, multiple=True)
 
 
-def test_each_handler_has_one_before_any_is_settled(process: Loop) -> None:
+def test_each_handler_has_one_delivery_before_any_is_settled(process: Loop) -> None:
     """And none has more, since nobody knows how long they take."""
     consumed = Consumed(process, workers=8)
     consumed.come(1)
@@ -183,9 +185,7 @@ def test_a_handler_that_was_quick_has_more_sent_ahead(
     assert consumed.consumers == 2
 
 
-def test_what_comes_before_a_stop_is_for_the_workers_and_what_comes_after_it_goes_back(
-    process: Loop, consumed: Consumed
-) -> None:
+def test_deliveries_before_a_stop_are_handled_and_later_ones_requeued(process: Loop, consumed: Consumed) -> None:
     """In the same turn of the loop, even behind its last hand-over: nothing is forgotten, and nothing is both."""
     subscription = consumed.subscription
     consumed.come(1)
@@ -203,7 +203,7 @@ def test_what_comes_before_a_stop_is_for_the_workers_and_what_comes_after_it_goe
     assert subscription._acks.bytes == SMALL
 
 
-def test_what_was_lost_before_its_hand_over_is_nobodys(process: Loop, consumed: Consumed) -> None:
+def test_deliveries_lost_before_their_hand_over_are_dropped(process: Loop, consumed: Consumed) -> None:
     """It comes anew; its tag may be another message's then."""
     consumed.come(1)
     consumed.subscription.lost(BrokerError(Kind.TCP, "gone"))

@@ -115,7 +115,7 @@ def rename(message: Message) -> None:
 
 
 @pytest.mark.parametrize("change", [take_away, make_a_list, rename])
-def test_what_failed_goes_on_as_it_came(change: Callable[[Message], None]) -> None:
+def test_a_failed_message_goes_on_without_its_handlers_edits(change: Callable[[Message], None]) -> None:
     """Whatever its handler did to the properties: without our headers it would be tried for ever."""
 
     def fail(message: Message) -> None:
@@ -136,7 +136,7 @@ def void(_: object) -> None:
     """For a lambda that returns nothing."""
 
 
-def test_what_no_handler_began_with_can_be_taken_back() -> None:
+def test_deliveries_that_no_handler_began_with_can_be_taken_back() -> None:
     """In its order; the one that runs ends as usual."""
     began, go_on, woken = Event(), Event(), Semaphore(0)
 
@@ -242,7 +242,7 @@ def test_log_lines_of_a_handler_bear_the_names_of_its_message() -> None:
     assert subjects == [handed.message]
 
 
-def test_those_that_are_next_can_be_kept() -> None:
+def test_the_next_deliveries_can_be_kept() -> None:
     """What is taken back is what came last."""
     workers = Workers(fail_by_body, 1, [], lambda: None)
     workers.hand_over(delivery(tag) for tag in range(5))
@@ -259,7 +259,7 @@ def test_before_they_start_workers_only_collect() -> None:
     assert [each.tag for each in workers.take_back()] == [1]
 
 
-def test_the_oldest_is_the_delivery_that_is_next() -> None:
+def test_the_oldest_delivery_is_the_one_that_is_next() -> None:
     """However long ago it was published; one without a date is new, and where none waits nothing is old."""
     workers = Workers(fail_by_body, 1, [], lambda: None)
     assert workers.oldest() == 0.0
@@ -273,7 +273,7 @@ def test_the_oldest_is_the_delivery_that_is_next() -> None:
 
 
 @pytest.mark.parametrize(("attempt", "outcome"), [(1, Retry), (2, Retry), (3, Park)])
-def test_the_attempt_of_the_message_decides(attempt: int, outcome: type) -> None:
+def test_the_messages_attempt_decides_between_retry_and_park(attempt: int, outcome: type) -> None:
     """It travels with it, over all consumers."""
     woken = Semaphore(0)
     workers = Workers(fail_by_body, 1, [1.0, 2.0], woken.release)
@@ -298,7 +298,7 @@ async def _async_yields(_: Message) -> AsyncIterator[None]:
 
 @pytest.mark.filterwarnings("ignore:coroutine")
 @pytest.mark.parametrize("later", [_async, _yields, _async_yields])
-def test_a_handler_that_only_returned_what_would_run_has_failed(later: Callable[[Message], Any]) -> None:
+def test_a_handler_that_returns_a_coroutine_or_generator_has_failed(later: Callable[[Message], Any]) -> None:
     """It must not be acknowledged: nothing of it ran. Any other value is of no matter."""
     woken = Semaphore(0)
     workers = Workers(lambda message: later(message) if message.body == b"later" else 5, 1, [1.0], woken.release)
@@ -312,7 +312,7 @@ def test_a_handler_that_only_returned_what_would_run_has_failed(later: Callable[
 
 
 @pytest.mark.parametrize("odd", [RuntimeError, SystemExit])
-def test_a_worker_survives_everything(odd: type[BaseException]) -> None:
+def test_a_worker_survives_errors_that_cannot_be_printed(odd: type[BaseException]) -> None:
     """Also an error that cannot be printed."""
 
     class OddError(Exception):
