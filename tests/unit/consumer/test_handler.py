@@ -87,6 +87,22 @@ def test_a_file_that_cannot_be_opened_is_refused_with_a_readable_error(tmp_path:
             open_handler(make(f"append:{path}"))
 
 
+def test_a_file_that_is_made_can_be_read_by_others_and_written_by_its_owner(tmp_path: Path) -> None:
+    """As far as the umask lets it."""
+    open_handler(make(f"append:{tmp_path / 'out'}"))
+    (tmp_path / "plain").touch(0o644)
+    assert (tmp_path / "out").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_full_pipe_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only opening it does not wait."""
+    opened: list[int] = []
+    real = os.open
+    monkeypatch.setattr(os, "open", lambda *given: opened.append(real(*given)) or opened[-1])
+    append_to(tmp_path / "out")
+    assert [os.get_blocking(descriptor) for descriptor in opened] == [True]
+
+
 def test_a_pipe_that_nobody_reads_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     """Before it is connected, as all that is wrong with a handler."""
     pipe = tmp_path / "pipe"
@@ -105,6 +121,7 @@ def test_the_log_handler_writes_one_bounded_line() -> None:
     with capture_logs() as lines:
         handle(Message(b"Hello World 1!", message_id="m"))
         handle(Message(b"\xff" * 1000))
+        handle(Message(b"x" * MAX_BODY_LOGGED))
     assert lines[0] == {
         "event": "message",
         "log_level": "info",
@@ -113,6 +130,7 @@ def test_the_log_handler_writes_one_bounded_line() -> None:
         "attempt": 1,
     }
     assert lines[1]["body"] == "\ufffd" * MAX_BODY_LOGGED + "…"
+    assert lines[2]["body"] == "x" * MAX_BODY_LOGGED
 
 
 def test_a_callable_is_taken_as_it_is() -> None:
