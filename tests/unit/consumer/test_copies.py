@@ -6,7 +6,7 @@ import pytest
 from pika import BasicProperties
 
 from common.message import ATTEMPT, FIRST_ERROR, LAST_ERROR, QUEUE, Message
-from consumer.copies import REPLAYS, failed_copy, fresh_copy, replayed_copy
+from consumer.copies import REPLAYS, failed_copy, fresh_copy, replayed_copy, replays
 from consumer.outcome import Park, Retry
 from tests.unit.origins import received
 
@@ -84,6 +84,11 @@ def test_replays_are_counted_as_far_as_a_header_can(count: object, again: int) -
     """Whatever somebody wrote there."""
     copy = replayed_copy(Message(b"", headers={REPLAYS: count, ATTEMPT: 3, LAST_ERROR: "e", "x-death": []}))
     assert copy.headers == {REPLAYS: again, LAST_ERROR: "e"}
+
+
+def test_a_message_that_was_never_replayed_has_no_replays() -> None:
+    assert replays(Message(b"")) == 0
+    assert replayed_copy(Message(b"")).headers == {REPLAYS: 1}
 
 
 def test_an_attempt_does_not_grow_beyond_what_a_header_can_hold() -> None:
