@@ -48,7 +48,7 @@ def requeue(subscription: Mock, workers: Workers, retry: Mock) -> Requeue:
 
 
 def test_a_stop_requeues_all_in_one_frame_once_no_handler_runs(
-    requeue: Requeue, workers: Workers, subscription: Mock
+    requeue: Requeue, workers: Workers, subscription: Mock, retry: Mock
 ) -> None:
     """And waits for what does."""
     workers.hand_over([delivery(2), delivery(3), delivery(4)])
@@ -61,6 +61,7 @@ def test_a_stop_requeues_all_in_one_frame_once_no_handler_runs(
     requeue.tick(time.monotonic() + WAIT_FOR_HANDLERS_SECONDS)
     assert subscription.method_calls == [call.requeue_all()]
     assert workers.take_back() == []
+    retry.publish.assert_not_called()
     assert len(requeue) == 0
 
 
