@@ -371,16 +371,21 @@ def test_unread_deliveries_of_a_lost_channel_are_dropped(process: Loop, consumed
     assert consumed.back == [[]]
 
 
-def test_a_closed_subscription_settles_nothing_more(consumed: Consumed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A handler that ends now would write to a channel that closes."""
-    monkeypatch.setattr(consumed.subscription.connection, "close", close := Mock())
-    consumed.subscription._acks.delivered([1], [1])
-    consumed.subscription.close()
+def test_a_closed_subscription_sends_nothing_more(consumed: Consumed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handler that ends now, or a tick, would write to a channel that closes."""
+    subscription = consumed.subscription
+    monkeypatch.setattr(subscription.connection, "close", close := Mock())
+    subscription._acks.delivered([1], [1])
+    subscription._cancel_intake()
+    consumed.answer_cancel()
+    subscription.close()
     close.assert_called_once_with()
-    consumed.subscription.acknowledge([1])
-    consumed.subscription._acks.flush()
-    consumed.channel.basic_ack.assert_not_called()
-    assert consumed.subscription.unsettled == 1, "the broker delivers it again"
+    consumed.channel.reset_mock()
+    subscription.acknowledge([1])
+    subscription.requeue_all()
+    subscription.resume()
+    assert consumed.channel.mock_calls == []
+    assert subscription.unsettled == 1, "the broker delivers it again"
 
 
 def test_a_stop_in_an_outage_holds_no_acknowledgement(subscription: Subscription) -> None:
