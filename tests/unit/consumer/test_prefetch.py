@@ -200,6 +200,51 @@ def test_handlers_that_settle_hardly_any_lose_even_a_short_prefetch() -> None:
     assert too_slow(prefetch, 1, SHORT_PREFETCH, 400.0)
 
 
+def test_a_prefetch_may_grow_again_exactly_when_the_pause_is_over() -> None:
+    prefetch = wide()
+    prefetch.narrowed(0.0)
+    prefetch.delivered(0, SMALL)
+    prefetch.arrived([SMALL], 0.5)
+    prefetch.handled(1, 0, 0.5)
+    prefetch.arrived([SMALL] * SHORT_PREFETCH, REOPEN_AFTER_SECONDS)
+    assert prefetch.handled(SHORT_PREFETCH, 0, REOPEN_AFTER_SECONDS) == MOST - SHORT_PREFETCH
+
+
+def test_a_new_prefetch_pauses_for_nothing() -> None:
+    """A clock may begin at 0 with the machine."""
+    prefetch = Prefetch(MOST)
+    prefetch.delivered(0, SMALL)
+    prefetch.arrived([SMALL], 0.1)
+    prefetch.handled(1, 0, 0.1)
+    prefetch.arrived([SMALL] * SHORT_PREFETCH, 0.2)
+    assert prefetch.handled(SHORT_PREFETCH, 0, 0.2) == MOST - SHORT_PREFETCH
+
+
+def test_failures_and_successes_earn_the_short_prefetch_together() -> None:
+    prefetch = Prefetch(MOST, 8)
+    prefetch.delivered(0, SMALL)
+    prefetch.arrived([SMALL] * 8, 1.0)
+    assert prefetch.handled(5, 3, 1.1) == SHORT_PREFETCH - 8
+
+
+def test_a_new_channel_trusts_no_message_yet() -> None:
+    """Its first may be the one that kills the process."""
+    prefetch = short()
+    prefetch.opened()
+    prefetch.arrived([SMALL], 10.0)
+    assert prefetch.handled(1, 0, 10.0) == 0
+
+
+@pytest.mark.parametrize(("long", "waiting"), [(False, 1), (True, SHORT_PREFETCH)])
+def test_handlers_are_watched_from_the_first_moment_in_which_enough_waits(long: bool, waiting: int) -> None:
+    for prefetch, slow in ((wide() if long else short(), True), (wide() if long else short(), False)):
+        assert not prefetch.too_slow(waiting, 1.0)
+        if not slow:
+            assert not prefetch.too_slow(waiting - 1, 2.0)
+        assert not prefetch.too_slow(waiting, 1.0 + WATCH_SECONDS)
+        assert prefetch.too_slow(waiting, 1.1 + WATCH_SECONDS) is slow
+
+
 def held(handlers: int, seconds: list[float], changes: float) -> tuple[float, float, int]:
     """The longest that a delivery is held and that a handler stands idle, and the narrowings; the queue never ends.
 
@@ -283,48 +328,3 @@ def test_a_narrowed_prefetch_does_not_grow_to_all_soon() -> None:
         assert prefetch.count == SHORT_PREFETCH
         prefetch.arrived([SMALL] * SHORT_PREFETCH, now)
         assert prefetch.handled(SHORT_PREFETCH, 0, now + LAST_STEP_WITHIN / 2) == step
-
-
-def test_a_prefetch_may_grow_again_exactly_when_the_pause_is_over() -> None:
-    prefetch = wide()
-    prefetch.narrowed(0.0)
-    prefetch.delivered(0, SMALL)
-    prefetch.arrived([SMALL], 0.5)
-    prefetch.handled(1, 0, 0.5)
-    prefetch.arrived([SMALL] * SHORT_PREFETCH, REOPEN_AFTER_SECONDS)
-    assert prefetch.handled(SHORT_PREFETCH, 0, REOPEN_AFTER_SECONDS) == MOST - SHORT_PREFETCH
-
-
-def test_a_new_prefetch_pauses_for_nothing() -> None:
-    """A clock may begin at 0 with the machine."""
-    prefetch = Prefetch(MOST)
-    prefetch.delivered(0, SMALL)
-    prefetch.arrived([SMALL], 0.1)
-    prefetch.handled(1, 0, 0.1)
-    prefetch.arrived([SMALL] * SHORT_PREFETCH, 0.2)
-    assert prefetch.handled(SHORT_PREFETCH, 0, 0.2) == MOST - SHORT_PREFETCH
-
-
-def test_failures_and_successes_earn_the_short_prefetch_together() -> None:
-    prefetch = Prefetch(MOST, 8)
-    prefetch.delivered(0, SMALL)
-    prefetch.arrived([SMALL] * 8, 1.0)
-    assert prefetch.handled(5, 3, 1.1) == SHORT_PREFETCH - 8
-
-
-def test_a_new_channel_trusts_no_message_yet() -> None:
-    """Its first may be the one that kills the process."""
-    prefetch = short()
-    prefetch.opened()
-    prefetch.arrived([SMALL], 10.0)
-    assert prefetch.handled(1, 0, 10.0) == 0
-
-
-@pytest.mark.parametrize(("long", "waiting"), [(False, 1), (True, SHORT_PREFETCH)])
-def test_handlers_are_watched_from_the_first_moment_in_which_enough_waits(long: bool, waiting: int) -> None:
-    for prefetch, slow in ((wide() if long else short(), True), (wide() if long else short(), False)):
-        assert not prefetch.too_slow(waiting, 1.0)
-        if not slow:
-            assert not prefetch.too_slow(waiting - 1, 2.0)
-        assert not prefetch.too_slow(waiting, 1.0 + WATCH_SECONDS)
-        assert prefetch.too_slow(waiting, 1.1 + WATCH_SECONDS) is slow
