@@ -50,7 +50,7 @@ class Prefetch:
         """So many handlers ended: how many more deliveries may come."""
         if self.count < self._short:
             return self._earned(well + failed, now, self._each, FIRST_STEP_WITHIN, self._short)
-        if self.count < self._most and now >= self._reopen_at:
+        if now >= self._reopen_at:
             return self._earned(well, now, SHORT_PREFETCH, LAST_STEP_WITHIN, self._most)
         return 0
 

@@ -245,6 +245,18 @@ def test_handlers_are_watched_from_the_first_moment_in_which_enough_waits(long: 
         assert prefetch.too_slow(waiting, 1.1 + WATCH_SECONDS) is slow
 
 
+@pytest.mark.parametrize(("most", "growing"), [(1, False), (2, True), (MOST, True)])
+def test_a_prefetch_of_one_has_nothing_to_grow_to(most: int, growing: bool) -> None:
+    assert Prefetch(most).growing is growing
+
+
+def test_handlers_that_ended_before_the_watch_do_not_count() -> None:
+    prefetch = wide()
+    prefetch.finished = 1000
+    assert not prefetch.too_slow(MOST, 100.0)
+    assert too_slow(prefetch, SHORT_PREFETCH, MOST, 100.1 + WATCH_SECONDS)
+
+
 def held(handlers: int, seconds: list[float], changes: float) -> tuple[float, float, int]:
     """The longest that a delivery is held and that a handler stands idle, and the narrowings; the queue never ends.
 
