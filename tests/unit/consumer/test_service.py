@@ -43,6 +43,7 @@ def test_a_consumer_without_a_broker_is_live_and_not_ready(process: Loop, servic
     service.start()
     process.turn(lambda: str(service.reasons()).count("nothing listens there") == 2, "two refusals")
     assert service.problems() == []
+    assert all(thread.is_alive() for thread in service._workers._threads)
     assert not service.done()
     service.close()
     assert service.closed()

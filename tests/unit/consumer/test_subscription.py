@@ -255,6 +255,19 @@ def test_only_a_delivery_of_the_open_channel_is_requeued(consumed: Consumed) -> 
     assert subscription.unsettled == 0
 
 
+def test_a_delivery_of_a_channel_that_was_lost_is_neither_acknowledged_nor_requeued(consumed: Consumed) -> None:
+    subscription, delivery = consumed.subscription, Delivery(consumed.channel, 1, Message(b"x"))
+    assert subscription.current(delivery)
+    subscription.lost(BrokerError(Kind.TCP, "gone"))
+    assert not subscription.current(delivery)
+    consumed.channel.reset_mock()
+    subscription._acks.delivered([1], [1])
+    subscription.acknowledge([1])
+    subscription.requeue(delivery, counted=True)
+    assert consumed.channel.mock_calls == []
+    assert subscription.unsettled == 1
+
+
 class Clock:
     """In the place of `time`."""
 
