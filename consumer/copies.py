@@ -5,9 +5,8 @@ from consumer.delivery import DELIVERY_COUNT
 from consumer.outcome import Park, Retry
 
 REPLAYS = "mq-replays"
-# Counts that the broker keeps of the original; on a copy they would be somebody else's.
-BROKERS_COUNTS = {DELIVERY_COUNT: None, "x-acquired-count": None}
-MOST = 2**31 - 1  # of a count that is ours: one from outside may be more than a header can hold
+MAX_COUNT = 2**31 - 1  # of our counts in a header; a foreign value may be more than a header can hold
+BROKERS_COUNTS = {DELIVERY_COUNT: None, "x-acquired-count": None}  # true of the original alone
 # The broker's, of a message that it parked itself. On RabbitMQ 3.10 a copy with them never leaves its retry queue: it
 # would go to a queue that these name already, which the broker takes for a circle.
 DEATHS = dict.fromkeys(
@@ -16,15 +15,15 @@ DEATHS = dict.fromkeys(
 
 
 def failed_copy(message: Message, outcome: Retry | Park, queue: str, now: float) -> Message:
-    """As it comes again or is parked: with attempt, first and last error, queue, and a date (`now`, in seconds)."""
+    """A copy to retry or park, with its attempt, first and last error, `queue`, and a date (`now`, in seconds)."""
     again = isinstance(outcome, Retry)
     return message.copied(
         {
             **BROKERS_COUNTS,
             **(DEATHS if again else {}),
-            # Not what is there, read and written again: from outside it may be what can only be read.
+            # Leave an existing header untouched: a foreign value may be decodable and not encodable.
             **({} if FIRST_ERROR in message.headers else {FIRST_ERROR: outcome.error}),
-            ATTEMPT: min(message.attempt + again, MOST),
+            ATTEMPT: min(message.attempt + again, MAX_COUNT),
             LAST_ERROR: outcome.error,
             QUEUE: queue,
         },
@@ -38,11 +37,11 @@ def fresh_copy(message: Message) -> Message:
 
 
 def replayed_copy(message: Message) -> Message:
-    """The parked message as it comes again: the attempts begin anew, the errors stay, the replays are counted."""
-    return message.copied({**BROKERS_COUNTS, **DEATHS, ATTEMPT: None, REPLAYS: min(replays(message) + 1, MOST)})
+    """The parked message for its queue: the attempts begin anew, the errors stay, the replays are counted."""
+    return message.copied({**BROKERS_COUNTS, **DEATHS, ATTEMPT: None, REPLAYS: min(replays(message) + 1, MAX_COUNT)})
 
 
 def replays(message: Message) -> int:
-    """How often it came back from the dead-letter queue."""
+    """How often it was replayed from the dead-letter queue."""
     count = message.headers.get(REPLAYS, 0)
     return count if isinstance(count, int) else 0

@@ -9,6 +9,7 @@ DELIVERY_COUNT = "x-delivery-count"  # the broker's: how often it delivered the 
 # A message that kills its process takes all that were sent ahead with it, and each loss counts against the limit. From
 # so many losses on, a message may be the one that does.
 SUSPECT = 3
+UNREAD = Message(b"")  # what a delivery has whose body was not kept
 
 
 class Delivery(NamedTuple):
@@ -19,9 +20,6 @@ class Delivery(NamedTuple):
     message: Message
 
 
-UNREAD = Message(b"")  # what a delivery has whose body was not kept
-
-
 def delivery_count(message: Message) -> int:
     """How often it was delivered before, by the broker's count."""
     # Decode a throw-away copy: a decoded table takes many times the bytes that came.
@@ -29,15 +27,10 @@ def delivery_count(message: Message) -> int:
     return count if isinstance(count, int) else 0
 
 
-def near_delivery_limit(message: Message) -> bool:
-    """True if one more delivery makes the message a suspect."""
-    return delivery_count(message) >= SUSPECT - 1
-
-
 def split_by_limit(deliveries: Iterable[Delivery]) -> tuple[list[Delivery], list[Delivery]]:
-    """Those near the delivery limit, and the others, each in their order."""
+    """Those that one more delivery makes a SUSPECT, and the others, each in their order."""
     near: list[Delivery] = []
     others: list[Delivery] = []
     for delivery in deliveries:
-        (near if near_delivery_limit(delivery.message) else others).append(delivery)
+        (near if delivery_count(delivery.message) >= SUSPECT - 1 else others).append(delivery)
     return near, others

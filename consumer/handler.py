@@ -1,4 +1,4 @@
-"""Handler: what a message means. The second of the two seams to extend."""
+"""Handler: the function that gets each message. The second of the two extension points."""
 
 import errno
 import inspect
@@ -14,8 +14,8 @@ from common.plugins import ConfigError, is_any, load_callable
 from consumer.settings import ConsumerSettings
 
 log = structlog.get_logger()
-LATER = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
-SHOWN = 200  # characters of a body in a log line
+UNSTARTED = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+MAX_BODY_LOGGED = 200  # characters
 
 
 def open_handler(settings: ConsumerSettings) -> Callable[[Message], None]:
@@ -28,29 +28,28 @@ def open_handler(settings: ConsumerSettings) -> Callable[[Message], None]:
     found = load_callable(name, "log, append:PATH or package.module:callable", arguments=1)
     if inspect.isclass(found):
         raise ConfigError(f"{name} is a class: a call would make an object, and handle nothing. Name a function")
-    if is_any(found, LATER):
+    if is_any(found, UNSTARTED):
         raise ConfigError(f"{name} is async, or has a yield: a call would run nothing of it. Name a plain function")
     return found
 
 
 def log_message(message: Message) -> None:
-    """One line a message."""
+    """Log one line a message."""
     body = message.body.decode(errors="replace")
-    shown = body if len(body) <= SHOWN else f"{body[:SHOWN]}…"
+    shown = body if len(body) <= MAX_BODY_LOGGED else f"{body[:MAX_BODY_LOGGED]}…"
     log.info("message", body=shown, message_id=message.message_id, attempt=message.attempt)
 
 
 def append_to(path: Path) -> Callable[[Message], None]:
     """A handler that appends the body and a newline in one `write`. Raises ConfigError for a file it cannot open."""
     try:
-        # A pipe that nobody reads is an error at once, and no wait before the signals are heard.
+        # A pipe that nobody reads is an error at once: a wait would come before the signals are heard.
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
     except OSError as error:
         raise ConfigError(f"{path}: {'nobody reads it' if error.errno == errno.ENXIO else error.strerror}") from None
     os.set_blocking(descriptor, True)
 
-    # Of all threads: between a short write and the note of it, another would write its line to the end of the part.
-    lock = Lock()
+    lock = Lock()  # between a short write and `cut`, another thread would append its line to the part
     cut = False  # the file ends with a part of a line
 
     def append(message: Message) -> None:

@@ -9,67 +9,69 @@ from pika.channel import Channel
 from common.amqp.plain import Came
 from common.message import Message
 from common.process.run import Process
-from consumer.delivery import UNREAD, Delivery
+from consumer.delivery import Delivery
 
 
 def consumer_tags() -> Iterator[str]:
-    """The names of the consumers of a channel: each once, as pika takes none a second time, and in rising order.
+    """Short names for the consumers of a channel, each once and in rising order.
 
-    RabbitMQ 3.10 gives back in the order of these names. And each delivery has one: pika's own, of 38 bytes, make it a
-    tenth longer.
+    pika takes no name a second time, and RabbitMQ 3.10 requeues in the order of the names. Each delivery carries its
+    consumer's name: pika's own names, of 38 bytes, make a small delivery a tenth longer.
     """
     return map("{:06}".format, count(1))
 
 
 class Intake:
-    """Opened with a prefetch of 1 that the channel has already, then widened; shut, it can be opened again.
+    """Consumes with a prefetch of 1, which the channel has already, then wider; after a cancel it can consume again.
 
-    `on_turn`, a guarded function, is called once for all that one turn of the loop reads, behind them.
+    `on_turn`, a guarded function, is called once behind all that one turn of the loop reads; `on_cancelled` when
+    nothing comes any more.
     """
 
-    def __init__(self, process: Process, queue: str, on_turn: Callable[[], None], on_shut: Callable[[], None]) -> None:
-        """`on_shut` hears that nothing comes any more."""
-        self.shutting = False  # what comes now is to go back
+    def __init__(
+        self, process: Process, queue: str, on_turn: Callable[[], None], on_cancelled: Callable[[], None]
+    ) -> None:
+        self.cancelling = False  # what comes now is to be requeued
         self._process, self._queue = process, queue
-        self._on_turn, self._on_shut = on_turn, on_shut
+        self._on_turn, self._on_cancelled = on_turn, on_cancelled
         self._channel: Channel | None = None
         self._received: list[tuple[Channel, list[Came]]] = []
         self._consumer_tags: list[str] = []
         self._names = consumer_tags()
 
     @property
-    def shut(self) -> bool:
-        """Whether it was, on a channel that is still there."""
+    def cancelled(self) -> bool:
+        """True after a cancel on a channel that is still open."""
         return bool(self._channel) and not self._consumer_tags
 
-    def open(self, channel: Channel) -> None:
-        """Let one come."""
-        self._channel, self._consumer_tags = channel, []
-        self._consume(channel)
+    def consume(self, channel: Channel) -> None:
+        """Let one delivery come."""
+        self._channel = channel
+        self._add_consumer(channel)
 
     def widen(self, more: int) -> None:
-        """Let `more` come by a further consumer of the same channel, so that the order holds."""
-        if more and self._channel and self._consumer_tags and not self.shutting:
+        """Let `more` come by another consumer of the same channel, so that the order holds."""
+        if more and self._channel and self._consumer_tags and not self.cancelling:
             self._channel.basic_qos(prefetch_count=more)
-            self._consume(self._channel)
+            self._add_consumer(self._channel)
 
-    def close(self) -> None:
+    def cancel(self) -> None:
         """Let nothing more come.
 
         pika rejects what arrives once a cancel is sent, and a rejection counts against the delivery limit. So the
-        cancel waits for the answer to another question, which comes behind all that was on its way.
+        cancel waits for the reply to another request, which comes behind all that was on its way.
         """
         channel = self._channel
-        if channel and self._consumer_tags and not self.shutting:
-            self.shutting = True
+        if channel and self._consumer_tags and not self.cancelling:
+            self.cancelling = True
             channel.basic_qos(prefetch_count=1, callback=self._process.guarded(lambda _: self._cancel(channel)))
 
     def lost(self) -> None:
-        """The channel is gone, and with it what came and was not taken."""
-        self._channel, self._received, self._consumer_tags, self.shutting = None, [], [], False
+        """Forget the channel, and what it brought and nobody took."""
+        self._channel, self._received, self._consumer_tags, self.cancelling = None, [], [], False
 
     def take(self) -> tuple[list[Delivery], list[int]]:
-        """All that came, each once; and the bytes that each keeps."""
+        """All that came, each delivery once; and how many bytes each keeps."""
         received, self._received = self._received, []
         made = Message.with_origin
         deliveries = [
@@ -79,18 +81,13 @@ class Intake:
         ]
         return deliveries, [len(body) + len(properties) for _, came in received for _, properties, body in came]
 
-    def take_unread(self) -> list[Delivery]:
-        """The same without their bodies, which would only fill the memory."""
-        received, self._received = self._received, []
-        return [Delivery(channel, tag, UNREAD) for channel, came in received for tag, _, _ in came]
-
     def _on_deliveries(self, channel: Channel, came: list[Came]) -> None:
         # Not guarded, and so without anything that can fail: it is called most often.
         if not self._received:
             self._process.call_behind(self._on_turn)
         self._received.append((channel, came))
 
-    def _consume(self, channel: Channel) -> None:
+    def _add_consumer(self, channel: Channel) -> None:
         self._consumer_tags.append(next(self._names))
         connection: Any = channel.connection
         connection.consume(channel, self._queue, self._consumer_tags[-1], self._on_deliveries)
@@ -104,5 +101,5 @@ class Intake:
 
     def _on_cancel_ok(self, channel: Channel) -> None:
         if channel is self._channel:
-            self._consumer_tags, self.shutting = [], False
-            self._on_shut()
+            self._consumer_tags, self.cancelling = [], False
+            self._on_cancelled()

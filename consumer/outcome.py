@@ -44,8 +44,7 @@ ACK = Ack()
 
 def decide(error: BaseException, attempt: int, delays: Sequence[float]) -> Outcome:
     """What follows when attempt number `attempt` (from 1) ended with `error`, with a retry after each of `delays`."""
-    text = describe(error)
-    where = location(error)
+    text, where = describe(error), location(error)
     if isinstance(error, Reject) or attempt > len(delays):
         return Park(text, where)
     return Retry(delays[attempt - 1], text, where)

@@ -7,10 +7,9 @@ SHORT_PREFETCH = 64  # deliveries; enough where the handlers settle fewer in LAS
 FIRST_STEP_WITHIN = 5.0  # seconds in which each handler settles one: SHORT_PREFETCH end before consumer_timeout then
 LAST_STEP_WITHIN = 1.0  # seconds in which the handlers settle SHORT_PREFETCH
 MAX_AHEAD_BYTES = 48 * 1024 * 1024  # of bodies and properties, by the mean of those that came last
-MAX_HELD_BYTES = 64 * 1024 * 1024  # of those that came and are not settled, whatever the mean was
 WATCH_SECONDS = 30.0  # handlers that settle fewer than SHORT_PREFETCH in it are not quick any more
 MIN_HANDLED = 3  # of those that settle fewer in WATCH_SECONDS, SHORT_PREFETCH would take over ten minutes
-REOPEN_AFTER_SECONDS = 60.0  # what a narrowing sends back counts as a delivery on some brokers, so it must be rare
+REOPEN_AFTER_SECONDS = 60.0  # what a narrowing requeues counts as a delivery on some brokers, so it must be rare
 
 
 class Prefetch:
@@ -24,48 +23,39 @@ class Prefetch:
     def __init__(self, most: int, handlers: int = 1) -> None:
         """Never more than `most`; so many `handlers` work at a time."""
         self._most, self._each, self._short = most, min(most, handlers), min(most, SHORT_PREFETCH)
-        self._since = self._wary_until = 0.0
+        self._since = self._reopen_at = 0.0
         self._watched_since = 0.0  # handlers that had enough to do; 0 while they had not
         self.finished = 0  # handlers that ended, since then; counted by the subscription
         self.opened()
 
     def opened(self) -> None:
-        """A new channel, on which the broker may send one."""
+        """Begin with 1 on a new channel."""
         self.count = 1
-        self.told = self._most > 1  # whether it is to be told of what arrives and is settled
+        self.growing = self._most > 1  # while it is, `arrived` and `handled` must be called
         self._trusted = False
-        self._again()
+        self._start_step()
 
     def delivered(self, losses: int, size: int) -> int:
-        """A delivery came alone that was lost so often before, of `size` bytes: how many more may come."""
+        """A delivery of `size` bytes came alone that was lost `losses` times before: how many more may come."""
         self._trusted = losses < SUSPECT
         return self._step(max(1, min(self._each, MAX_AHEAD_BYTES // max(1, size)))) if self._trusted else 0
 
-    @property
-    def half(self) -> int:
-        """So many may be kept from the broker and the next ones still come in time."""
-        return max(1, self.count // 2)
-
     def arrived(self, sizes: list[int], now: float) -> None:
-        """Deliveries of these sizes came."""
+        """Deliveries of these sizes in bytes came."""
         self._since = self._since or now
         self._arrived += len(sizes)
         self._bytes += sum(sizes)
 
     def handled(self, well: int, failed: int, now: float) -> int:
-        """So many handlers ended: how many more may come."""
+        """So many handlers ended: how many more deliveries may come."""
         if self.count < self._short:
             return self._earned(well + failed, now, self._each, FIRST_STEP_WITHIN, self._short)
-        if self.count < self._most and now >= self._wary_until:
+        if now >= self._reopen_at:
             return self._earned(well, now, SHORT_PREFETCH, LAST_STEP_WITHIN, self._most)
         return 0
 
-    def too_large(self, held: int) -> bool:
-        """Whether `held` bytes are more than may be sent ahead; a single one may be of any size."""
-        return self.count > 1 and held > MAX_HELD_BYTES
-
     def too_slow(self, waiting: int, now: float) -> bool:
-        """So many wait for a handler: whether too few were handled lately for so many to be sent ahead. Ask often."""
+        """True if too few were handled lately for as many as wait for a handler. Ask often."""
         few, least = (SHORT_PREFETCH, SHORT_PREFETCH) if self.count > self._short else (MIN_HANDLED, 1)
         if self.count <= self._each or waiting < least:  # or there was too little to do
             self._watched_since = 0.0
@@ -78,27 +68,23 @@ class Prefetch:
         return slow
 
     def narrowed(self, now: float) -> None:
-        """Nothing is sent ahead any more: begin anew, and do not widen to all soon."""
-        self._wary_until = now + REOPEN_AFTER_SECONDS
+        """Begin with 1 again, and do not widen to all soon."""
+        self._reopen_at = now + REOPEN_AFTER_SECONDS
         self.opened()
-
-    def has_room(self, held: int) -> bool:
-        """Whether one more may come after a narrowing that left `held` bytes."""
-        return held <= MAX_HELD_BYTES // 2
 
     def _earned(self, count: int, now: float, enough: int, within: float, wanted: int) -> int:
         self._done += count
         if self._done < enough:
             return 0
         quick, small = now - self._since <= within, self._bytes * wanted <= MAX_AHEAD_BYTES * self._arrived
-        self._again()
+        self._start_step()
         return self._step(wanted) if self._trusted and quick and small else 0
 
     def _step(self, count: int) -> int:
         more, self.count = count - self.count, count
-        self.told = count < self._most
+        self.growing = count < self._most
         return more
 
-    def _again(self) -> None:
+    def _start_step(self) -> None:
         self._arrived = self._bytes = self._done = 0
         self._since = 0.0

@@ -1,7 +1,5 @@
 """RetryPublisher: what was not handled goes on as a copy; the original is acknowledged on the copy's confirm."""
 
-from collections.abc import Iterable
-
 from common.amqp.inflight import Publication
 from common.amqp.publisher import Publisher
 from common.amqp.topology import Topology
@@ -36,22 +34,21 @@ class RetryPublisher:
         )
 
     def tick(self, now: float) -> None:
-        """Look after time-outs, and say how many failures had no line."""
+        """Look after time-outs, and log how many failures had no line of their own."""
         self.publisher.tick(now)
         self._quota.tick(now)
 
-    def publish(self, copies: Iterable[Copy]) -> None:
-        """Each with a line if it failed."""
-        copies = list(copies)
+    def publish(self, copies: list[Copy]) -> None:
+        """Publish them, and log each that is a failure."""
         for copy in copies:
             if copy.error:
                 message = copy.delivery.message
-                said = {"error": copy.error, "where": copy.where, "attempt": message.attempt}
-                self._quota.warn("failed", to=copy.queue, **said, **names(message))
+                fields = {"error": copy.error, "where": copy.where, "attempt": message.attempt}
+                self._quota.warn("failed", to=copy.queue, **fields, **names(message))
         self.publisher.publish([Publication(copy.queue, copy.message, copy) for copy in copies])
 
     def lost(self) -> None:
-        """The broker has taken its deliveries back: their copies would be others, and more at each loss."""
+        """Drop the copies of a lost channel: the broker delivers the originals again, and each loss adds some."""
         self.publisher.discard(lambda copy: self._subscription.current(copy.delivery))
 
     def _on_confirmed(self, confirmed: list[Publication[Copy]]) -> None:
@@ -64,5 +61,5 @@ class RetryPublisher:
         self._subscription.acknowledge([copy.delivery.tag for copy in copies if current(copy.delivery)])
 
     def _on_refused(self, publication: Publication[Copy]) -> None:
-        # It cannot be copied. Given back it is counted, until the broker's own limit parks it.
-        self._subscription.give_back(publication.token.delivery, counted=True)
+        # No copy of it can be published. Each requeue is counted, until the broker's own limit parks it.
+        self._subscription.requeue(publication.token.delivery, counted=True)

@@ -43,13 +43,11 @@ class ConsumerService:
         self._stopping = False
 
     def start(self) -> None:
-        """Connect both connections, start the workers."""
         self._workers.start()
         self._subscription.connection.open()
         self._retry.publisher.connection.open()
 
     def tick(self, now: float) -> None:
-        """Look after time-outs and idleness."""
         self._retry.tick(now)
         self._requeue.tick(now)
         self._subscription.tick(self._workers.waiting, now)
@@ -63,49 +61,47 @@ class ConsumerService:
             self.stop()
 
     def stop(self) -> None:
-        """Consume no more; then hand back what no handler began with."""
+        """Consume no more; then requeue what no handler began with."""
         self._stopping = True
         self._subscription.cancel()
 
     def done(self) -> bool:
-        """Whether all is settled and told, or cannot be."""
+        """True after a stop when all is settled and acknowledged, or cannot be."""
         subscription = self._subscription
-        settled = subscription.cancelled and not subscription.unsettled and subscription.told()
+        settled = subscription.cancelled and not subscription.unsettled and subscription.flushed()
         over = subscription.connection.state is not State.OPEN or settled
-        return self._stopping and over and not self._workers.busy  # on a connection that was lost it may still run
+        return self._stopping and over and not self._workers.busy  # a handler outlives its connection
 
     def close(self) -> None:
-        """Close both connections."""
         self._subscription.close()
         self._retry.publisher.connection.close()
 
     def closed(self) -> bool:
-        """Whether the broker answered on both."""
         return self._subscription.connection.state is self._retry.publisher.connection.state is State.CLOSED
 
     def problems(self) -> list[str]:
-        """A handler over its time: only a new process ends it."""
+        """A handler over its time-out: only a new process ends it."""
         longest, most = self._workers.longest(time.monotonic()), self._handler_timeout
         return [f"a handler has run for {longest:.0f}s, over CONSUMER_HANDLER_TIMEOUT"] if longest > most else []
 
     def reasons(self) -> list[str]:
-        """Why it is not ready."""
         return [*self._subscription.connection.reasons(), *self._retry.publisher.reasons()]
 
     def summary(self) -> tuple[int, dict[str, Any]]:
-        """Left over: deliveries that began and did not end, of a lost channel too; the broker delivers them again."""
-        left = max(len(self._subscription.unsettled), self._workers.busy)
+        """Left over are deliveries that the broker delivers again, with those whose handler runs on a lost channel."""
+        left = max(self._subscription.unsettled, self._workers.busy)
         return left, {"handled": self._handled, **self._retry.totals}
 
     def _settle(self) -> None:
         done = self._workers.outcomes()
-        settlement = settle(done, self._subscription.connection.channel, self._topology, time.time())
+        settlement = settle(done, self._subscription.channel, self._topology, time.time())
         metrics.HANDLER_SECONDS.observe([seconds for _, _, seconds in done])
         metrics.AGE_SECONDS.observe(settlement.ages)
         metrics.ACKED.inc(len(settlement.acks))
         self._handled += len(settlement.acks)
         self._subscription.acknowledge(settlement.acks, len(settlement.copies))
-        self._retry.publish(settlement.copies)
+        if settlement.copies:
+            self._retry.publish(settlement.copies)
 
     def _on_lost(self) -> None:
         self._workers.take_back()
@@ -113,4 +109,4 @@ class ConsumerService:
         self._requeue.lost()
 
     def _on_cancelled(self, unread: list[Delivery]) -> None:
-        (self._requeue.all if self._stopping else self._requeue.most)(unread)
+        (self._requeue.on_stop if self._stopping else self._requeue.on_narrowing)(unread)

@@ -5,12 +5,11 @@ channel is gone and the broker has requeued it.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from common.amqp.topology import Topology
 from common.message import Message
-from consumer.copies import failed_copy, fresh_copy
+from consumer.copies import failed_copy
 from consumer.delivery import Delivery
 from consumer.outcome import Ack, Outcome, Park, Retry
 
@@ -19,7 +18,7 @@ Done = tuple[Delivery, Outcome, float]
 
 
 class Copy(NamedTuple):
-    """To be published to `queue`; on its confirm, `delivery` is acknowledged, and counts as this."""
+    """To be published to `queue`; on its confirm, `delivery` is acknowledged and counted under `counts_as`."""
 
     delivery: Delivery
     queue: str
@@ -29,13 +28,12 @@ class Copy(NamedTuple):
     where: str = ""
 
 
-@dataclass(slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """`acks` are delivery tags of the current channel; `ages` are in seconds, of all that was handled on it."""
 
-    acks: list[int] = field(default_factory=list)
-    copies: list[Copy] = field(default_factory=list)
-    ages: list[float] = field(default_factory=list)
+    acks: list[int]
+    copies: list[Copy]
+    ages: list[float]
 
 
 def settle(done: Iterable[Done], channel: object, topology: Topology, now: float) -> Settlement:
@@ -43,25 +41,20 @@ def settle(done: Iterable[Done], channel: object, topology: Topology, now: float
 
     A tag of another channel names another message there: to settle it would lose that one.
     """
-    settlement = Settlement()
+    acks, copies, ages = settlement = Settlement([], [], [])
     for delivery, outcome, _ in done:
         if delivery.channel is not channel:
             continue
         age = delivery.message.age_at(now)
         if age is not None:
-            settlement.ages.append(age)
+            ages.append(age)
         match outcome:
             case Ack():
-                settlement.acks.append(delivery.tag)
+                acks.append(delivery.tag)
             case Retry(delay, error, where):
                 message = failed_copy(delivery.message, outcome, topology.name, now)
-                settlement.copies.append(Copy(delivery, topology.retry(delay), message, "retried", error, where))
+                copies.append(Copy(delivery, topology.retry(delay), message, "retried", error, where))
             case Park(error, where):
                 message = failed_copy(delivery.message, outcome, topology.name, now)
-                settlement.copies.append(Copy(delivery, topology.dead, message, "parked", error, where))
+                copies.append(Copy(delivery, topology.dead, message, "parked", error, where))
     return settlement
-
-
-def hand_back(deliveries: Iterable[Delivery], topology: Topology) -> list[Copy]:
-    """What nobody began with, as copies on which the broker counts the deliveries anew."""
-    return [Copy(each, topology.name, fresh_copy(each.message), "handed_back") for each in deliveries]

@@ -11,17 +11,19 @@ from common.amqp.topology import Topology
 from common.process.run import Process
 from consumer import metrics
 from consumer.acks import Acknowledger
-from consumer.delivery import Delivery, delivery_count
+from consumer.delivery import UNREAD, Delivery, delivery_count
 from consumer.intake import Intake
 from consumer.prefetch import Prefetch
 from consumer.settings import ConsumerSettings
+
+MAX_UNSETTLED_BYTES = 64 * 1024 * 1024  # of bodies and properties, whatever size the prefetch was earned with
 
 
 class Subscription:
     """Implements `common.amqp.connection.ChannelUser`. I/O thread only.
 
-    `on_deliveries` gets what one turn of the loop read; `on_lost` hears that the broker takes all unsettled back;
-    `on_cancelled` that it sends no more, with the deliveries that came meanwhile, unread.
+    `on_deliveries` gets what one turn of the loop read; `on_lost` is called when the broker requeues all unsettled;
+    `on_cancelled` when it sends no more, with the deliveries that came meanwhile, unread.
     """
 
     def __init__(
@@ -33,115 +35,123 @@ class Subscription:
         on_cancelled: Callable[[list[Delivery]], None],
     ) -> None:
         self.connection, self.topology = Connection("consumer", process, settings, self), Topology(settings.mq_ch)
-        self._acks = Acknowledger(process, lambda: self.connection.channel)
-        self.unsettled, self.give_back_all, self.told = self._acks.unsettled, self._acks.give_back_all, self._acks.told
-        self.cancelled = self._ending = False  # for good, and on the way there
+        self.channel: Channel | None = None  # the open one, on which deliveries may be settled
+        self.cancelled = self._stopping = False  # for good, and on the way there
         self.active_at = time.monotonic()  # when something last came or was settled, or the connection was not open
         self._process, self._settings = process, settings
         self._on_deliveries, self._on_lost, self._on_cancelled = on_deliveries, on_lost, on_cancelled
-        self._intake = Intake(process, settings.mq_ch, process.guarded(self._hand_on), self._on_shut)
-        self._unread: list[Delivery] = []  # came while the intake shut
+        self._intake = Intake(process, settings.mq_ch, process.guarded(self._on_turn), self._on_intake_cancelled)
         self._prefetch = Prefetch(settings.consumer_prefetch, settings.consumer_workers)
-        metrics.UNSETTLED.set_function(lambda: len(self.unsettled))
+        self._acks = Acknowledger(process)
+        self.flushed, self.requeue_all = self._acks.flushed, self._acks.requeue_all
+        self._unread: list[Delivery] = []  # came while the intake was being cancelled
+        metrics.UNSETTLED.set_function(lambda: self.unsettled)
+
+    @property
+    def unsettled(self) -> int:
+        return self._acks.unsettled
 
     def prepare(self, channel: Channel) -> None:
-        """Declare, and let the broker send one message ahead."""
+        """Declare the queues, and let the broker send one message ahead."""
         self.topology.declare(channel, self._settings.mq_topology)
         channel.basic_qos(prefetch_count=1, callback=self._process.guarded(lambda _: self.connection.accepted(channel)))
 
     def opened(self, channel: Channel) -> None:
-        """Consume, unless that was over before."""
+        """Consume, unless a stop came before."""
+        self.channel = self._acks.channel = channel
         self.active_at = time.monotonic()
         self._prefetch.opened()
-        if self._ending:
+        if self._stopping:
             self.cancelled = True
         else:
-            self._intake.open(channel)
+            self._intake.consume(channel)
 
     def lost(self, _reason: BrokerError) -> None:
-        """The broker has requeued all that was not settled, and delivers it anew."""
-        self._unread = []
+        """Forget all unsettled deliveries: the broker has requeued them, and delivers them anew."""
+        self.channel, self._unread = None, []
         self._intake.lost()
-        self._acks.clear()
+        self._acks.lost()
         self._on_lost()
 
     def current(self, delivery: Delivery) -> bool:
-        """Whether it may still be settled. A tag of another channel names another message."""
-        return delivery.channel is self.connection.channel
+        """True if it may still be settled. A tag of another channel names another message."""
+        return delivery.channel is self.channel
 
     def acknowledge(self, tags: list[int], failed: int = 0) -> None:
-        """These deliveries, all of the current channel, are handled; so many others are, and not settled yet."""
-        if (tags or failed) and self.connection.channel:
+        """Settle these deliveries of the current channel. `failed` others were handled, and wait for their copies."""
+        if self.channel and (tags or failed):
             now = time.monotonic()
             if tags:
                 self.active_at = now
-                self._acks.settle(tags, self._prefetch.half)
+                self._acks.settle(tags, self._prefetch.count)
             self._prefetch.finished += len(tags) + failed
-            if self._prefetch.told:
+            if self._prefetch.growing:
                 self._intake.widen(self._prefetch.handled(len(tags), failed, now))
 
-    def tick(self, waiting: int, now: float) -> None:
-        """Have less sent ahead if too little is handled; with so many `waiting` no handler began."""
-        if self._prefetch.too_slow(waiting, now):
-            self._shut()
-
-    def give_back(self, delivery: Delivery, *, counted: bool) -> None:
-        """Requeue it: counted against the delivery limit on every broker, or on those before 4.3 alone."""
+    def requeue(self, delivery: Delivery, *, counted: bool) -> None:
+        """Requeue it: counted against the delivery limit by every broker, or by those before 4.3 alone."""
         if self.current(delivery):
-            self._acks.give_back(delivery.tag, counted=counted)
+            self._acks.requeue(delivery.tag, counted=counted)
+
+    def tick(self, waiting: int, now: float) -> None:
+        """Have less sent ahead if too little is handled while `waiting` deliveries wait for a handler."""
+        if self._prefetch.too_slow(waiting, now):
+            self._cancel_intake()
 
     def cancel(self) -> None:
-        """Let nothing more come, for good."""
-        self._ending = True
-        if self._intake.shut:
-            self._on_shut()
+        """Consume no more, for good."""
+        self._stopping = True
+        if self._intake.cancelled:
+            self._on_intake_cancelled()
         else:
-            self._shut()
+            self._cancel_intake()
 
     def resume(self) -> None:
-        """Consume again once there is room, if it was shut only to have less sent ahead."""
-        channel, room = self.connection.channel, self._prefetch.has_room(self.unsettled.size)
-        if channel and room and self._intake.shut and not self._ending:
+        """Consume again once half of MAX_UNSETTLED_BYTES is free, after a cancel that was only to narrow."""
+        room = self._acks.bytes <= MAX_UNSETTLED_BYTES // 2
+        if self.channel and room and self._intake.cancelled and not self._stopping:
             self.active_at = time.monotonic()
-            self._intake.open(channel)
+            self._intake.consume(self.channel)
 
     def close(self) -> None:
         """Close the connection, behind the last acknowledgement."""
         self._acks.release()
+        self.channel = self._acks.channel = None
         self.connection.close()
 
-    def _shut(self) -> None:
-        """Acknowledgements wait until nothing comes: each would make the broker send one more."""
-        self._hand_on()
-        self._intake.close()
-        if self._intake.shutting:
+    def _on_turn(self) -> None:
+        if self._intake.cancelling:
+            self._take_unread()
+        deliveries, sizes = self._intake.take()
+        if not deliveries:  # they were lost or left unread meanwhile
+            return
+        self._acks.delivered([each.tag for each in deliveries], sizes)
+        metrics.DELIVERED.inc(len(deliveries))
+        if self._prefetch.count == 1:
+            self._intake.widen(self._prefetch.delivered(delivery_count(deliveries[0].message), sizes[0]))
+        if self._prefetch.growing:
+            self._prefetch.arrived(sizes, time.monotonic())
+        self._on_deliveries(deliveries)
+        if self._acks.bytes > MAX_UNSETTLED_BYTES and self._prefetch.count > 1:  # a single one may be of any size
+            self._cancel_intake()
+
+    def _cancel_intake(self) -> None:
+        """Cancel, and hold acknowledgements until nothing comes: each would make the broker send one more."""
+        self._on_turn()
+        self._intake.cancel()
+        if self._intake.cancelling:
             self._acks.hold()
 
-    def _on_shut(self) -> None:
-        self.cancelled = self._ending
+    def _on_intake_cancelled(self) -> None:
+        self.cancelled = self._stopping
         self._prefetch.narrowed(time.monotonic())
         self._acks.release()
         self._take_unread()
         unread, self._unread = self._unread, []
         self._on_cancelled(unread)
 
-    def _hand_on(self) -> None:
-        if self._intake.shutting:
-            self._take_unread()
-        deliveries, sizes = self._intake.take()
-        if not deliveries:  # or they were lost or shut meanwhile
-            return
-        self.unsettled.delivered([each.tag for each in deliveries], sizes)
-        metrics.DELIVERED.inc(len(deliveries))
-        if self._prefetch.count == 1:
-            self._intake.widen(self._prefetch.delivered(delivery_count(deliveries[0].message), sizes[0]))
-        if self._prefetch.told:
-            self._prefetch.arrived(sizes, time.monotonic())
-        self._on_deliveries(deliveries)
-        if self._prefetch.too_large(self.unsettled.size):
-            self._shut()
-
     def _take_unread(self) -> None:
-        unread = self._intake.take_unread()
-        self.unsettled.delivered([each.tag for each in unread], [0] * len(unread))
+        """Keep no bodies: they would only fill the memory, and the deliveries are requeued."""
+        unread = [delivery._replace(message=UNREAD) for delivery in self._intake.take()[0]]
+        self._acks.delivered([delivery.tag for delivery in unread], [0] * len(unread))
         self._unread += unread

@@ -11,8 +11,8 @@ from consumer.delivery import Delivery
 from consumer.outcome import ACK, Outcome, decide
 from consumer.settle import Done
 
-LATER = (Awaitable, Generator, AsyncGenerator)
-IDLE = 1.0  # seconds; a bound for the wait, work wakes a worker at once
+UNSTARTED = (Awaitable, Generator, AsyncGenerator)  # what a call returns that ran nothing of the function
+IDLE_WAIT_SECONDS = 1.0  # only a bound: work wakes a worker at once
 
 
 class Workers:
@@ -21,35 +21,34 @@ class Workers:
     def __init__(
         self, handle: Callable[[Message], None], count: int, delays: Sequence[float], wake: Callable[[], None]
     ) -> None:
-        """Threads do not start before `start`. `delays` are those of the retries, in seconds."""
+        """`delays` are those of the retries, in seconds."""
         self.count = count
         self._handle, self._delays, self._wake = handle, delays, wake
         self._pending: deque[Delivery] = deque()  # the I/O thread appends, workers take
         self._done: deque[Done] = deque()  # workers append, the I/O thread takes
-        self._began = [0.0] * count  # each written by its worker: when its handler began; 0 while it waits
-        self._woken = False
+        self._started_at = [0.0] * count  # each written by its worker: when its handler started; 0 while it waits
+        self._wake_sent = False
         self._work = Condition()
         self._threads = [Thread(target=self._run, args=(i,), name=f"handler-{i}", daemon=True) for i in range(count)]
 
     def start(self) -> None:
-        """Start the threads."""
         for thread in self._threads:
             thread.start()
 
     def hand_over(self, deliveries: Iterable[Delivery]) -> None:
-        """Give them work. I/O thread only."""
+        """Give deliveries to the workers. I/O thread only."""
         self._pending.extend(deliveries)
         with self._work:
             self._work.notify(len(self._pending))
 
     def outcomes(self) -> list[Done]:
         """What is done since the last call. I/O thread only."""
-        self._woken = False  # first: what is appended from here on wakes anew
+        self._wake_sent = False  # first: what is appended from here on wakes anew
         done = self._done
         return [done.popleft() for _ in range(len(done))]
 
     def take_back(self, keep: int = 0) -> list[Delivery]:
-        """What no handler began with, but for the `keep` that are next. I/O thread only."""
+        """Take what no handler began with, but for the `keep` deliveries that are next. I/O thread only."""
         taken = []
         try:
             while len(self._pending) > keep:
@@ -66,11 +65,11 @@ class Workers:
     @property
     def busy(self) -> int:
         """Handlers that run now."""
-        return sum(1 for began in self._began if began)
+        return sum(1 for started in self._started_at if started)
 
     def longest(self, now: float) -> float:
         """Seconds that the longest running handler has taken so far; 0 when none runs. Any thread."""
-        return max((now - began for began in self._began if began), default=0.0)
+        return max((now - started for started in self._started_at if started), default=0.0)
 
     def oldest(self) -> float:
         """Age in seconds of the delivery that is next for a handler; 0 when none waits. Any thread."""
@@ -80,27 +79,28 @@ class Workers:
             return 0.0
 
     def _run(self, number: int) -> None:
-        pending, began, done, handle, clock = self._pending, self._began, self._done, self._handle, time.monotonic
+        pending, started_at, done = self._pending, self._started_at, self._done
+        handle, clock = self._handle, time.monotonic
         while True:
             try:
                 delivery = pending.popleft()
             except IndexError:
                 with self._work:
                     if not pending:
-                        self._work.wait(IDLE)
+                        self._work.wait(IDLE_WAIT_SECONDS)
                 continue
-            began[number] = start = clock()
+            started_at[number] = start = clock()
             subject.message = delivery.message
             try:
                 returned: object = handle(delivery.message)
-                if returned is not None and isinstance(returned, LATER):
+                if returned is not None and isinstance(returned, UNSTARTED):
                     raise TypeError(f"the handler returned a {type(returned).__name__}, and nothing of it has run")
                 outcome: Outcome = ACK
             except BaseException as error:  # noqa: BLE001 - SystemExit in a handler is a failed attempt as well
                 delivery = delivery._replace(message=delivery.message.original())
                 outcome = decide(error, delivery.message.attempt, self._delays)
             done.append((delivery, outcome, clock() - start))
-            began[number] = 0.0
-            if not self._woken:
-                self._woken = True
+            started_at[number] = 0.0
+            if not self._wake_sent:
+                self._wake_sent = True
                 self._wake()

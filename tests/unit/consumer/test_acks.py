@@ -1,135 +1,112 @@
-"""Which tags are acknowledged, and how; against a broker of a few lines."""
+"""Which tags are acknowledged, how and when; against a channel that closes itself over a tag it does not know."""
 
+import random
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from consumer.acks import AT_ONCE, LINGER, Acknowledger, Unsettled
-from tests.unit.conftest import Loop
+from consumer.acks import (
+    ACK_BATCH,
+    ACK_DELAY_SECONDS,
+    CLOSE_AFTER_ACK_SECONDS,
+    UNBATCHED_INTERVAL_SECONDS,
+    Acknowledger,
+)
+
+PREFETCH = 1024
+
+
+class Channel:
+    """Writes down what the broker gets, and knows which tags are outstanding."""
+
+    def __init__(self) -> None:
+        self.outstanding: set[int] = set()
+        self.acks: list[tuple[int, bool]] = []
+        self.requeued: list[tuple[str, int]] = []
+
+    def basic_ack(self, delivery_tag: int, multiple: bool = False) -> None:
+        assert delivery_tag in self.outstanding, "PRECONDITION_FAILED - unknown delivery tag"
+        self.acks.append((delivery_tag, multiple))
+        self.outstanding -= {
+            tag for tag in self.outstanding if tag == delivery_tag or (multiple and tag < delivery_tag)
+        }
+
+    def basic_reject(self, delivery_tag: int, requeue: bool) -> None:
+        assert requeue
+        self.outstanding.remove(delivery_tag)
+        self.requeued.append(("reject", delivery_tag))
+
+    def basic_nack(self, delivery_tag: int, multiple: bool = False, *, requeue: bool) -> None:
+        assert requeue
+        self.outstanding = set() if multiple else self.outstanding - {delivery_tag}
+        self.requeued.append(("nack all" if multiple else "nack", delivery_tag))
 
 
 class AcksMachine(RuleBasedStateMachine):
-    """A broker that knows what is outstanding, and closes the channel over a tag that is not."""
+    """Deliveries that are settled, requeued, and lost, in any order."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.real = Unsettled()
+        self.acks = Acknowledger(Mock())
         self.tag = 0
         self.open: list[int] = []  # by our side: not settled
-        self.untold: list[int] = []  # settled, and the broker does not know it yet
-        self.outstanding: set[int] = set()  # by the broker's
+        self.channel: Any = Channel()
+        self.acks.channel = self.channel
 
     @rule(count=st.integers(0, 6))
     def deliver(self, count: int) -> None:
-        """Some more."""
         tags = range(self.tag + 1, self.tag + count + 1)
-        self.real.delivered(tags, tags)
+        self.acks.delivered(tags, tags)
         self.tag += count
         self.open += tags
-        self.outstanding.update(tags)
+        self.channel.outstanding.update(tags)
 
-    @rule(data=st.data())
-    def settle_some(self, data: st.DataObject) -> None:
-        """In any order."""
+    @rule(data=st.data(), soon=st.booleans())
+    def settle_some_in_any_order(self, data: st.DataObject, soon: bool) -> None:
         tags = data.draw(st.lists(st.sampled_from(self.open), unique=True)) if self.open else []
         self.open = [tag for tag in self.open if tag not in tags]
-        self.untold += tags
-        assert self.real.settle(tags) == len(self.untold)
+        self.acks._flushed_at = float("inf") if soon else 0.0
+        self.acks.settle(tags, PREFETCH)
 
-    @rule(data=st.data())
-    def reject_one(self, data: st.DataObject) -> None:
-        """The broker hears of it at once."""
+    @rule(data=st.data(), counted=st.booleans())
+    def requeue_one(self, data: st.DataObject, counted: bool) -> None:
         if self.open:
             tag = data.draw(st.sampled_from(self.open))
             self.open.remove(tag)
-            self.outstanding.remove(tag)
-            self.real.rejected(tag)
+            self.acks.requeue(tag, counted=counted)
+            assert tag not in self.channel.outstanding
 
     @rule()
-    def acknowledge(self) -> None:
-        """All that was settled since the last time."""
-        multiple, singles = self.real.acknowledge()
-        acknowledged: list[int] = []
-        if multiple:
-            assert multiple in self.outstanding, "unknown delivery tag"
-            acknowledged += [tag for tag in self.outstanding if tag <= multiple]
-        acknowledged += singles
-        assert all(min(self.open) < tag for tag in singles), "each by itself only where one before it is not settled"
-        assert sorted(acknowledged) == sorted(self.untold), "each that is settled once, and no other"
-        self.outstanding.difference_update(acknowledged)
-        self.untold.clear()
+    def flush(self) -> None:
+        del self.channel.acks[:]
+        self.acks.flush()
+        assert self.channel.outstanding == set(self.open), "each that is settled, and no other"
+        assert sum(multiple for _, multiple in self.channel.acks) <= 1
 
     @rule()
     def lose_the_channel(self) -> None:
-        """Tags count from 1 again."""
-        self.real.clear()
-        self.tag, self.open, self.untold, self.outstanding = 0, [], [], set()
+        self.acks.lost()
+        self.tag, self.open, self.channel = 0, [], Channel()
+        self.acks.channel = self.channel
 
     @invariant()
-    def agrees(self) -> None:
-        """Both sides."""
-        assert len(self.real) == len(self.open)
-        assert self.real.size == sum(self.open)  # a body's size is its tag here
-        assert self.outstanding == {*self.open, *self.untold}
+    def both_sides_agree(self) -> None:
+        assert self.acks.unsettled == len(self.open)
+        assert self.acks.bytes == sum(self.open)  # a delivery's size is its tag here
+        assert set(self.open) <= self.channel.outstanding, "nothing unsettled is acknowledged"
 
 
 TestAcks = AcksMachine.TestCase
 TestAcks.settings = settings(max_examples=40, stateful_step_count=20)
 
 
-def test_all_that_is_settled_in_order_takes_one_frame() -> None:
-    """However many they are, and in whatever order they came back."""
-    unsettled = Unsettled()
-    unsettled.delivered(range(1, 101), [1] * 100)
-    assert unsettled.settle([3, 1]) == 2
-    assert unsettled.settle([2]) == 3
-    assert unsettled.acknowledge() == (3, [])
-    unsettled.settle(list(range(4, 101)))
-    unsettled.delivered([], [])
-    assert unsettled.acknowledge() == (100, [])
-    assert len(unsettled) == 0
-
-
-def test_what_overtook_another_is_acknowledged_by_itself() -> None:
-    """The older one is still with its handler."""
-    unsettled = Unsettled()
-    for tag in range(1, 6):
-        unsettled.delivered([tag], [1])
-    unsettled.settle([1, 3, 5])
-    assert unsettled.acknowledge() == (1, [3, 5])
-    assert unsettled.acknowledge() == (0, [])
-    unsettled.settle([2])
-    assert unsettled.acknowledge() == (2, [])
-
-
-class Told:
-    """In the place of a channel: writes down what the broker would hear."""
-
-    def __init__(self) -> None:
-        self.frames: list[tuple[int, bool]] = []
-        self.requeued: list[tuple[str, int]] = []
-
-    def basic_ack(self, delivery_tag: int, multiple: bool = False) -> None:
-        """One frame."""
-        self.frames.append((delivery_tag, multiple))
-
-    def basic_reject(self, delivery_tag: int, requeue: bool) -> None:
-        """Which every broker counts."""
-        assert requeue
-        self.requeued.append(("reject", delivery_tag))
-
-    def basic_nack(self, delivery_tag: int, multiple: bool = False, *, requeue: bool) -> None:
-        """Which not every broker counts."""
-        assert requeue
-        self.requeued.append(("nack all" if multiple else "nack", delivery_tag))
-
-
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def channel() -> Any:
+    return Channel()
 
 
 class Clock:
@@ -138,7 +115,6 @@ class Clock:
     now = 1000.0
 
     def monotonic(self) -> float:
-        """Seconds."""
         return self.now
 
 
@@ -150,92 +126,176 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def acks(process: Loop, told: Any, clock: Clock) -> Acknowledger:
-    """Which has just told the broker of the delivery 1, and has 999 more."""
-    made = Acknowledger(process, lambda: told)
-    for tag in range(1, 1001):
-        made.unsettled.delivered([tag], [1])
-    made.settle([1], 512)
+def timers() -> Mock:
+    return Mock()
+
+
+@pytest.fixture
+def acks(timers: Mock, channel: Channel, clock: Clock) -> Acknowledger:
+    """Has just acknowledged delivery 1, and has 999 more."""
+    made = Acknowledger(timers)
+    made.channel = channel  # type: ignore[assignment]
+    channel.outstanding.update(range(1, 1001))
+    made.delivered(range(1, 1001), [1] * 1000)
+    made.settle([1], PREFETCH)
+    assert channel.acks == [(1, True)], "the first is acknowledged at once"
+    del channel.acks[:]
     return made
 
 
-def test_what_comes_seldom_is_acknowledged_at_once(told: Told, acks: Acknowledger) -> None:
-    """Without any delay."""
-    assert told.frames == [(1, True)]
-    assert len(acks.unsettled) == 999
+def test_deliveries_settled_in_any_order_are_acknowledged_by_one_frame(channel: Channel, acks: Acknowledger) -> None:
+    tags = list(range(2, 2 + ACK_BATCH))
+    random.Random(0).shuffle(tags)
+    acks.settle(tags[:1], PREFETCH)
+    acks.settle(tags[1:], PREFETCH)
+    assert channel.acks == [(1 + ACK_BATCH, True)]
 
 
-def test_one_now_and_then_is_acknowledged_at_once_and_many_as_seldom_are_not(
-    told: Told, acks: Acknowledger, clock: Clock
+def test_a_delivery_that_overtook_an_older_one_is_acknowledged_by_itself(channel: Channel, acks: Acknowledger) -> None:
+    """The older one is still with its handler."""
+    acks.settle([2, 4, 6], PREFETCH)
+    acks.flush()
+    assert channel.acks == [(2, True), (4, False), (6, False)]
+    acks.flush()
+    assert channel.acks[3:] == []
+    acks.settle([3], PREFETCH)
+    acks.flush()
+    assert channel.acks[3:] == [(3, True)]
+
+
+def test_only_overtakers_take_no_frame_for_the_older_ones(channel: Channel, acks: Acknowledger) -> None:
+    acks.settle([3], PREFETCH)
+    acks.flush()
+    assert channel.acks == [(3, False)]
+
+
+@pytest.mark.parametrize(("settled", "rarer_than"), [(1, UNBATCHED_INTERVAL_SECONDS), (3, 3 * 0.001), (9, 0.005)])
+def test_rare_deliveries_are_acknowledged_at_once_and_frequent_ones_are_not(
+    channel: Channel, acks: Acknowledger, clock: Clock, settled: int, rarer_than: float
 ) -> None:
-    """Fewer than a thousand a second."""
-    clock.now += 0.002
-    acks.settle([2], 512)
-    assert told.frames[1:] == [(2, True)]
-    clock.now += 0.002
-    acks.settle([3, 4, 5], 512)
-    assert told.frames[2:] == []
+    """Fewer than one in UNBATCHED_INTERVAL_SECONDS, or none for ACK_DELAY_SECONDS."""
+    clock.now = 0.0
+    acks._flushed_at = -rarer_than * 0.99
+    acks.settle(list(range(2, 2 + settled)), PREFETCH)
+    assert channel.acks == []
+    acks.flush()
+    acks._flushed_at = -rarer_than
+    acks.settle(list(range(20, 20 + settled)), PREFETCH)
+    assert len(channel.acks[1:]) == settled, "behind some that are not settled"
 
 
-def test_what_comes_often_is_acknowledged_together_and_soon(process: Loop, told: Told, acks: Acknowledger) -> None:
-    """In one frame, a few milliseconds later, though nothing else happens."""
+def test_frequent_deliveries_are_acknowledged_together_by_one_timer(
+    timers: Mock, channel: Channel, acks: Acknowledger
+) -> None:
+    """Though nothing else happens; and the next ones by the next timer."""
     for tag in (2, 3, 4):
-        acks.settle([tag], 512)
-    assert told.frames == [(1, True)]
-    process.turn(lambda: len(told.frames) > 1, "the next")
-    assert told.frames[1:] == [(4, True)]
+        acks.settle([tag], PREFETCH)
+    assert channel.acks == []
+    [(delay, on_timer)] = [given.args for given in timers.call_later.call_args_list]
+    assert delay == ACK_DELAY_SECONDS
+    on_timer()
+    assert channel.acks == [(4, True)]
+    acks.settle([5], PREFETCH)
+    assert timers.call_later.call_count == 2
 
 
-def test_many_do_not_wait(told: Told, acks: Acknowledger) -> None:
-    """For the broker sends no more than so many ahead."""
-    acks.settle(list(range(2, 2 + AT_ONCE)), 512)
-    assert told.frames[1:] == [(1 + AT_ONCE, True)]
+def test_a_batch_is_acknowledged_at_once(channel: Channel, acks: Acknowledger) -> None:
+    acks.settle(list(range(2, 1 + ACK_BATCH)), PREFETCH)
+    assert channel.acks == []
+    acks.settle([1 + ACK_BATCH], PREFETCH)
+    assert channel.acks == [(1 + ACK_BATCH, True)]
 
 
-def test_half_of_a_short_prefetch_does_not_wait_either(told: Told, acks: Acknowledger) -> None:
-    """Or nothing more would come meanwhile."""
-    acks.settle([2], 1)
-    assert told.frames[1:] == [(2, True)]
-
-
-def test_what_is_held_is_told_in_the_end_and_not_on_another_channel(told: Told, acks: Acknowledger) -> None:
-    """While a cancel is under way, and when the channel is lost."""
-    acks.hold()
-    acks.settle(list(range(2, 500)), 512)
-    acks.tell()
-    assert told.frames == [(1, True)]
-    acks.release()
-    assert told.frames[1:] == [(499, True)]
-    acks.hold()
-    acks.settle([500], 512)
-    acks.clear()
-    acks.tell()
-    assert told.frames[2:] == []
-    assert len(acks.unsettled) == 0
-
-
-def test_what_goes_back_goes_behind_what_is_settled(told: Told, acks: Acknowledger) -> None:
-    """One, counted or not; or all that is left."""
-    acks.settle([2], 512)
-    acks.give_back(3, counted=True)
-    acks.give_back(4, counted=False)
-    assert told.requeued == [("reject", 3), ("nack", 4)]
-    assert len(acks.unsettled) == 996
-    acks.give_back_all()
-    assert told.frames[1:] == [(2, True)]
-    assert told.requeued[2:] == [("nack all", 0)]
-    assert len(acks.unsettled) == acks.unsettled.size == 0
-
-
-def test_the_broker_has_time_for_the_last_before_the_channel_closes(
-    told: Told, acks: Acknowledger, clock: Clock
+@pytest.mark.parametrize(("prefetch", "enough"), [(1, 1), (2, 1), (8, 4), (9, 4)])
+def test_half_of_a_short_prefetch_is_acknowledged_at_once(
+    channel: Channel, acks: Acknowledger, prefetch: int, enough: int
 ) -> None:
-    """It is told of what is left, and that it was told counts from then."""
-    acks.settle([2, 3], 512)
-    assert not acks.told()
-    assert told.frames[1:] == [(3, True)]
-    clock.now += LINGER * 0.9
-    assert not acks.told()
-    clock.now += LINGER * 0.2
-    assert acks.told()
-    assert told.frames[2:] == []
+    """The broker sends nothing more for deliveries whose acknowledgement waits."""
+    for tag in range(2, 2 + enough):
+        assert channel.acks == []
+        acks.settle([tag], prefetch)
+    assert channel.acks == [(1 + enough, True)]
+
+
+def test_a_held_acknowledgement_goes_at_the_release(channel: Channel, acks: Acknowledger) -> None:
+    acks.hold()
+    acks.settle(list(range(2, 500)), PREFETCH)
+    acks.flush()
+    assert channel.acks == []
+    acks.release()
+    assert channel.acks == [(499, True)]
+
+
+def test_a_held_acknowledgement_is_not_sent_on_another_channel(acks: Acknowledger) -> None:
+    """Its tag would be another message's; and nothing is held there."""
+    acks.hold()
+    acks.settle([2], PREFETCH)
+    acks.lost()
+    assert (acks.channel, acks.unsettled, acks.bytes) == (None, 0, 0)
+    acks.channel = other = Channel()  # type: ignore[assignment]
+    acks.flush()
+    assert other.acks == []
+    other.outstanding.add(1)
+    acks.delivered([1], [1])
+    acks.settle([1], 1)
+    assert other.acks == [(1, True)]
+
+
+def test_without_a_channel_nothing_is_sent_or_forgotten(channel: Channel, acks: Acknowledger) -> None:
+    acks.settle([2], PREFETCH)
+    acks.channel = None
+    acks.flush()
+    acks.requeue(3, counted=True)
+    acks.requeue_all()
+    assert acks.unsettled == acks.bytes == 998
+    acks.channel = channel  # type: ignore[assignment]
+    acks.flush()
+    assert channel.acks == [(2, True)]
+    assert channel.requeued == []
+
+
+def test_requeues_go_behind_the_acknowledgements(channel: Channel, acks: Acknowledger) -> None:
+    """One delivery, counted by every broker or not; or all that is left."""
+    acks.settle([2], PREFETCH)
+    acks.requeue(3, counted=True)
+    acks.requeue(4, counted=False)
+    assert channel.requeued == [("reject", 3), ("nack", 4)]
+    assert acks.unsettled == acks.bytes == 996
+    acks.requeue_all()
+    assert channel.acks == [(2, True)]
+    assert channel.requeued[2:] == [("nack all", 0)]
+    assert acks.unsettled == acks.bytes == 0
+
+
+def test_unknown_tags_change_no_size(channel: Channel, acks: Acknowledger) -> None:
+    """They are of no delivery that is held."""
+    channel.outstanding.add(2000)
+    acks.requeue(2000, counted=True)
+    acks.settle([1], PREFETCH)
+    assert acks.unsettled == acks.bytes == 999
+
+
+def test_each_delivery_has_its_size() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        Acknowledger(Mock()).delivered([1, 2], [1])
+
+
+def test_the_channel_may_close_some_time_after_the_last_acknowledgement(
+    channel: Channel, acks: Acknowledger, clock: Clock
+) -> None:
+    """What is left is acknowledged then, and the time counts from there."""
+    clock.now = -CLOSE_AFTER_ACK_SECONDS
+    acks.settle([2, 3], PREFETCH)
+    assert not acks.flushed()
+    assert channel.acks == [(3, True)]
+    clock.now = -CLOSE_AFTER_ACK_SECONDS * 0.01
+    assert not acks.flushed()
+    clock.now = 0.0
+    assert acks.flushed()
+    assert channel.acks == [(3, True)]
+
+
+def test_the_first_acknowledgement_waits_for_nothing(clock: Clock) -> None:
+    """A clock may begin at 0 with the machine."""
+    clock.now = CLOSE_AFTER_ACK_SECONDS
+    assert Acknowledger(Mock()).flushed()

@@ -6,7 +6,7 @@ import pytest
 from pika import BasicProperties
 
 from common.message import ATTEMPT, FIRST_ERROR, LAST_ERROR, QUEUE, Message
-from consumer.copies import REPLAYS, failed_copy, fresh_copy, replayed_copy
+from consumer.copies import REPLAYS, failed_copy, fresh_copy, replayed_copy, replays
 from consumer.outcome import Park, Retry
 from tests.unit.origins import received
 
@@ -63,7 +63,7 @@ def test_a_copy_is_as_old_as_its_original(copy: Callable[[Message], Message]) ->
     assert copy(original).origin.published_ms() == original.origin.published_ms()
 
 
-def test_only_a_parked_copy_says_what_the_broker_did_to_the_original() -> None:
+def test_only_a_parked_copy_has_the_brokers_death_headers() -> None:
     """On RabbitMQ 3.10 a copy that did would never leave its retry queue."""
     headers = {"x-death": [{"queue": "jobs", "reason": "delivery_limit"}], "x-first-death-reason": "delivery_limit"}
     message = Message(b"x", headers=headers | {"tenant": "a"})
@@ -86,7 +86,12 @@ def test_replays_are_counted_as_far_as_a_header_can(count: object, again: int) -
     assert copy.headers == {REPLAYS: again, LAST_ERROR: "e"}
 
 
-def test_an_attempt_over_what_a_header_can_hold_stays_there() -> None:
+def test_a_message_that_was_never_replayed_has_no_replays() -> None:
+    assert replays(Message(b"")) == 0
+    assert replayed_copy(Message(b"")).headers == {REPLAYS: 1}
+
+
+def test_an_attempt_does_not_grow_beyond_what_a_header_can_hold() -> None:
     """One from outside may be any."""
     assert failed_copy(Message(b"", headers={ATTEMPT: 2**31 - 1}), RETRY, "q", NOW).attempt == 2**31 - 1
 

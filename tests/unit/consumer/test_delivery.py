@@ -6,7 +6,7 @@ import pytest
 from pika import BasicProperties
 
 from common.message import Message
-from consumer.delivery import SUSPECT, Delivery, delivery_count, near_delivery_limit, split_by_limit
+from consumer.delivery import SUSPECT, Delivery, delivery_count, split_by_limit
 from tests.unit.origins import received
 
 
@@ -18,7 +18,7 @@ def test_deliveries_are_counted_by_the_broker(headers: dict[str, Any] | None, co
     assert delivery_count(Message(b"", properties=BasicProperties(headers=headers))) == count
 
 
-def test_a_count_is_the_brokers_whatever_the_handler_did_to_its_own() -> None:
+def test_a_handlers_edits_do_not_change_the_delivery_count() -> None:
     """And nothing is kept decoded for it."""
     message = Message.with_origin(b"", received(BasicProperties(headers={"x-delivery-count": 5})))
     assert delivery_count(message) == 5
@@ -27,14 +27,8 @@ def test_a_count_is_the_brokers_whatever_the_handler_did_to_its_own() -> None:
     assert delivery_count(message) == 5
 
 
-@pytest.mark.parametrize(("count", "near"), [(0, False), (SUSPECT - 2, False), (SUSPECT - 1, True), (SUSPECT, True)])
-def test_a_message_is_near_the_limit_if_one_delivery_more_makes_it_a_suspect(count: int, near: bool) -> None:
-    """It would come alone then."""
-    assert near_delivery_limit(Message(b"", headers={"x-delivery-count": count})) is near
-
-
-def test_deliveries_are_split_by_the_limit_in_their_order() -> None:
-    """Those near it first."""
-    counts = [0, SUSPECT, 1, SUSPECT - 1]
+def test_deliveries_that_one_more_makes_suspects_are_split_from_the_others_in_order() -> None:
+    """A suspect would come alone."""
+    counts = [0, SUSPECT, SUSPECT - 2, SUSPECT - 1]
     made = [Delivery("c", tag, Message(b"", headers={"x-delivery-count": each})) for tag, each in enumerate(counts)]
     assert split_by_limit(made) == ([made[1], made[3]], [made[0], made[2]])

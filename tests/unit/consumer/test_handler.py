@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from common.message import Message
 from common.plugins import ConfigError
-from consumer.handler import SHOWN, append_to, open_handler
+from consumer.handler import MAX_BODY_LOGGED, append_to, open_handler
 from consumer.settings import ConsumerSettings
 
 
@@ -58,7 +58,7 @@ def test_a_full_disk_is_an_error_so_that_the_message_comes_again() -> None:
         append_to(Path("/dev/full"))(Message(b"x"))
 
 
-def test_a_part_of_a_line_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_cut_short_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal or a quota may cut a write short."""
     handle = append_to(tmp_path / "out")
     monkeypatch.setattr(os, "write", lambda _, data: len(data) - 1)
@@ -66,7 +66,7 @@ def test_a_part_of_a_line_is_an_error(tmp_path: Path, monkeypatch: pytest.Monkey
         handle(Message(b"abc"))
 
 
-def test_a_line_after_a_part_of_one_stays_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_after_a_cut_line_stays_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It begins a new line, and so does the next until one was written to its end."""
     path, real = tmp_path / "out", os.write
     handle = append_to(path)
@@ -80,14 +80,30 @@ def test_a_line_after_a_part_of_one_stays_whole(tmp_path: Path, monkeypatch: pyt
     assert path.read_bytes() == b"los\nlo\none\ntwo\n"
 
 
-def test_a_file_that_cannot_be_opened_is_a_sentence(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_is_refused_with_a_readable_error(tmp_path: Path) -> None:
     """A folder, or nowhere."""
     for path in (tmp_path, tmp_path / "none" / "out"):
         with pytest.raises(ConfigError, match=str(path)):
             open_handler(make(f"append:{path}"))
 
 
-def test_a_pipe_that_nobody_reads_is_a_sentence_and_no_wait(tmp_path: Path) -> None:
+def test_a_file_that_is_made_can_be_read_by_others_and_written_by_its_owner(tmp_path: Path) -> None:
+    """As far as the umask lets it."""
+    open_handler(make(f"append:{tmp_path / 'out'}"))
+    (tmp_path / "plain").touch(0o644)
+    assert (tmp_path / "out").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_full_pipe_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only opening it does not wait."""
+    opened: list[int] = []
+    real = os.open
+    monkeypatch.setattr(os, "open", lambda *given: opened.append(real(*given)) or opened[-1])
+    append_to(tmp_path / "out")
+    assert [os.get_blocking(descriptor) for descriptor in opened] == [True]
+
+
+def test_a_pipe_that_nobody_reads_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     """Before it is connected, as all that is wrong with a handler."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -105,6 +121,7 @@ def test_the_log_handler_writes_one_bounded_line() -> None:
     with capture_logs() as lines:
         handle(Message(b"Hello World 1!", message_id="m"))
         handle(Message(b"\xff" * 1000))
+        handle(Message(b"x" * MAX_BODY_LOGGED))
     assert lines[0] == {
         "event": "message",
         "log_level": "info",
@@ -112,7 +129,8 @@ def test_the_log_handler_writes_one_bounded_line() -> None:
         "message_id": "m",
         "attempt": 1,
     }
-    assert lines[1]["body"] == "\ufffd" * SHOWN + "…"
+    assert lines[1]["body"] == "\ufffd" * MAX_BODY_LOGGED + "…"
+    assert lines[2]["body"] == "x" * MAX_BODY_LOGGED
 
 
 def test_a_callable_is_taken_as_it_is() -> None:
@@ -122,7 +140,7 @@ def test_a_callable_is_taken_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("kind", ["async def handle(m): ...", "def handle(m): yield", "async def handle(m): yield"])
-def test_a_function_that_a_call_does_not_run_is_a_sentence(
+def test_an_async_function_or_generator_is_refused_as_a_handler(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each message would be acknowledged, and none handled. Of an object its `__call__` counts."""
@@ -134,7 +152,7 @@ def test_a_function_that_a_call_does_not_run_is_a_sentence(
             open_handler(make(f"{name}:{handler}"))
 
 
-def test_a_class_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_class_is_refused_as_a_handler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each message would be acknowledged, with an object made of it, and none handled."""
     (tmp_path / "made_of_messages.py").write_text("class C:\n  def __init__(self, message): ...")
     monkeypatch.syspath_prepend(tmp_path)
@@ -143,7 +161,7 @@ def test_a_class_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("name", ["", "Log", "append", "append:", "nowhere_at_all:x"])
-def test_a_name_of_nothing_is_a_sentence(name: str) -> None:
+def test_an_unknown_handler_is_refused_with_a_readable_error(name: str) -> None:
     """With what may be written, or where was looked."""
     with pytest.raises(ConfigError, match=r"is none of|no module"):
         open_handler(make(name))

@@ -12,8 +12,8 @@ from tests.unit.conftest import Loop
 from tests.unit.origins import received
 
 
-class Told:
-    """In the place of a channel: writes down what the broker would hear, and answers when told to."""
+class Broker:
+    """In the place of a channel: writes down what the broker would hear, and answers when a test says so."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -43,73 +43,85 @@ class Told:
 
 
 @pytest.fixture
-def told() -> Any:
-    return Told()
+def broker() -> Any:
+    return Broker()
 
 
 @pytest.fixture
-def on_shut() -> Mock:
+def on_cancelled() -> Mock:
     return Mock()
 
 
 @pytest.fixture
-def intake(process: Loop, told: Any, on_shut: Mock) -> Intake:
+def intake(process: Loop, broker: Any, on_cancelled: Mock) -> Intake:
     """Which was opened and widened."""
-    made = Intake(process, "jobs", Mock(), on_shut)
-    assert not made.shut
+    made = Intake(process, "jobs", Mock(), on_cancelled)
+    assert not made.cancelled
     made.widen(1)
-    made.close()
-    assert not made.shutting
-    made.open(told)
+    made.cancel()
+    assert not made.cancelling
+    made.consume(broker)
     made.widen(0)
     made.widen(63)
     return made
 
 
-def test_more_come_by_a_further_consumer(intake: Intake, told: Told) -> None:
+def test_a_wider_prefetch_is_another_consumer_of_the_channel(intake: Intake, broker: Broker) -> None:
     """Each with its own part of the prefetch."""
-    assert told.heard == ["consume jobs 000001", "qos 63", "consume jobs 000002"]
-    assert not intake.shut
+    assert broker.heard == ["consume jobs 000001", "qos 63", "consume jobs 000002"]
+    assert not intake.cancelled
 
 
-def test_a_cancel_is_sent_behind_all_that_was_on_its_way(intake: Intake, told: Told, on_shut: Mock) -> None:
+def test_a_cancel_is_sent_behind_all_that_was_on_its_way(intake: Intake, broker: Broker, on_cancelled: Mock) -> None:
     """What pika would reject has come before the answer to the question that goes first."""
-    del told.heard[:]
-    intake.close()
-    intake.close()
+    del broker.heard[:]
+    intake.cancel()
+    intake.cancel()
     intake.widen(1)
-    assert told.heard == ["qos 1"]
-    told.answer()
-    assert told.heard == ["qos 1", "cancel 000001", "cancel 000002"]
-    assert intake.shutting
-    on_shut.assert_not_called()
-    told.answer()
-    on_shut.assert_called_once_with()
-    assert intake.shut
-    assert not intake.shutting
+    assert broker.heard == ["qos 1"]
+    broker.answer()
+    assert broker.heard == ["qos 1", "cancel 000001", "cancel 000002"]
+    assert intake.cancelling
+    on_cancelled.assert_not_called()
+    broker.answer()
+    on_cancelled.assert_called_once_with()
+    assert intake.cancelled
+    assert not intake.cancelling
 
 
-def test_an_intake_that_was_shut_can_be_opened_again(intake: Intake, told: Any) -> None:
+def test_a_cancelled_intake_does_nothing_until_it_consumes_again(intake: Intake, broker: Any) -> None:
     """With the prefetch of 1 that it left; pika takes no name a second time on a channel."""
-    intake.close()
-    told.answer()
-    told.answer()
-    del told.heard[:]
-    intake.open(told)
-    assert told.heard == ["consume jobs 000003"]
-    assert not intake.shut
+    intake.cancel()
+    broker.answer()
+    broker.answer()
+    del broker.heard[:]
+    intake.widen(1)
+    intake.cancel()
+    assert broker.heard == []
+    intake.consume(broker)
+    assert broker.heard == ["consume jobs 000003"]
+    assert not intake.cancelled
 
 
-def test_answers_of_a_channel_that_is_gone_are_not_listened_to(intake: Intake, told: Told, on_shut: Mock) -> None:
-    """Whichever it waited for."""
-    intake.close()
+@pytest.mark.parametrize("answered", [0, 1])
+def test_replies_on_a_lost_channel_are_ignored(
+    intake: Intake, broker: Broker, on_cancelled: Mock, answered: int
+) -> None:
+    """To either of the two requests of a cancel."""
+    intake.cancel()
+    for _ in range(answered):
+        broker.answer()
     intake.lost()
-    intake.open(Told())  # type: ignore[arg-type]
-    del told.heard[:]
-    told.answer()
-    assert told.heard == []
-    assert not intake.shutting
-    on_shut.assert_not_called()
+    intake.consume(other := Broker())  # type: ignore[arg-type]
+    del broker.heard[:]
+    broker.answer()
+    assert broker.heard == []
+    assert not intake.cancelling
+    assert not intake.cancelled
+    on_cancelled.assert_not_called()
+    intake.cancel()
+    other.answer()
+    assert other.heard == ["consume jobs 000003", "qos 1", "cancel 000003"], "the consumers of the lost one are gone"
 
 
 class Consuming:
@@ -142,7 +154,7 @@ def channel() -> Any:
 def receiving(process: Loop, channel: Any, on_turn: Mock) -> Intake:
     """Which has received three."""
     made = Intake(process, "jobs", on_turn, Mock())
-    made.open(channel)
+    made.consume(channel)
     channel.on_deliveries(channel, came(1, 2))
     channel.on_deliveries(channel, came(3))
     return made
@@ -155,14 +167,14 @@ def turn(process: Loop) -> None:
 
 
 @pytest.mark.usefixtures("receiving")
-def test_one_hand_over_is_for_all_of_a_turn(process: Loop, on_turn: Mock) -> None:
+def test_all_deliveries_of_a_turn_are_handed_over_at_once(process: Loop, on_turn: Mock) -> None:
     """Behind all that it read."""
     on_turn.assert_not_called()
     turn(process)
     on_turn.assert_called_once_with()
 
 
-def test_what_comes_behind_a_hand_over_has_one_of_its_own(
+def test_deliveries_behind_a_hand_over_have_their_own(
     process: Loop, receiving: Intake, channel: Any, on_turn: Mock
 ) -> None:
     """Or it would wait for the next that comes."""
@@ -172,7 +184,7 @@ def test_what_comes_behind_a_hand_over_has_one_of_its_own(
     assert on_turn.call_count == 2
 
 
-def test_each_is_taken_once_with_its_channel_and_its_size(receiving: Intake, channel: Any) -> None:
+def test_each_delivery_is_taken_once_with_its_channel_and_its_size(receiving: Intake, channel: Any) -> None:
     """In the order in which they came; properties count beside the body."""
     deliveries, sizes = receiving.take()
     assert [(each.channel, each.tag, each.message.message_id, each.message.body) for each in deliveries] == [
@@ -187,21 +199,11 @@ def test_properties_are_not_decoded_until_somebody_asks(receiving: Intake) -> No
     assert [each.message._own for each in receiving.take()[0]] == [None, None, None]
 
 
-def test_unread_deliveries_keep_no_body(receiving: Intake, channel: Any) -> None:
-    """They go back, and would only fill the memory."""
-    unread = receiving.take_unread()
-    assert [(each.channel, each.tag, each.message.body) for each in unread] == [
-        (channel, tag, b"") for tag in (1, 2, 3)
-    ]
-    assert receiving.take() == ([], [])
-    assert receiving.take_unread() == []
-
-
 def test_buffered_deliveries_of_a_lost_channel_are_dropped(receiving: Intake) -> None:
     """The broker has requeued them."""
     receiving.lost()
     assert receiving.take() == ([], [])
-    assert not receiving.shut
+    assert not receiving.cancelled
 
 
 def test_consumer_tags_are_short_and_rise_as_texts_and_none_comes_twice() -> None:

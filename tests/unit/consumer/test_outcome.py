@@ -1,5 +1,6 @@
 """What a handler's end means."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ ERRORS = st.sampled_from([ValueError, KeyError, SystemExit, KeyboardInterrupt, O
 
 
 @given(ERRORS, st.text(), ATTEMPTS, DELAYS)
-def test_a_failed_attempt_comes_again_after_its_delay_and_at_last_is_parked(
+def test_a_failed_attempt_is_retried_after_its_delay_and_the_last_is_parked(
     kind: type[BaseException], text: str, attempt: int, delays: list[float]
 ) -> None:
     """The first waits the first delay, and so on; never an attempt more than there are delays."""
@@ -30,8 +31,9 @@ def test_a_rejected_message_is_parked_at_once(attempt: int, delays: list[float],
     class Mine(Reject):
         pass
 
-    assert isinstance(decide(Reject(text), attempt, delays), Park)
-    assert isinstance(decide(Mine(text), attempt, delays), Park)
+    for error in (Reject(text), Mine(text)):
+        assert isinstance(decide(error, attempt, delays), Park)
+        assert isinstance(decide(error, 1, [5.0]), Park), "though a retry is left"
 
 
 @given(ERRORS, st.text(st.characters(), max_size=2000))
@@ -51,6 +53,13 @@ def test_a_description_names_type_and_text() -> None:
     assert describe(Reject("bad")) == "Reject: bad"
 
 
+def test_a_description_too_long_for_a_header_ends_with_an_ellipsis() -> None:
+    head = "ValueError: "
+    whole = "x" * (ERROR_LENGTH - len(head))
+    assert describe(ValueError(whole)) == head + whole
+    assert describe(ValueError(whole + "yz")) == head + whole[:-1] + "…"
+
+
 def test_an_error_that_cannot_even_be_printed_is_described() -> None:
     """It is the user's code, and must not take the worker with it."""
 
@@ -61,7 +70,7 @@ def test_an_error_that_cannot_even_be_printed_is_described() -> None:
     assert decide(OddError(), 1, [5.0]) == Retry(5.0, "OddError")
 
 
-def test_the_place_is_where_it_was_raised() -> None:
+def test_the_place_of_an_error_is_where_it_was_raised() -> None:
     """Not where it was caught; empty when it never was."""
 
     def inner() -> None:
@@ -75,7 +84,29 @@ def test_the_place_is_where_it_was_raised() -> None:
     assert location(ValueError()) == ""
 
 
-def test_the_place_is_the_users_where_a_library_raised_it() -> None:
+@pytest.mark.parametrize(
+    ("library", "module"),
+    [
+        ("/v/site-packages/lib.py", "lib"),
+        ("/v/dist-packages/lib.py", "lib"),
+        ("<string>", "made"),
+        ("/app/x.py", "common.x"),
+    ],
+)
+def test_the_place_of_an_error_is_the_users_last_line(library: str, module: str) -> None:
+    """Whoever looks for it knows their own lines."""
+
+    def user(depth: int) -> None:
+        if depth:
+            user(depth - 1)
+        exec(compile("raise ValueError", library, "exec"), {"__name__": module})
+
+    with pytest.raises(ValueError) as raised:  # noqa: PT011 - any
+        user(1)
+    assert location(raised.value) == f"{__file__}:{user.__code__.co_firstlineno + 3}"
+
+
+def test_the_place_of_an_error_in_a_library_is_the_users_line() -> None:
     """Whoever looks for it knows their own lines; and of libraries alone the last one is better than none."""
 
     def handle(message: Message) -> None:

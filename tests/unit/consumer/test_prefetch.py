@@ -11,7 +11,6 @@ from consumer.prefetch import (
     FIRST_STEP_WITHIN,
     LAST_STEP_WITHIN,
     MAX_AHEAD_BYTES,
-    MAX_HELD_BYTES,
     MIN_HANDLED,
     REOPEN_AFTER_SECONDS,
     SHORT_PREFETCH,
@@ -34,7 +33,7 @@ def short(most: int = MOST, handlers: int = 1) -> Prefetch:
     return prefetch
 
 
-def test_one_comes_first_then_a_short_one_then_all() -> None:
+def test_a_prefetch_grows_from_one_to_short_to_all() -> None:
     """The steps are what is added."""
     prefetch = Prefetch(MOST)
     assert prefetch.count == 1
@@ -42,14 +41,14 @@ def test_one_comes_first_then_a_short_one_then_all() -> None:
     prefetch.arrived([SMALL], 5.0)
     assert prefetch.handled(1, 0, 5.0 + FIRST_STEP_WITHIN) == SHORT_PREFETCH - 1
     prefetch.arrived([SMALL] * SHORT_PREFETCH, 10.0)
-    assert prefetch.told
+    assert prefetch.growing
     assert prefetch.handled(SHORT_PREFETCH - 1, 0, 10.1) == 0
     assert prefetch.handled(1, 0, 10.1) == MOST - SHORT_PREFETCH
     assert prefetch.count == MOST
-    assert not prefetch.told
+    assert not prefetch.growing
 
 
-def test_each_handler_has_one_at_once_and_more_when_each_has_settled_one() -> None:
+def test_each_handler_has_one_delivery_at_once_and_more_when_each_has_settled_one() -> None:
     """Nothing waits behind them before, so however long they take."""
     prefetch = Prefetch(MOST, 8)
     assert prefetch.delivered(0, SMALL) == 7
@@ -61,7 +60,7 @@ def test_each_handler_has_one_at_once_and_more_when_each_has_settled_one() -> No
     assert prefetch.handled(8, 0, 20.0 + FIRST_STEP_WITHIN) == 0
 
 
-def test_many_handlers_have_one_each_whatever_is_short() -> None:
+def test_each_of_many_handlers_has_one_delivery_however_short_the_prefetch_is() -> None:
     """They would stand idle."""
     for most, count in ((MOST, 2 * SHORT_PREFETCH), (10, 10)):
         prefetch = Prefetch(most, 2 * SHORT_PREFETCH)
@@ -71,7 +70,7 @@ def test_many_handlers_have_one_each_whatever_is_short() -> None:
         assert prefetch.count == count
 
 
-def test_a_handler_that_takes_long_keeps_what_it_can_settle_in_time() -> None:
+def test_a_slow_handler_keeps_a_short_prefetch() -> None:
     """And has another chance with each further SHORT_PREFETCH."""
     prefetch = short()
     prefetch.arrived([SMALL] * SHORT_PREFETCH, 10.0)
@@ -80,7 +79,7 @@ def test_a_handler_that_takes_long_keeps_what_it_can_settle_in_time() -> None:
     assert prefetch.handled(SHORT_PREFETCH, 0, 20.0 + LAST_STEP_WITHIN) == MOST - SHORT_PREFETCH
 
 
-def test_failures_earn_the_short_one_and_not_all() -> None:
+def test_failures_earn_the_short_prefetch_and_not_all() -> None:
     """Each failed one is published again, which a long prefetch would not make any quicker."""
     prefetch = Prefetch(MOST)
     prefetch.delivered(0, SMALL)
@@ -139,7 +138,7 @@ def test_the_steps_add_up_and_never_pass_the_most(most: int, turns: list[tuple[i
     for losses, size, seconds in turns:
         now += seconds
         steps += prefetch.delivered(losses, size) if prefetch.count == 1 else 0
-        if prefetch.told:
+        if prefetch.growing:
             prefetch.arrived([size] * SHORT_PREFETCH, now)
             steps += prefetch.handled(SHORT_PREFETCH, 0, now + seconds)
         assert steps == prefetch.count <= most
@@ -159,17 +158,7 @@ def wide() -> Prefetch:
     return prefetch
 
 
-def test_what_is_held_is_bounded_whatever_the_bodies_were_before() -> None:
-    """A single body may be of any size, and after a narrowing half must have gone."""
-    assert not Prefetch(MOST).too_large(MAX_HELD_BYTES + 1)
-    for prefetch in (short(), wide()):
-        assert not prefetch.too_large(MAX_HELD_BYTES)
-        assert prefetch.too_large(MAX_HELD_BYTES + 1)
-        assert not prefetch.has_room(MAX_HELD_BYTES)
-        assert prefetch.has_room(MAX_HELD_BYTES // 2)
-
-
-def test_handlers_that_became_slow_lose_what_they_cannot_settle_soon() -> None:
+def test_handlers_that_became_slow_lose_the_long_prefetch() -> None:
     """They always had enough to do, and settled fewer than SHORT_PREFETCH."""
     prefetch = wide()
     assert not too_slow(prefetch, 1, MOST, 100.0)
@@ -196,7 +185,7 @@ def test_handlers_that_settle_enough_or_had_nothing_to_do_are_not_slow() -> None
     assert not too_slow(each, 1, 2 * SHORT_PREFETCH, 1000.0)
 
 
-def test_where_no_handler_ends_any_more_nothing_is_kept_from_others() -> None:
+def test_a_prefetch_is_lost_when_no_handler_ends_any_more() -> None:
     """They were quick before, so most was sent ahead."""
     prefetch = wide()
     for tick in range(int(WATCH_SECONDS * 10) + 2):
@@ -204,11 +193,68 @@ def test_where_no_handler_ends_any_more_nothing_is_kept_from_others() -> None:
     assert prefetch.too_slow(MOST - 1, 100.0 + 3 * WATCH_SECONDS)
 
 
-def test_handlers_that_settle_hardly_any_lose_even_a_short_one() -> None:
+def test_handlers_that_settle_hardly_any_lose_even_a_short_prefetch() -> None:
     """A hand-over of many at a time, after a long while, is no other rate."""
     prefetch = short(handlers=8)
     assert not too_slow(prefetch, 8, SHORT_PREFETCH, 100.0)
     assert too_slow(prefetch, 1, SHORT_PREFETCH, 400.0)
+
+
+def test_a_prefetch_may_grow_again_exactly_when_the_pause_is_over() -> None:
+    prefetch = wide()
+    prefetch.narrowed(0.0)
+    prefetch.delivered(0, SMALL)
+    prefetch.arrived([SMALL], 0.5)
+    prefetch.handled(1, 0, 0.5)
+    prefetch.arrived([SMALL] * SHORT_PREFETCH, REOPEN_AFTER_SECONDS)
+    assert prefetch.handled(SHORT_PREFETCH, 0, REOPEN_AFTER_SECONDS) == MOST - SHORT_PREFETCH
+
+
+def test_a_new_prefetch_pauses_for_nothing() -> None:
+    """A clock may begin at 0 with the machine."""
+    prefetch = Prefetch(MOST)
+    prefetch.delivered(0, SMALL)
+    prefetch.arrived([SMALL], 0.1)
+    prefetch.handled(1, 0, 0.1)
+    prefetch.arrived([SMALL] * SHORT_PREFETCH, 0.2)
+    assert prefetch.handled(SHORT_PREFETCH, 0, 0.2) == MOST - SHORT_PREFETCH
+
+
+def test_failures_and_successes_earn_the_short_prefetch_together() -> None:
+    prefetch = Prefetch(MOST, 8)
+    prefetch.delivered(0, SMALL)
+    prefetch.arrived([SMALL] * 8, 1.0)
+    assert prefetch.handled(5, 3, 1.1) == SHORT_PREFETCH - 8
+
+
+def test_a_new_channel_trusts_no_message_yet() -> None:
+    """Its first may be the one that kills the process."""
+    prefetch = short()
+    prefetch.opened()
+    prefetch.arrived([SMALL], 10.0)
+    assert prefetch.handled(1, 0, 10.0) == 0
+
+
+@pytest.mark.parametrize(("long", "waiting"), [(False, 1), (True, SHORT_PREFETCH)])
+def test_handlers_are_watched_from_the_first_moment_in_which_enough_waits(long: bool, waiting: int) -> None:
+    for prefetch, slow in ((wide() if long else short(), True), (wide() if long else short(), False)):
+        assert not prefetch.too_slow(waiting, 1.0)
+        if not slow:
+            assert not prefetch.too_slow(waiting - 1, 2.0)
+        assert not prefetch.too_slow(waiting, 1.0 + WATCH_SECONDS)
+        assert prefetch.too_slow(waiting, 1.1 + WATCH_SECONDS) is slow
+
+
+@pytest.mark.parametrize(("most", "growing"), [(1, False), (2, True), (MOST, True)])
+def test_a_prefetch_of_one_has_nothing_to_grow_to(most: int, growing: bool) -> None:
+    assert Prefetch(most).growing is growing
+
+
+def test_handlers_that_ended_before_the_watch_do_not_count() -> None:
+    prefetch = wide()
+    prefetch.finished = 1000
+    assert not prefetch.too_slow(MOST, 100.0)
+    assert too_slow(prefetch, SHORT_PREFETCH, MOST, 100.1 + WATCH_SECONDS)
 
 
 def held(handlers: int, seconds: list[float], changes: float) -> tuple[float, float, int]:
@@ -228,7 +274,7 @@ def held(handlers: int, seconds: list[float], changes: float) -> tuple[float, fl
         nonlocal number, idle
         while len(waiting) + len(running) - others < prefetch.count:
             waiting.append(now)
-            if prefetch.told:
+            if prefetch.growing:
                 prefetch.arrived([SMALL], now)
             if prefetch.count == 1:
                 prefetch.delivered(0, SMALL)
@@ -270,7 +316,7 @@ def held(handlers: int, seconds: list[float], changes: float) -> tuple[float, fl
         [300.0, 0.1],
     ],
 )
-def test_nothing_is_held_until_the_broker_takes_it_back(handlers: int, seconds: list[float]) -> None:
+def test_no_delivery_is_held_until_consumer_timeout(handlers: int, seconds: list[float]) -> None:
     """Whatever the handlers take, also when that changes: else it would come again, though nothing failed."""
     longest, idle, narrowings = held(handlers, seconds, 400.0)
     assert longest < TIMEOUT * 0.75
@@ -278,7 +324,7 @@ def test_nothing_is_held_until_the_broker_takes_it_back(handlers: int, seconds: 
     assert not narrowings or len(seconds) > 1
 
 
-def test_after_a_narrowing_not_all_are_sent_ahead_soon() -> None:
+def test_a_narrowed_prefetch_does_not_grow_to_all_soon() -> None:
     """Messages that take turns would count a delivery at each."""
     prefetch = wide()
     prefetch.narrowed(100.0)

@@ -10,7 +10,7 @@ from common.amqp.topology import Topology
 from common.message import Message
 from consumer.delivery import SUSPECT, UNREAD, Delivery
 from consumer.prefetch import SHORT_PREFETCH
-from consumer.requeue import WAIT_FOR_HANDLERS, Requeue
+from consumer.requeue import WAIT_FOR_HANDLERS_SECONDS, Requeue
 from consumer.retry import RetryPublisher
 from consumer.subscription import Subscription
 from consumer.workers import Workers
@@ -34,7 +34,7 @@ def workers() -> Workers:
 
 @pytest.fixture
 def subscription() -> Mock:
-    return Mock(Subscription, unsettled=[], give_back_all=Mock())
+    return Mock(Subscription, unsettled=0, requeue_all=Mock())
 
 
 @pytest.fixture
@@ -47,74 +47,90 @@ def requeue(subscription: Mock, workers: Workers, retry: Mock) -> Requeue:
     return Requeue(subscription, workers, retry, Topology("jobs"))
 
 
-def test_a_stop_hands_all_back_in_one_frame_once_nothing_runs(
-    requeue: Requeue, workers: Workers, subscription: Mock
+def test_a_stop_requeues_all_in_one_frame_once_no_handler_runs(
+    requeue: Requeue, workers: Workers, subscription: Mock, retry: Mock
 ) -> None:
     """And waits for what does."""
     workers.hand_over([delivery(2), delivery(3), delivery(4)])
-    subscription.unsettled = [1, 2, 3, 4, 5]
-    requeue.all([Delivery("channel", 5, UNREAD)])
+    subscription.unsettled = 5
+    requeue.on_stop([Delivery("channel", 5, UNREAD)])
     requeue.tick(time.monotonic())
     assert subscription.method_calls == []
-    subscription.unsettled = [2, 3, 4, 5]
+    subscription.unsettled = 4
     requeue.tick(time.monotonic())
-    requeue.tick(time.monotonic() + WAIT_FOR_HANDLERS)
-    assert subscription.method_calls == [call.give_back_all()]
+    requeue.tick(time.monotonic() + WAIT_FOR_HANDLERS_SECONDS)
+    assert subscription.method_calls == [call.requeue_all()]
     assert workers.take_back() == []
+    retry.publish.assert_not_called()
     assert len(requeue) == 0
 
 
-def test_a_handler_that_runs_on_is_not_waited_for_long(requeue: Requeue, workers: Workers, subscription: Mock) -> None:
+def test_deliveries_are_requeued_one_by_one_while_a_handler_runs_on(
+    requeue: Requeue, workers: Workers, subscription: Mock
+) -> None:
     """The others go one by one, and cost nothing where that is possible."""
     waits = delivery(2)
     workers.hand_over([waits])
-    subscription.unsettled = [1, 2]
-    requeue.all([])
-    requeue.tick(time.monotonic() + WAIT_FOR_HANDLERS)
-    assert subscription.method_calls == [call.give_back(waits, counted=False)]
+    subscription.unsettled = 2
+    requeue.on_stop([])
+    requeue.tick(time.monotonic() + WAIT_FOR_HANDLERS_SECONDS)
+    assert subscription.method_calls == [call.requeue(waits, counted=False)]
 
 
-def test_less_sent_ahead_leaves_the_next_ones_and_all_that_would_go_as_copies(
+def test_deliveries_wait_for_running_handlers_until_a_deadline(
+    requeue: Requeue, workers: Workers, subscription: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumer.requeue.time", Mock(monotonic=lambda: 100.0))
+    workers.hand_over([delivery(2)])
+    subscription.unsettled = 2
+    requeue.on_stop([])
+    requeue.tick(100.0 + WAIT_FOR_HANDLERS_SECONDS * 0.99)
+    assert subscription.method_calls == []
+    requeue.tick(100.0 + WAIT_FOR_HANDLERS_SECONDS)
+    assert len(subscription.method_calls) == 1
+
+
+def test_a_narrowing_leaves_one_delivery_a_worker_and_those_near_the_limit(
     requeue: Requeue, workers: Workers, subscription: Mock
 ) -> None:
     """In their order; what is unread is never for a handler, however few the others are."""
     ahead = [delivery(tag, SUSPECT if tag == MANY else 0) for tag in range(1, MANY + 3)]
-    subscription.unsettled = [0, *tags(ahead)]
+    subscription.unsettled = 1 + len(ahead)
     workers.hand_over(ahead)
-    requeue.most([Delivery("channel", 100, UNREAD)])
-    requeue.tick(time.monotonic())
-    back = [given.args[0].tag for given in subscription.give_back.call_args_list]
+    requeue.on_narrowing([Delivery("channel", 100, UNREAD)])
+    requeue.tick(0.0)  # whatever the clock says
+    back = [given.args[0].tag for given in subscription.requeue.call_args_list]
     assert back == [*range(workers.count + 1, MANY), MANY + 1, MANY + 2, 100]
     assert tags(workers.take_back()) == [*range(1, workers.count + 1), MANY]
     workers.hand_over([delivery(101)])
-    requeue.most([Delivery("channel", 102, UNREAD)])
+    requeue.on_narrowing([Delivery("channel", 102, UNREAD)])
     assert tags(workers.take_back()) == [101]
 
 
-@pytest.mark.parametrize("begin", [Requeue.all, Requeue.most])
-def test_a_loss_hands_all_back_by_itself(
+@pytest.mark.parametrize("begin", [Requeue.on_stop, Requeue.on_narrowing])
+def test_deliveries_of_a_lost_channel_are_not_requeued(
     requeue: Requeue, subscription: Mock, begin: Callable[[Requeue, list[Delivery]], None]
 ) -> None:
     """The tags are another channel's then."""
     begin(requeue, [Delivery("channel", 1, UNREAD)])
     requeue.lost()
-    requeue.tick(time.monotonic() + WAIT_FOR_HANDLERS)
+    requeue.tick(time.monotonic() + WAIT_FOR_HANDLERS_SECONDS)
     assert subscription.method_calls == []
 
 
-def test_only_what_would_look_suspect_next_time_goes_back_as_a_copy(
+def test_a_stop_requeues_deliveries_near_the_limit_as_copies(
     requeue: Requeue, workers: Workers, retry: Mock, subscription: Mock
 ) -> None:
     """Its count begins anew; the others go in one frame."""
     ahead = [delivery(tag, lost) for tag, lost in enumerate((0, SUSPECT - 2, SUSPECT - 1, 15))]
     workers.hand_over(ahead)
-    requeue.all([])
+    requeue.on_stop([])
     [[copies]] = [given.args for given in retry.publish.call_args_list]
     assert [(copy.delivery.tag, copy.queue, copy.counts_as) for copy in copies] == [
         (2, "jobs", "handed_back"),
         (3, "jobs", "handed_back"),
     ]
-    subscription.unsettled = [0, 1]
+    subscription.unsettled = 2
     requeue.tick(time.monotonic())
-    assert subscription.method_calls == [call.give_back_all()]
+    assert subscription.method_calls == [call.requeue_all()]
     assert retry.totals == {"handed_back": 2}

@@ -4,6 +4,7 @@ from typing import Any
 from unittest.mock import Mock, call
 
 import pytest
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from common.amqp.inflight import Publication
@@ -22,7 +23,7 @@ CURRENT, LOST = object(), object()
 @pytest.fixture
 def subscription() -> Mock:
     """With a channel that is current."""
-    made = Mock(acknowledge=Mock(), give_back=Mock())
+    made = Mock(acknowledge=Mock(), requeue=Mock())
     made.current.side_effect = lambda delivery: delivery.channel is CURRENT
     return made
 
@@ -38,11 +39,20 @@ def copy(tag: int, counts_as: Any = "retried", channel: object = CURRENT, error:
     return Copy(Delivery(channel, tag, message), "jobs.retry.5s", message, counts_as, error, "f.py:1")
 
 
+def settled() -> list[float]:
+    samples = [
+        REGISTRY.get_sample_value("consumer_settled_total", {"outcome": to}) for to in ("ack", "retry", "parked")
+    ]
+    return [sample or 0.0 for sample in samples]
+
+
 def confirmed(*copies: Copy) -> list[Publication[Copy]]:
     return [Publication(each.queue, each.message, each) for each in copies]
 
 
-def test_copies_are_kept_until_there_is_a_broker_and_told_with_where_they_go(retry: RetryPublisher) -> None:
+def test_copies_are_kept_until_there_is_a_broker_and_failures_are_logged_with_their_queue(
+    retry: RetryPublisher,
+) -> None:
     """One line for each failure; what is handed back is none."""
     with capture_logs() as lines:
         retry.publish([copy(1), copy(2, "handed_back", error="")])
@@ -56,8 +66,10 @@ def test_copies_are_kept_until_there_is_a_broker_and_told_with_where_they_go(ret
 def test_an_original_is_acknowledged_when_its_copy_is_confirmed_and_counted_then(
     retry: RetryPublisher, subscription: Mock
 ) -> None:
-    """By what became of it."""
+    """By what became of it; a requeue settles nothing."""
+    before = settled()
     retry._on_confirmed(confirmed(copy(1), copy(2, "parked"), copy(3, "handed_back"), copy(4)))
+    assert [now - was for now, was in zip(settled(), before, strict=True)] == [0, 2, 1]
     assert subscription.acknowledge.call_args_list == [call([1, 2, 3, 4])]
     assert retry.totals == {"retried": 2, "parked": 1, "handed_back": 1}
 
@@ -68,20 +80,24 @@ def test_an_original_whose_channel_is_gone_is_not_acknowledged(retry: RetryPubli
     assert subscription.acknowledge.call_args_list == [call([2])]
 
 
-def test_what_cannot_be_copied_is_given_back_and_counted_by_the_broker(
-    retry: RetryPublisher, subscription: Mock
-) -> None:
+def test_an_original_whose_copy_is_refused_is_requeued_and_counted(retry: RetryPublisher, subscription: Mock) -> None:
     """Until its own limit parks it."""
     [publication] = confirmed(copy(1))
     retry._on_refused(publication)
-    assert subscription.give_back.call_args_list == [call(publication.token.delivery, counted=True)]
+    assert subscription.requeue.call_args_list == [call(publication.token.delivery, counted=True)]
     subscription.acknowledge.assert_not_called()
 
 
-def test_a_loss_leaves_no_copies_of_what_the_broker_delivers_again(retry: RetryPublisher) -> None:
+def test_the_publisher_looks_after_its_time_outs(retry: RetryPublisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry.publisher, "tick", tick := Mock())
+    retry.tick(7.0)
+    assert tick.call_args_list == [call(7.0)]
+
+
+def test_copies_of_a_lost_channel_are_dropped(retry: RetryPublisher) -> None:
     """However often the same messages fail while no copy can go out."""
     for _ in range(3):
-        retry.publish(copy(tag, channel=LOST) for tag in range(100))
+        retry.publish([copy(tag, channel=LOST) for tag in range(100)])
         retry.lost()
         assert len(retry.publisher) == 0
     retry.publish([copy(1)])
@@ -92,7 +108,7 @@ def test_a_loss_leaves_no_copies_of_what_the_broker_delivers_again(retry: RetryP
 def test_a_flood_of_failures_is_no_flood_of_lines(retry: RetryPublisher) -> None:
     """The rest is counted."""
     with capture_logs() as lines:
-        retry.publish(copy(tag) for tag in range(500))
+        retry.publish([copy(tag) for tag in range(500)])
         retry.tick(1000.0)
     assert len(lines) < 50
     assert len(lines) - 1 + lines[-1]["count"] == 500

@@ -9,7 +9,7 @@ from common.amqp.topology import Topology
 from common.message import ATTEMPT, FIRST_ERROR, LAST_ERROR, QUEUE, Message
 from consumer.delivery import Delivery
 from consumer.outcome import ACK, Outcome, Park, Retry
-from consumer.settle import Copy, Done, hand_back, settle
+from consumer.settle import Done, settle
 
 NOW = 1_700_000_000.0  # seconds
 JOBS = Topology("jobs", [5.0, 30.0])
@@ -66,7 +66,7 @@ def test_a_delivery_of_another_channel_is_left_alone(outcome: Outcome) -> None:
         assert (settlement.acks, settlement.copies, settlement.ages) == ([], [], [])
 
 
-def test_outcomes_of_several_kinds_and_channels_are_settled_each_by_its_own() -> None:
+def test_a_batch_of_several_outcomes_and_channels_is_settled_one_by_one() -> None:
     """As a turn brings them."""
     outcomes = [done(1, ACK), done(2, Park("E")), done(2, ACK, LOST), done(3, Retry(5.0, "E")), done(4, ACK)]
     settlement = settle(outcomes, CURRENT, JOBS, NOW)
@@ -74,16 +74,7 @@ def test_outcomes_of_several_kinds_and_channels_are_settled_each_by_its_own() ->
     assert [(copy.delivery.tag, copy.queue) for copy in settlement.copies] == [(2, "jobs.dead"), (3, "jobs.retry.5s")]
 
 
-def test_ages_are_of_what_was_handled_and_has_a_date() -> None:
+def test_ages_are_of_handled_deliveries_with_a_date() -> None:
     """In seconds, at the end of its handling; those that failed, too."""
     outcomes = [done(1, ACK, age=60), done(2, ACK), done(3, Park("E"), age=5), done(4, ACK, age=0)]
     assert settle(outcomes, CURRENT, JOBS, NOW).ages == [60.0, 5.0, 0.0]
-
-
-def test_what_nobody_began_with_goes_back_as_the_same_attempt() -> None:
-    """A copy's count of deliveries begins anew."""
-    delivery, _, _ = done(5, ACK, **{ATTEMPT: 2, "x-delivery-count": 2})
-    [copy] = hand_back([delivery], JOBS)
-    assert copy == Copy(delivery, "jobs", copy.message, "handed_back", "", "")
-    assert copy.message.headers == {ATTEMPT: 2}
-    assert (copy.message.body, copy.message.message_id) == (b"5", "m5")

@@ -1,7 +1,7 @@
 """The handler threads: nothing lost, nothing doubled, woken when there is something."""
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from threading import Barrier, Event, Semaphore
 from typing import Any
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pika import BasicProperties
 
 from common.message import ATTEMPT, Message
+from common.observe.logs import subject
 from consumer.delivery import Delivery
 from consumer.outcome import Ack, Park, Reject, Retry
 from consumer.workers import Done, Workers
@@ -63,7 +64,7 @@ def test_every_delivery_gives_exactly_one_outcome(count: int, batches: list[list
     expected = {b"ok": Ack, b"fail": Retry, b"exit": Retry, b"reject": Park}
     for each, outcome, seconds in done:
         assert type(outcome) is expected[each.message.body]
-        assert seconds >= 0
+        assert 0 <= seconds < PATIENCE
 
 
 def test_one_worker_keeps_the_order() -> None:
@@ -80,7 +81,7 @@ def test_one_worker_keeps_the_order() -> None:
 
 def test_several_workers_work_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each waits here for all the others, and none wakes by itself."""
-    monkeypatch.setattr("consumer.workers.IDLE", 2 * PATIENCE)
+    monkeypatch.setattr("consumer.workers.IDLE_WAIT_SECONDS", 2 * PATIENCE)
     together = Barrier(4)
     woken = Semaphore(0)
     workers = Workers(lambda _: void(together.wait(PATIENCE)), 4, [], woken.release)
@@ -114,7 +115,7 @@ def rename(message: Message) -> None:
 
 
 @pytest.mark.parametrize("change", [take_away, make_a_list, rename])
-def test_what_failed_goes_on_as_it_came(change: Callable[[Message], None]) -> None:
+def test_a_failed_message_goes_on_without_its_handlers_edits(change: Callable[[Message], None]) -> None:
     """Whatever its handler did to the properties: without our headers it would be tried for ever."""
 
     def fail(message: Message) -> None:
@@ -135,7 +136,7 @@ def void(_: object) -> None:
     """For a lambda that returns nothing."""
 
 
-def test_what_no_handler_began_with_can_be_taken_back() -> None:
+def test_deliveries_that_no_handler_began_with_can_be_taken_back() -> None:
     """In its order; the one that runs ends as usual."""
     began, go_on, woken = Event(), Event(), Semaphore(0)
 
@@ -149,17 +150,90 @@ def test_what_no_handler_began_with_can_be_taken_back() -> None:
     assert began.wait(PATIENCE)
     assert workers.busy == 1
     assert 0 < workers.longest(time.monotonic() + 1) < PATIENCE
+    assert workers.waiting == 4
     assert [each.tag for each in workers.take_back()] == [1, 2, 3, 4]
     assert workers.take_back() == []
     go_on.set()
     assert [delivery.tag for delivery, _, _ in collect(workers, woken, 1)] == [0]
-    deadline = time.monotonic() + PATIENCE
-    while workers.busy and time.monotonic() < deadline:
-        began.wait(0.01)
-    assert (workers.busy, workers.longest(time.monotonic())) == (0, 0.0)
+    assert (workers.busy, workers.longest(time.monotonic())) == (0, 0.0), "before it wakes anybody"
 
 
-def test_those_that_are_next_can_be_kept() -> None:
+def test_the_longest_running_handler_is_the_one_that_started_first() -> None:
+    workers = Workers(fail_by_body, 3, [], lambda: None)
+    assert (workers.busy, workers.longest(10.0)) == (0, 0.0)
+    workers._started_at[:] = [5.0, 3.0, 0.0]
+    assert (workers.busy, workers.longest(10.0)) == (2, 7.0)
+
+
+def test_handler_threads_do_not_keep_the_process_alive() -> None:
+    assert all(thread.daemon for thread in Workers(fail_by_body, 3, [], lambda: None)._threads)
+
+
+def test_a_delivery_that_a_worker_takes_meanwhile_is_not_taken_back() -> None:
+    workers = Workers(fail_by_body, 1, [], lambda: None)
+
+    class Raced(deque[Delivery]):
+        def pop(self) -> Delivery:  # type: ignore[override]
+            self.clear()
+            return super().pop()
+
+    workers._pending = Raced([delivery(1)])
+    assert workers.take_back() == []
+
+
+def test_work_that_came_before_the_wait_is_not_waited_for() -> None:
+    """Its notification has been: nothing else would wake the worker before IDLE_WAIT_SECONDS."""
+    handled, waits = Event(), list[float]()
+    workers = Workers(lambda _: handled.set(), 1, [], lambda: None)
+
+    class Work:
+        def __enter__(self) -> None:
+            if not handled.is_set():
+                workers._pending.append(delivery(1))
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def wait(self, seconds: float) -> None:
+            waits.append(handled.is_set())
+            Event().wait()  # for ever
+
+    workers._work = Work()  # type: ignore[assignment]
+    workers.start()
+    assert handled.wait(PATIENCE)
+    assert False not in waits
+
+
+def test_one_wake_up_is_for_all_outcomes_that_are_not_fetched() -> None:
+    """And the next one after they were: a wake-up is a call of the system."""
+    woken, last_began, go_on = Semaphore(0), Event(), Event()
+
+    def handle(message: Message) -> None:
+        if message.body == b"last":
+            last_began.set()
+            go_on.wait(PATIENCE)
+
+    workers = Workers(handle, 1, [], woken.release)
+    workers.start()
+    workers.hand_over([delivery(1), delivery(2), delivery(3), delivery(4, b"last")])
+    assert last_began.wait(PATIENCE)
+    assert woken.acquire(blocking=False)
+    assert not woken.acquire(blocking=False)
+    assert len(workers.outcomes()) == 3
+    go_on.set()
+    assert woken.acquire(timeout=PATIENCE)
+    assert len(workers.outcomes()) == 1
+
+
+def test_log_lines_of_a_handler_bear_the_names_of_its_message() -> None:
+    woken, subjects = Semaphore(0), list[Message]()
+    workers = Workers(lambda _: subjects.append(subject.message), 1, [], woken.release)
+    workers.start()
+    workers.hand_over([handed := delivery(1)])
+    collect(workers, woken, 1)
+    assert subjects == [handed.message]
+
+
+def test_the_next_deliveries_can_be_kept() -> None:
     """What is taken back is what came last."""
     workers = Workers(fail_by_body, 1, [], lambda: None)
     workers.hand_over(delivery(tag) for tag in range(5))
@@ -176,7 +250,7 @@ def test_before_they_start_workers_only_collect() -> None:
     assert [each.tag for each in workers.take_back()] == [1]
 
 
-def test_the_oldest_is_the_delivery_that_is_next() -> None:
+def test_the_oldest_delivery_is_the_one_that_is_next() -> None:
     """However long ago it was published; one without a date is new, and where none waits nothing is old."""
     workers = Workers(fail_by_body, 1, [], lambda: None)
     assert workers.oldest() == 0.0
@@ -190,7 +264,7 @@ def test_the_oldest_is_the_delivery_that_is_next() -> None:
 
 
 @pytest.mark.parametrize(("attempt", "outcome"), [(1, Retry), (2, Retry), (3, Park)])
-def test_the_attempt_of_the_message_decides(attempt: int, outcome: type) -> None:
+def test_the_messages_attempt_decides_between_retry_and_park(attempt: int, outcome: type) -> None:
     """It travels with it, over all consumers."""
     woken = Semaphore(0)
     workers = Workers(fail_by_body, 1, [1.0, 2.0], woken.release)
@@ -215,7 +289,7 @@ async def _async_yields(_: Message) -> AsyncIterator[None]:
 
 @pytest.mark.filterwarnings("ignore:coroutine")
 @pytest.mark.parametrize("later", [_async, _yields, _async_yields])
-def test_a_handler_that_only_returned_what_would_run_has_failed(later: Callable[[Message], Any]) -> None:
+def test_a_handler_that_returns_a_coroutine_or_generator_has_failed(later: Callable[[Message], Any]) -> None:
     """It must not be acknowledged: nothing of it ran. Any other value is of no matter."""
     woken = Semaphore(0)
     workers = Workers(lambda message: later(message) if message.body == b"later" else 5, 1, [1.0], woken.release)
@@ -229,7 +303,7 @@ def test_a_handler_that_only_returned_what_would_run_has_failed(later: Callable[
 
 
 @pytest.mark.parametrize("odd", [RuntimeError, SystemExit])
-def test_a_worker_survives_everything(odd: type[BaseException]) -> None:
+def test_a_worker_survives_errors_that_cannot_be_printed(odd: type[BaseException]) -> None:
     """Also an error that cannot be printed."""
 
     class OddError(Exception):
