@@ -28,8 +28,7 @@ def unconfigured() -> Iterator[None]:
     structlog.reset_defaults()
     root.handlers[:] = handlers
     root.setLevel(level)
-    for name in logs.QUIET:
-        logging.getLogger(name).setLevel(logging.NOTSET)
+    logging.getLogger("pika").setLevel(logging.NOTSET)
 
 
 @pytest.mark.parametrize("form", ["json", "auto"])
