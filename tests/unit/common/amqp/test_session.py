@@ -95,7 +95,11 @@ def test_a_peer_that_hangs_up_does_not_speak_amqp(process: Loop, owner: Owner, b
     """A load balancer without its broker does that."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         begin(server.getsockname()[1], "5s")
-        process.call_later(0.05, lambda: server.accept()[0].close())
+
+        def hang_up() -> None:
+            server.accept()[0].close()
+
+        process.call_later(0.05, hang_up)
         process.turn(lambda: owner.lost, "the error")
     assert [error.kind for error in owner.lost] == [Kind.HANDSHAKE]
 
