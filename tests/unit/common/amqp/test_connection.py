@@ -20,7 +20,6 @@ from common.settings.shared import Settings
 from tests.unit.conftest import Loop
 from tests.unit.peer import Peer
 
-
 LOST = BrokerError(Kind.OTHER, "given up")
 
 

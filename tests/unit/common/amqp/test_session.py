@@ -2,7 +2,6 @@
 
 import socket
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from pika import spec
@@ -48,17 +47,41 @@ def owner() -> Owner:
     return Owner()
 
 
+SETTLE_SECONDS = 29.0
+
+
+class SettleTimeout:
+    """The time-out of a session's declarations: it runs out when a test says so."""
+
+    def __init__(self, process: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.end: Callable[[], None] | None = None
+        call_later = process.call_later
+
+        def noted(delay: float, function: Callable[[], None]) -> Callable[[], None]:
+            if delay != SETTLE_SECONDS:
+                return call_later(delay, function)
+            self.end = function
+            return lambda: setattr(self, "end", None)
+
+        monkeypatch.setattr(process, "call_later", noted)
+
+
+@pytest.fixture(autouse=True)
+def settle_timeout(process: Loop, monkeypatch: pytest.MonkeyPatch) -> SettleTimeout:
+    return SettleTimeout(process, monkeypatch)
+
+
 Begin = Callable[..., Session]
 
 
 @pytest.fixture
 def begin(process: Loop, owner: Owner, wire: str) -> Begin:
-    """`begin(port, timeout="200ms", unanswered=30)`: a session, with MQ_CONNECT_TIMEOUT and seconds to settle."""
+    """`begin(port, timeout="200ms")`: a session, with MQ_CONNECT_TIMEOUT."""
 
-    def session(port: int, timeout: str = "200ms", unanswered: float = 30) -> Session:
+    def session(port: int, timeout: str = "200ms") -> Session:
         settings = Settings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs", "mq_connect_timeout": timeout})
         url = BrokerUrl("127.0.0.1", port, "/", "guest", "guest", tls=False)
-        return Session(owner, connection_parameters(url, settings, "test"), process, unanswered, wire)
+        return Session(owner, connection_parameters(url, settings, "test"), process, SETTLE_SECONDS, wire)
 
     return session
 
@@ -119,42 +142,44 @@ def test_a_session_dropped_before_it_opens_is_closed_when_it_opens(
     assert (owner.channels, owner.lost) == ([], [])
 
 
-def opened(process: Loop, peer: Peer, owner: Owner, begin: Begin, unanswered: float = 30) -> Any:
-    session = begin(peer.port, "5s", unanswered)
+def opened(process: Loop, peer: Peer, owner: Owner, begin: Begin) -> Session:
+    session = begin(peer.port, "5s")
     process.turn(lambda: owner.channels, "a channel")
     return session
 
 
-def test_declarations_without_an_answer_end_the_session(process: Loop, peer: Peer, owner: Owner, begin: Begin) -> None:
-    opened(process, peer, owner, begin, unanswered=0.1)
-    process.turn(lambda: owner.lost, "the error")
+def test_declarations_without_an_answer_end_the_session(
+    process: Loop, peer: Peer, owner: Owner, begin: Begin, settle_timeout: SettleTimeout
+) -> None:
+    opened(process, peer, owner, begin)
+    assert settle_timeout.end
+    settle_timeout.end()
     assert owner.lost == [UNANSWERED]
     process.turn(lambda: not peer.visits[0].open, "the end of the connection")
+    assert len(owner.lost) == 1
 
 
-def test_a_settled_session_stays_open(process: Loop, peer: Peer, owner: Owner, begin: Begin) -> None:
-    session = opened(process, peer, owner, begin, unanswered=0.1)
+def test_a_settled_session_stays_open_and_its_close_is_told_once(
+    process: Loop, peer: Peer, owner: Owner, begin: Begin, settle_timeout: SettleTimeout
+) -> None:
+    session = opened(process, peer, owner, begin)
     session.settled()
-    pause(process, 0.3)
-    assert owner.lost == []
+    assert settle_timeout.end is None
     assert session.close(), "there is a handshake"
+    assert owner.lost == []
     process.turn(lambda: owner.lost, "the end of the handshake")
     pause(process, 0.1)
     assert len(owner.lost) == 1
 
 
-def test_a_session_closed_in_time_does_not_blame_the_declarations(
-    process: Loop, peer: Peer, owner: Owner, begin: Begin
+def test_a_session_that_is_closing_does_not_wait_for_its_declarations(
+    process: Loop, peer: Peer, owner: Owner, begin: Begin, settle_timeout: SettleTimeout
 ) -> None:
-    """Though the peer answers the closing handshake late."""
     peer.answers_close = False
-    session = opened(process, peer, owner, begin, unanswered=0.1)
-    assert session.close()
-    pause(process, 0.3)
-    assert UNANSWERED not in owner.lost
+    assert opened(process, peer, owner, begin).close()
+    assert settle_timeout.end is None
     peer.visits[0].cut()
     process.turn(lambda: owner.lost, "the end")
-    assert len(owner.lost) == 1
 
 
 @pytest.mark.skipif(not FENCE, reason="pika has no public way to abort")
@@ -165,7 +190,7 @@ def test_an_unanswered_closing_handshake_is_aborted(
     peer.answers_close = False
     url = BrokerUrl("127.0.0.1", peer.port, "/", "guest", "guest", tls=False)
     settings = Settings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs"})
-    session = Session(owner, connection_parameters(url, settings, "test"), process, 30, "direct")
+    session = Session(owner, connection_parameters(url, settings, "test"), process, SETTLE_SECONDS, "direct")
     process.turn(lambda: owner.channels, "a channel")
     assert session.close()
     process.turn(lambda: owner.lost, "the end")
@@ -209,8 +234,9 @@ def test_a_consumer_that_the_broker_cancels_ends_the_session(
     """No delivery would come any more."""
     session = opened(process, peer, owner, begin)
     session.settled()
-    owner.channels[0].basic_consume("jobs", lambda *_: None, consumer_tag="tag")
-    pause(process, 0.1)
+    begun: list[object] = []
+    owner.channels[0].basic_consume("jobs", lambda *_: None, consumer_tag="tag", callback=begun.append)
+    process.turn(lambda: begun, "a consumer")
     peer.visits[0].say(spec.Basic.Cancel("tag"))
     process.turn(lambda: owner.lost, "the error")
     assert owner.lost == [CANCELLED]
