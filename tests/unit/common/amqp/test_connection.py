@@ -146,6 +146,9 @@ def test_only_the_channel_of_the_session_under_way_can_be_accepted_and_only_once
     alone.connection.fail(LOST)
     alone.connection.accepted(None)  # type: ignore[arg-type]
     assert alone.connection.state is State.BACKING_OFF
+    alone.retry()
+    alone.connection.accepted("channel")  # type: ignore[arg-type]
+    assert alone.connection.state is State.CONNECTING
 
 
 def test_a_channel_that_opens_after_close_is_not_prepared(alone: Alone) -> None:
