@@ -121,7 +121,8 @@ class Publisher(Generic[T]):
                 except Exception as error:  # noqa: BLE001 - encoding failed, so nothing was sent
                     unsendable.append((publication, f"{type(error).__name__}: {error}"))
             in_flight.sent(sent, now)
-            self.metrics.count_published(len(sent))
+            self.metrics.sent += len(sent)
+            self.metrics.published.inc(len(sent))
         for publication, reason in unsendable:
             self._refuse(publication, reason)
 
@@ -142,7 +143,8 @@ class Publisher(Generic[T]):
             return
         confirmed = self._in_flight.confirmed(tag, multiple=multiple)
         self._watchdog.confirmed(now)
-        self.metrics.count_confirmed([now - publication.sent_at for publication in confirmed])
+        self.metrics.confirmed.inc(len(confirmed))
+        self.metrics.confirm_seconds.observe([now - publication.sent_at for publication in confirmed])
         self._window.confirmed(len(confirmed))
         self._pump(now)
         self._on_progress(confirmed)

@@ -54,14 +54,10 @@ class Session:
         """
         self._owner: SessionOwner | None = owner
         self._process, self._timeout = process, timeout
-        self._settled: Callable[[], None] = lambda: None
+        self.settled: Callable[[], None] = lambda: None  # to be called when the broker has accepted the declarations
         self._connection = connection_class(wire)(
             parameters, process.loop, process.guarded(self._on_open), process.guarded(self._on_close)
         )
-
-    def settled(self) -> None:
-        """End the time-out: the broker accepted the owner's declarations."""
-        self._settled()
 
     def drop(self) -> None:
         """Close, and tell the owner nothing more: pika's last callbacks may come late."""
@@ -70,7 +66,7 @@ class Session:
 
     def close(self) -> bool:
         """Begin the closing handshake. True if there is a handshake, which ends with `on_lost`."""
-        self._settled()
+        self.settled()
         try:
             # A connection that is still opening ends by pika's time-outs: closing it breaks an assertion of pika's.
             if self._connection.is_open:
@@ -86,7 +82,7 @@ class Session:
             self.close()
             return
         guarded, owner = self._process.guarded, self._owner
-        self._settled = self._process.call_later(self._timeout, lambda: self._end(UNANSWERED))
+        self.settled = self._process.call_later(self._timeout, lambda: self._end(UNANSWERED))
         connection.add_on_connection_blocked_callback(guarded(lambda *_: self._on_blocked(True)))
         connection.add_on_connection_unblocked_callback(guarded(lambda *_: self._on_blocked(False)))
         channel = connection.channel(on_open_callback=guarded(owner.on_channel))

@@ -63,26 +63,16 @@ class PublisherMetrics:
     """The metrics of one publisher, whose names begin with `prefix`."""
 
     def __init__(self, prefix: str) -> None:
+        def counter(name: str, documentation: str) -> Counter:
+            return Counter(f"{prefix}_{name}", documentation)
+
         self.sent = 0  # like `published`, for the last log line
-        self.published = Counter(
-            f"{prefix}_published", "Messages sent to the broker; a message sent again counts again."
-        )
-        self.confirmed = Counter(
-            f"{prefix}_confirmed", "Messages that the broker confirmed: it is responsible for them."
-        )
-        self.returned = Counter(f"{prefix}_returned", "Messages that the broker returned since no queue took them.")
-        self.nacked = Counter(f"{prefix}_nacked", "Messages that the broker refused for now (full queue); sent again.")
-        self.refused = Counter(f"{prefix}_refused", "Messages that cannot be published at all (too large, bad header).")
+        self.published = counter("published", "Messages sent to the broker; a message sent again counts again.")
+        self.confirmed = counter("confirmed", "Messages that the broker confirmed: it is responsible for them.")
+        self.returned = counter("returned", "Messages that the broker returned since no queue took them.")
+        self.nacked = counter("nacked", "Messages that the broker refused for now (full queue); sent again.")
+        self.refused = counter("refused", "Messages that cannot be published at all (too large, bad header).")
         self.unconfirmed = Gauge(f"{prefix}_unconfirmed", "Messages taken and not yet confirmed.")
         self.confirm_seconds = Histogram(
             f"{prefix}_confirm_seconds", "From publishing a message to its confirm.", buckets=LATENCY_BUCKETS
         )
-
-    def count_published(self, messages: int) -> None:
-        self.sent += messages
-        self.published.inc(messages)
-
-    def count_confirmed(self, waits: list[float]) -> None:
-        """Count one message for each of `waits`, the seconds from publish to confirm."""
-        self.confirmed.inc(len(waits))
-        self.confirm_seconds.observe(waits)

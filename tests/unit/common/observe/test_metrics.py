@@ -59,10 +59,9 @@ def test_a_publisher_counts_under_its_own_name() -> None:
     for name in ("published_total", "confirmed_total", "returned_total", "nacked_total", "refused_total"):
         assert value(f"test_name_{name}") == 0
     assert value("test_name_unconfirmed") == 0
-    metrics.count_published(2)
-    metrics.count_published(3)
-    metrics.count_confirmed([0.002, 0.2])
-    assert metrics.sent == 5
+    metrics.published.inc(5)
+    metrics.confirmed.inc(2)
+    metrics.confirm_seconds.observe([0.002, 0.2])
     assert value("test_name_published_total") == 5
     assert value("test_name_confirmed_total") == 2
     assert value("test_name_confirm_seconds_count") == 2
@@ -72,7 +71,7 @@ def test_a_publisher_counts_under_its_own_name() -> None:
 
 @pytest.mark.usefixtures("own_metrics")
 def test_a_users_metrics_are_shown_beside_ours_and_none_has_a_created_series() -> None:
-    PublisherMetrics("test_ours").count_published(1)
+    PublisherMetrics("test_ours").published.inc(1)
     theirs.Counter("test_of_the_user", "Theirs.").inc(3)
     lines = generate_latest().decode().splitlines()
     assert {"test_ours_published_total 1.0", "test_of_the_user_total 3.0"} <= set(lines)
