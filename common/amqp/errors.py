@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from pika import exceptions
 from pika.adapters.utils.connection_workflow import (
-    AMQPConnectorException,
     AMQPConnectorSocketConnectError,
     AMQPConnectorStackTimeout,
 )
@@ -102,7 +101,7 @@ def root_cause(error: BaseException | None) -> BaseException | None:
     """The innermost of the errors that pika wrapped around each other."""
     while True:
         inner = getattr(error, "exceptions", [getattr(error, "exception", None)])[-1]
-        if not isinstance(error, AMQPConnectorException) and isinstance(error, exceptions.AMQPConnectionError):
+        if inner is None and isinstance(error, exceptions.AMQPConnectionError):
             inner = next((each for each in error.args if isinstance(each, BaseException)), None)
         if not isinstance(inner, BaseException):
             return error
@@ -125,6 +124,6 @@ def explain(error: BaseException | None) -> BrokerError:
         return said
     for types, kind, sentence in ERRORS:
         if isinstance(cause, types):
-            detail = getattr(cause, "verify_message", "") or getattr(cause, "strerror", "") or ""
+            detail = getattr(cause, "verify_message", "") or getattr(cause, "strerror", "")
             return BrokerError(kind, f"{sentence} ({detail})" if detail and types in DETAILED else sentence)
     return BrokerError(Kind.OTHER, words or type(cause).__name__)

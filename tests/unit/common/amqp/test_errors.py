@@ -62,6 +62,7 @@ def wrapped(error: BaseException) -> list[BaseException]:
         AMQPConnectorTransportSetupError(error),
         failed,
         exceptions.AMQPConnectionError(failed),
+        exceptions.AMQPConnectionError("a text", error),
     ]
 
 
@@ -73,6 +74,22 @@ def test_each_error_has_its_kind_and_its_sentence(error: BaseException, kind: Ki
         broker_error = explain(each)
         assert broker_error.kind is kind
         assert sentence in str(broker_error)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (OSError(113, "No route to host"), "cannot connect (No route to host)"),
+        (OSError(), "cannot connect"),
+        (ConnectionRefusedError(111, "Connection refused"), "connection refused: nothing listens there (yet)"),
+    ],
+)
+def test_the_words_of_the_system_follow_where_they_say_more(error: OSError, text: str) -> None:
+    assert explain(error) == BrokerError(Kind.TCP, text)
+
+
+def test_a_broker_error_without_advice_is_its_text() -> None:
+    assert str(BrokerError(Kind.OTHER, "gone")) == "gone"
 
 
 @pytest.mark.parametrize(("code", "words", "kind"), WORDS)

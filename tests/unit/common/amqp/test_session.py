@@ -1,11 +1,13 @@
 """Sessions with a peer of ours, and with loopback ports where no broker is."""
 
 import socket
+import time
 from collections.abc import Callable
 
 import pytest
 from pika import spec
 from pika.channel import Channel
+from pika.exceptions import ConnectionWrongStateError
 
 from common.amqp.connection import connection_parameters
 from common.amqp.errors import BrokerError, Kind
@@ -192,9 +194,35 @@ def test_an_unanswered_closing_handshake_is_aborted(
     settings = Settings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs"})
     session = Session(owner, connection_parameters(url, settings, "test"), process, SETTLE_SECONDS, "direct")
     process.turn(lambda: owner.channels, "a channel")
+    began = time.monotonic()
     assert session.close()
     process.turn(lambda: owner.lost, "the end")
+    assert time.monotonic() - began < 8, "the heartbeat of 10 s would have ended it"
     process.turn(lambda: not peer.visits[0].open, "the end of the connection")
+
+
+@pytest.mark.parametrize("error", [ConnectionWrongStateError("closing"), OSError("gone")])
+def test_a_connection_that_is_gone_already_has_no_handshake(
+    process: Loop, peer: Peer, owner: Owner, begin: Begin, error: Exception
+) -> None:
+    session = opened(process, peer, owner, begin)
+
+    def gone() -> None:
+        raise error
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session._connection, "close", gone)
+        assert session.close() is False
+    assert session.close()
+    process.turn(lambda: owner.lost, "the end")
+
+
+def test_a_session_dropped_while_it_is_open_closes_its_connection(
+    process: Loop, peer: Peer, owner: Owner, begin: Begin
+) -> None:
+    opened(process, peer, owner, begin).drop()
+    process.turn(lambda: not peer.visits[0].open, "the end of the connection")
+    assert owner.lost == []
 
 
 def test_an_alarm_and_its_end_are_told(process: Loop, peer: Peer, owner: Owner, begin: Begin) -> None:
