@@ -175,3 +175,42 @@ def test_a_message_that_was_never_delivered_is_its_own_original() -> None:
 def test_received_properties_equal_pikas() -> None:
     """Before any field is read."""
     assert Message.with_origin(b"", received(BasicProperties(app_id="a"))).properties == BasicProperties(app_id="a")
+
+
+@pytest.mark.parametrize("value", [b"x", "x", {"a": 1}, Message(b"x"), Message(b"x", headers={"a": 1})])
+def test_a_published_message_is_dated_to_the_millisecond(value: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", lambda: 1_700_000_000.4567)
+    message = Message.of(value, "id")
+    assert (message.message_id, message.properties.timestamp) == ("id", 1_700_000_000)
+    assert message.headers[MILLISECONDS] == 456
+    assert message.age_at(1_700_000_001.456) == 1.0
+
+
+@pytest.mark.parametrize("body", [b"x", bytearray(b"x"), memoryview(b"x")])
+def test_the_body_of_a_sources_message_is_sent_as_bytes(body: Any) -> None:
+    sent = Message.of(Message(body), "id").body
+    assert (sent, type(sent)) == (b"x", bytes)
+
+
+@pytest.mark.parametrize(
+    ("now", "age"), [(1060.5, 60.5), (1000.0, 0.0), (999.0, 0.0), (1000.0 - 86_400, 0.0), (999.9 - 86_400, None)]
+)
+def test_an_age_is_0_up_to_a_day_before_the_timestamp_and_unknown_before(now: float, age: float | None) -> None:
+    """No two clocks differ by more than a day."""
+    assert Message(b"", properties=BasicProperties(timestamp=1000)).age_at(now) == age
+
+
+def test_a_copy_is_dated_only_if_the_message_was_not() -> None:
+    assert Message(b"").copied({}, timestamp=7).properties.timestamp == 7
+    assert Message(b"").copied({}).properties.timestamp is None
+    assert Message(b"", properties=BasicProperties(timestamp=0)).copied({}, timestamp=7).properties.timestamp == 0
+
+
+def test_the_properties_given_win_over_the_other_arguments() -> None:
+    given_properties = BasicProperties(message_id="mine")
+    assert Message(b"", message_id="other", properties=given_properties).properties is given_properties
+
+
+def test_a_received_message_keeps_its_body_in_its_original_and_in_a_copy() -> None:
+    message = Message.with_origin(b"x", received(BasicProperties(timestamp=5)))
+    assert (message.original().body, message.copied({}).body, message.origin.published_ms()) == (b"x", b"x", 5000)
