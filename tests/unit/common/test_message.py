@@ -192,8 +192,15 @@ def test_the_body_of_a_sources_message_is_sent_as_bytes(body: Any) -> None:
     assert (sent, type(sent)) == (b"x", bytes)
 
 
+def test_a_body_of_another_type_is_left_for_the_publisher_to_refuse() -> None:
+    """bytes(3) would be three zero bytes."""
+    wrong: Any = 3
+    assert Message.of(Message(wrong), "id").body == wrong
+
+
 @pytest.mark.parametrize(
-    ("now", "age"), [(1060.5, 60.5), (1000.0, 0.0), (999.0, 0.0), (1000.0 - 86_400, 0.0), (999.9 - 86_400, None)]
+    ("now", "age"),
+    [(1060.5, 60.5), (1000.5, 0.5), (1000.0, 0.0), (999.0, 0.0), (1000.0 - 86_400, 0.0), (999.9 - 86_400, None)],
 )
 def test_an_age_is_0_up_to_a_day_before_the_timestamp_and_unknown_before(now: float, age: float | None) -> None:
     """No two clocks differ by more than a day."""
