@@ -1,5 +1,8 @@
 """The queues of the pair and their arguments."""
 
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,3 +46,28 @@ def test_queues_of_one_name_have_the_same_arguments(delays: list[float]) -> None
     seen: dict[str, dict[str, object]] = {}
     for queue in Topology("q", delays).queues:
         assert seen.setdefault(queue.name, queue.all_arguments) == queue.all_arguments
+
+
+class Declared:
+    """In the place of a channel: notes the declarations."""
+
+    def __init__(self) -> None:
+        self.queues: dict[str, dict[str, object]] = {}
+
+    def queue_declare(self, queue: str, **arguments: object) -> None:
+        self.queues[queue] = arguments
+
+
+@pytest.mark.parametrize("mode", ["create", "assert", "none"])
+def test_queues_are_declared_durable_looked_at_or_left_alone_by_mq_topology(mode: str) -> None:
+    """A passive declaration needs no arguments, and no permission to configure."""
+    channel: Any = Declared()
+    TOPOLOGY.declare(channel, mode)
+    assert (
+        channel.queues
+        == {
+            "create": {name: {"passive": False, "durable": True, "arguments": each} for name, each in QUEUES.items()},
+            "assert": {name: {"passive": True, "durable": True, "arguments": None} for name in QUEUES},
+            "none": {},
+        }[mode]
+    )
