@@ -1,4 +1,4 @@
-"""Message: what a source gives, what a handler gets, and what travels between them."""
+"""Message: what a source yields and a handler gets: a body and its AMQP properties."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from pika import BasicProperties
 
 from common.properties import MILLISECONDS, NAMES, PERSISTENT, DecodedProperties, OutgoingProperties, Properties
 
-# Our own headers. Names with "x-" belong to the broker, and x-death changed its meaning between versions.
+# Our own headers. Names with "x-" belong to the broker, and x-death changed its meaning between its versions.
 ATTEMPT = "mq-attempt"
 FIRST_ERROR = "mq-first-error"
 LAST_ERROR = "mq-last-error"
@@ -20,23 +20,22 @@ EXPIRATION = "mq-expiration"
 USER_ID = "mq-user-id"
 CC = "mq-cc"
 
-DAY = 86400.0  # seconds; no two clocks differ by more, and a timestamp in milliseconds is far ahead
+CLOCK_SKEW_MAX = 86400.0  # seconds ahead; a timestamp further ahead is no date, such as one in milliseconds
 _BINARY = (bytes, bytearray, memoryview)  # a tuple is built once, a union at each call
 
 
 class Message:
     """An immutable envelope: a body and its AMQP properties.
 
-    In a source, `Message(b"...", content_type="image/png", headers={"tenant": "a"})` says more than plain bytes;
-    in a handler, the properties below read what came. They are the handler's own: it may change `message.properties`
-    and publish it again; what is retried or parked stays as it came.
+    A source yields `Message(b"...", content_type="image/png", headers={"tenant": "a"})` to say more than plain bytes.
+    A handler may change `message.properties` and publish them again; the message is retried or parked as it came.
     """
 
     __slots__ = ("_origin", "_own", "body")
 
     body: bytes
-    _origin: Properties | None  # what came or is to be sent
-    _own: BasicProperties | None  # what was given; or, when somebody first asked, what `_origin` becomes
+    _origin: Properties | None  # as received or to be sent; None: only `_own` is there
+    _own: BasicProperties | None  # as given, or decoded from `_origin` when first asked for
 
     def __init__(
         self,
@@ -47,7 +46,7 @@ class Message:
         message_id: str | None = None,
         properties: BasicProperties | None = None,
     ) -> None:
-        """Take `properties` as they are (they win), or make them of the other arguments."""
+        """Take `properties` as they are, or else make them of the other arguments."""
         _set_body(self, body)
         _set_origin(self, None)
         made = properties or BasicProperties(
@@ -63,7 +62,7 @@ class Message:
 
     @classmethod
     def with_origin(cls, body: bytes, origin: Properties) -> "Message":
-        """A message whose properties are decoded when somebody asks: most handlers do not."""
+        """A message whose properties are decoded when first asked for, which most handlers never do."""
         message: Message = cls.__new__(cls)
         _set_body(message, body)
         _set_origin(message, origin)
@@ -72,17 +71,17 @@ class Message:
 
     @classmethod
     def of(cls, value: object, message_id: str) -> "Message":
-        """A message to publish, of what a source yields: persistent, dated now, named `message_id`.
+        """A persistent message of what a source yields, dated now and with this `message_id`.
 
-        `value` is bytes (of a type that nobody said), str (sent as UTF-8), anything that `json` can write, or a
-        Message, whose own name and date are kept. Raises TypeError or ValueError for what JSON cannot hold.
+        `value` is bytes (without a content type), str (as UTF-8), anything that `json` can write, or a Message, which
+        keeps an id and a date of its own. Raises TypeError or ValueError for what JSON cannot hold.
         """
         now_ms = int(time.time() * 1000)
         if isinstance(value, Message):
             return value._stamped(message_id, now_ms)
         if isinstance(value, _BINARY):
             return cls.with_origin(bytes(value), OutgoingProperties(message_id, now_ms))
-        if isinstance(value, str):  # typed as Spring AMQP and kombu have it, which then give text
+        if isinstance(value, str):  # typed so that Spring AMQP and kombu read text
             return cls.with_origin(value.encode(), OutgoingProperties(message_id, now_ms, "text/plain", "utf-8"))
         body = json.dumps(value, allow_nan=False).encode()
         return cls.with_origin(body, OutgoingProperties(message_id, now_ms, "application/json"))
@@ -101,20 +100,19 @@ class Message:
 
     @property
     def origin(self) -> Properties:
-        """The properties as they came or are to be sent, whatever a handler did to its own."""
+        """The properties as received or to be sent, whatever a handler did to `properties`."""
         return DecodedProperties(self.properties) if self._origin is None else self._origin
 
     def original(self) -> "Message":
-        """The message as it came."""
+        """The message as received."""
         return self if self._origin is None else Message.with_origin(self.body, self._origin)
 
     def copied(self, headers: Mapping[str, Any], timestamp: int | None = None) -> "Message":
-        """A copy that a client may publish again: persistent, `headers` put in, everything foreign as it came.
+        """A persistent copy to publish again, with `headers` added (None removes one) and everything else as received.
 
-        One without a `timestamp` gets this one.
-
-        What would lead it astray moves into headers of ours: `expiration` would let it expire where it is parked, the
-        broker refuses a foreign `user_id`, and the queues of `CC` would get each copy, too, and confirm it for its own.
+        `timestamp` is for a message without a timestamp. Three fields move into headers of ours: with `expiration` the
+        copy would expire in the dead-letter queue, the broker refuses a foreign `user_id`, and with `CC` the copy would
+        go to further queues, whose confirm would count.
         """
         origin = self.origin
         old = origin.to_pika()
@@ -130,8 +128,8 @@ class Message:
 
     @property
     def properties(self) -> BasicProperties:
-        """All of AMQP's properties, as pika has them."""
-        if self._own is None:  # several threads may come here at a time: each gets the same fields
+        """The AMQP properties as pika's type, for the handler to change."""
+        if self._own is None:  # threads that come here at once get equal properties
             _set_own(self, self.origin.to_pika())
         return self._own  # type: ignore[return-value]
 
@@ -146,36 +144,35 @@ class Message:
 
     @property
     def message_id(self) -> str | None:
-        """The same over re-sends and retries, to recognise a duplicate by; a foreign publisher may have set none."""
+        """Equal for all copies of a message, to recognise duplicates; None if a foreign publisher set none."""
         return self.properties.message_id
 
     @property
     def content_type(self) -> str | None:
-        """The MIME type that the publisher gave."""
         return self.properties.content_type
 
     @property
     def headers(self) -> Mapping[str, Any]:
-        """All headers, ours (`mq-...`) and foreign ones."""
+        """All headers, ours (`mq-...`) and foreign."""
         return self.properties.headers or {}
 
     @property
     def attempt(self) -> int:
-        """1 at the first attempt to handle the message, one more after each failed one."""
+        """1 at the first attempt to handle the message, one more after each failed attempt."""
         attempt = self.headers.get(ATTEMPT, 1)
         return max(1, attempt) if isinstance(attempt, int) else 1
 
     @property
     def age(self) -> float | None:
-        """Seconds since its `timestamp`, by two machines' clocks; None without one, or with one in milliseconds."""
+        """Seconds since `timestamp`, by two machines' clocks; None without a timestamp, or with one in milliseconds."""
         return self.age_at(time.time())
 
     def age_at(self, now: float) -> float | None:
-        """The same at `now`, which is `time.time()`."""
+        """`age` at `now`, a value of `time.time()`."""
         since = (self.origin if self._origin is None else self._origin).published_ms()
         age = -math.inf if since is None else now - since / 1000
-        return age if age >= 0.0 else 0.0 if age >= -DAY else None
+        return age if age >= 0.0 else 0.0 if age >= -CLOCK_SKEW_MAX else None
 
 
-# The ways around __setattr__: properties that read a field would cost more, since a body is looked at seven times.
+# Setters that pass __setattr__ by. Read-only properties would cost more: the body is read seven times a message.
 _set_body, _set_origin, _set_own = (vars(Message)[name].__set__ for name in ("body", "_origin", "_own"))

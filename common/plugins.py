@@ -1,4 +1,4 @@
-"""Plugins: a callable of the user's for an extension point, the source or the handler, found by its name."""
+"""Plugins: finds the user's callable for an extension point (source, handler) by its name."""
 
 import importlib
 import inspect
@@ -9,14 +9,14 @@ from typing import Any
 
 
 class ConfigError(Exception):
-    """What was configured cannot be used, such as a plugin's name. Its text is for people."""
+    """A configured value, such as a plugin's name, cannot be used. Its text is for people."""
 
 
 def load_callable(name: str, wanted: str, *, arguments: int) -> Callable[..., Any]:
-    """The callable at `package.module:name`, looked for in the current folder too. `wanted` says what may be written.
+    """The callable at `package.module:name`, searched in the current folder too; `wanted` lists the valid names.
 
-    Raises ConfigError when nothing is there, or it takes not so many `arguments`; an error inside the user's module
-    passes through.
+    Raises ConfigError if there is none, or if it does not take so many `arguments`. An error raised inside the user's
+    module passes through.
     """
     module_name, colon, attribute = name.partition(":")
     if not colon or not module_name.strip(".") or module_name.startswith(".") or not attribute:
@@ -36,7 +36,7 @@ def load_callable(name: str, wanted: str, *, arguments: int) -> Callable[..., An
         raise ConfigError(f"module {module_name!r} has no callable {attribute!r}")
     try:
         signature = inspect.signature(found if inspect.isroutine(found) or inspect.isclass(found) else found.__call__)
-    except (TypeError, ValueError):  # what is written in C may not say what it takes
+    except (TypeError, ValueError):  # a callable written in C may have no signature
         return found  # type: ignore[no-any-return]
     try:
         signature.bind(*[None] * arguments)
@@ -46,5 +46,5 @@ def load_callable(name: str, wanted: str, *, arguments: int) -> Callable[..., An
 
 
 def is_any(found: Callable[..., Any], kinds: Iterable[Callable[[object], bool]]) -> bool:
-    """Whether it, or an object's `__call__`, is of one of these kinds, such as `inspect.iscoroutinefunction`."""
+    """Whether `found` or its `__call__` is of one of these kinds, such as `inspect.iscoroutinefunction`."""
     return any(kind(each) for each in (found, getattr(found, "__call__", None)) for kind in kinds)  # noqa: B004

@@ -1,4 +1,4 @@
-"""Properties: what AMQP says of a message beside its body, before it is sent and after it came."""
+"""Properties: the AMQP properties of a message, before it is sent and after it was received."""
 
 from collections.abc import Mapping
 from copy import copy, deepcopy
@@ -7,44 +7,43 @@ from typing import Any, Final, NamedTuple, Protocol
 from pika import BasicProperties
 
 PERSISTENT: Final = 2
-MILLISECONDS: Final = "mq-ms"  # our header: what AMQP's timestamp, which has seconds, leaves out
-NAMES: Final = (  # of the fields of class `basic`, in the order of AMQP 0-9-1
+MILLISECONDS: Final = "mq-ms"  # our header: the milliseconds that AMQP's timestamp in seconds leaves out
+NAMES: Final = (  # the fields of class `basic`, in the order of AMQP 0-9-1
     *("content_type", "content_encoding", "headers", "delivery_mode", "priority", "correlation_id", "reply_to"),
     *("expiration", "message_id", "timestamp", "type", "user_id", "app_id", "cluster_id"),
 )
 
 
 class Properties(Protocol):
-    """Never changed. Beside those below `common.wire` has its own, which keep the bytes of what came."""
+    """Immutable. `common.wire` has one more implementation, which keeps the received bytes."""
 
     def __len__(self) -> int:
-        """How many bytes they keep, about."""
+        """The memory they take, in bytes, about."""
 
     def to_pika(self) -> BasicProperties:
-        """As pika has them, anew at each call: whoever gets them may change them."""
+        """A new object of pika's at each call, which the caller may change."""
 
     def published_ms(self) -> int | None:
-        """Milliseconds after the epoch by `timestamp`, and by our header if it has that; None without a timestamp."""
+        """When published, in milliseconds since the epoch: `timestamp` and our header. None without a timestamp."""
 
     def changed(self, headers: Mapping[str, Any], renamed: Mapping[str, str], **fields: Any) -> "Properties":
-        """A copy with other `fields`, `headers` put in (None takes one away), and headers `renamed`."""
+        """A copy with these `fields`, with `headers` added (None removes one) and headers `renamed` (old to new)."""
 
 
 class OutgoingProperties(NamedTuple):
-    """Those of a producer's message: persistent, named, dated. An encoding only with a type.
+    """The properties of a message made by the producer: persistent, with an id and a date.
 
-    They are kept within 64 bytes: with more, RabbitMQ 4.3 spends 15 to 30 % more CPU time on a delivery (measured),
-    since Erlang holds a longer binary outside of a process's heap and counts its references
+    Few, to stay within 64 bytes: with more, RabbitMQ 4.3 spends 15 to 30 % more CPU time on a delivery (measured),
+    because Erlang keeps a longer binary outside of a process's heap and counts references to it
     (https://www.erlang.org/doc/system/binaryhandling.html).
     """
 
     message_id: str
-    milliseconds: int  # when it was published, after the epoch
+    milliseconds: int  # when published, since the epoch
     content_type: str | None = None
-    content_encoding: str | None = None
+    content_encoding: str | None = None  # only with a content type
 
     def to_pika(self) -> BasicProperties:
-        """As pika has them."""
         return BasicProperties(
             content_type=self.content_type,
             content_encoding=self.content_encoding,
@@ -55,16 +54,14 @@ class OutgoingProperties(NamedTuple):
         )
 
     def published_ms(self) -> int:
-        """It is known."""
         return self.milliseconds
 
     def changed(self, headers: Mapping[str, Any], renamed: Mapping[str, str], **fields: Any) -> Properties:
-        """As of any others."""
         return DecodedProperties(self.to_pika()).changed(headers, renamed, **fields)
 
 
 class DecodedProperties:
-    """Those that pika has decoded, or that somebody made."""
+    """Properties that pika decoded, or that user code made."""
 
     __slots__ = ("_properties",)
 
@@ -72,20 +69,17 @@ class DecodedProperties:
         self._properties = properties
 
     def __len__(self) -> int:
-        return len(str(self._properties.headers))  # the largest part, about
+        return len(str(self._properties.headers))  # the headers are the largest part
 
     def to_pika(self) -> BasicProperties:
-        """A copy, also of the headers."""
         made = copy(self._properties)
         made.headers = deepcopy(made.headers)
         return made
 
     def published_ms(self) -> int | None:
-        """By their fields."""
         return published_ms(self._properties.timestamp, self._properties.headers)
 
     def changed(self, headers: Mapping[str, Any], renamed: Mapping[str, str], **fields: Any) -> Properties:
-        """By their fields."""
         old = self.to_pika()
         came: Mapping[str, Any] = old.headers or {}
         gone = {*headers, *(renamed[key] for key in came.keys() & renamed.keys())}
@@ -96,12 +90,12 @@ class DecodedProperties:
 
 
 def received(properties: Any) -> Properties:
-    """What a callback of pika's was given: plain, or the fence's own."""
+    """The properties that a callback of pika's was given: pika's type, or one of `common.wire`."""
     return DecodedProperties(properties) if isinstance(properties, BasicProperties) else properties
 
 
 def published_ms(timestamp: object, headers: object) -> int | None:
-    """As `Properties.published_ms`, of these two fields, whatever a foreign publisher wrote there."""
+    """`Properties.published_ms` of these two fields, whatever a foreign publisher wrote into them."""
     if not isinstance(timestamp, int) or isinstance(timestamp, bool):
         return None
     part = headers.get(MILLISECONDS) if isinstance(headers, dict) else None

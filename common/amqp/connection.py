@@ -1,4 +1,4 @@
-"""Connection: one AMQP connection and channel, kept open through five named states."""
+"""Connection: one AMQP connection and its channel, kept open through five named states."""
 
 import time
 from collections.abc import Callable
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 class State(Enum):
-    """From CONNECTING and OPEN a loss leads to BACKING_OFF, and from there, after a delay, to CONNECTING."""
+    """A loss while CONNECTING or OPEN leads to BACKING_OFF, and from there, after a delay, to CONNECTING."""
 
     CLOSED = "closed"
     CONNECTING = "connecting"
@@ -31,20 +31,20 @@ class State(Enum):
 
 
 class ChannelUser(Protocol):
-    """All of it is called on the I/O thread."""
+    """What works on the channel, such as a publisher. All methods are called on the I/O thread."""
 
     def prepare(self, channel: Channel) -> None:
-        """Declare and select what is needed, ending with a call whose reply calls `Connection.accepted`."""
+        """Declare and select; the callback of the last reply must call `Connection.accepted`."""
 
     def opened(self, channel: Channel) -> None:
-        """All of that was accepted: begin."""
+        """Begin: the broker accepted everything."""
 
     def lost(self, reason: BrokerError) -> None:
-        """The channel is gone, and so is all that was in flight on it."""
+        """The channel is gone, with everything in flight on it."""
 
 
 def connection_parameters(url: BrokerUrl, settings: Settings, name: str) -> ConnectionParameters:
-    """Every wait of pika's has a bound. Raises OSError (ssl.SSLError too) for TLS files that cannot be used."""
+    """Parameters that bound each of pika's waits. Raises OSError (also ssl.SSLError) for unusable TLS files."""
     heartbeat = round(settings.mq_heartbeat)
     return ConnectionParameters(
         host=url.host,
@@ -56,14 +56,14 @@ def connection_parameters(url: BrokerUrl, settings: Settings, name: str) -> Conn
         blocked_connection_timeout=settings.mq_blocked_timeout,
         socket_timeout=settings.mq_connect_timeout,
         stack_timeout=settings.mq_connect_timeout,
-        # A dead peer that acknowledges no packet is known sooner so than by its missing heartbeat.
+        # TCP notices a dead peer, which acknowledges no packet, sooner than the missing heartbeat does.
         tcp_options={"TCP_USER_TIMEOUT": 2000 * heartbeat},
         client_properties={"connection_name": name, "product": "mq-pair"},
     )
 
 
 class Connection:
-    """Keeps one session open, with backoff, until `close`. All of it runs on the I/O thread.
+    """Keeps one session open, with backoff, until `close`. I/O thread only.
 
     The http thread reads `state`, `blocked`, `broker_error` and `broker`.
     """
@@ -72,15 +72,15 @@ class Connection:
         self.name = name
         self.state = State.CLOSED
         self.blocked = False
-        self.broker_error: BrokerError | None = None  # why it is not open
+        self.broker_error: BrokerError | None = None  # why the connection is not open
         self.broker: BrokerUrl | None = None
         self._process, self._settings, self._user = process, settings, user
         self._session: Session | None = None
         self._channel: Channel | None = None
-        self._call_off: Callable[[], None] = lambda: None  # the next try
+        self._call_off: Callable[[], None] = lambda: None  # cancels the next try
         self._backoff = Backoff(settings.mq_backoff_max)
         self._brokers = 1
-        self._failed = 0  # tries since it was open
+        self._failed = 0  # failed tries since the connection was open
         self._opened_at = 0.0
         metrics.RECONNECTS.labels(name)
         metrics.CONNECTED.labels(name).set_function(lambda: self.state is State.OPEN)
@@ -93,7 +93,7 @@ class Connection:
 
     @property
     def all_failed(self) -> bool:
-        """Whether each broker was tried since it was open, and none could be connected to."""
+        """True when every broker has failed since the last open connection."""
         return self._failed >= self._brokers
 
     def reasons(self) -> list[str]:
@@ -103,12 +103,11 @@ class Connection:
         return [f"{self.name}: blocked"] if self.blocked else []
 
     def open(self) -> None:
-        """Connect, and stay connected."""
         if self.state is State.CLOSED:
             self._connect()
 
     def close(self) -> None:
-        """Leave for good; `state` becomes CLOSED when the broker has answered."""
+        """Close for good; `state` becomes CLOSED when the broker has answered."""
         self._call_off()
         self._become(State.CLOSING)
         if self._session and not self._session.close():
@@ -118,32 +117,30 @@ class Connection:
             self._become(State.CLOSED)
 
     def fail(self, broker_error: BrokerError) -> None:
-        """Drop the connection, since `broker_error`, and come back with a new one: the one way of recovery."""
+        """Drop the session because of `broker_error` and open a new one: the one way of recovery."""
         if self._session:
             self._session.drop()
             self.on_lost(broker_error)
 
     def accepted(self, channel: Channel) -> None:
-        """The broker accepted all that `ChannelUser.prepare` asked for on `channel`."""
+        """Become OPEN: the broker accepted everything that `ChannelUser.prepare` asked for on `channel`."""
         if channel is self._channel and self._session and self.state is State.CONNECTING:
             self._session.settled()
             self._failed, self._opened_at = 0, time.monotonic()
             self._become(State.OPEN)
             self._user.opened(channel)
 
+    # SessionOwner
     def on_channel(self, channel: Channel) -> None:
-        """Implements `SessionOwner`."""
         if self.state is State.CONNECTING:
             self._channel = channel
             self._user.prepare(channel)
 
     def on_blocked(self, blocked: bool) -> None:
-        """Implements `SessionOwner`."""
         self.blocked = blocked
         log.warning("blocked by the broker's alarm" if blocked else "unblocked", connection=self.name)
 
     def on_lost(self, broker_error: BrokerError) -> None:
-        """Implements `SessionOwner`."""
         was, self._session, self._channel, self.blocked = self.state, None, None, False
         if was is State.CLOSING:
             self._become(State.CLOSED)
@@ -167,22 +164,21 @@ class Connection:
             self._brokers = len(urls)
             self.broker = urls[self._backoff.which(len(urls))]
             parameters = connection_parameters(self.broker, settings, self.name)
-        except (OSError, ValueError) as error:  # a file of ours that changed since the start
+        except (OSError, ValueError) as error:  # one of our files changed after the start
             self.on_lost(BrokerError(Kind.OTHER, f"MQ_URL_FILE or MQ_TLS files: {error}"))
-            return
-        timeout, wire = settings.mq_connect_timeout, settings.mq_wire
-        self._session = Session(self, parameters, self._process, timeout, wire)
+        else:
+            timeout, wire = settings.mq_connect_timeout, settings.mq_wire
+            self._session = Session(self, parameters, self._process, timeout, wire)
 
     def _become(self, state: State, delay: float = 0.0) -> None:
-        """The only writer of the state, and the only place that logs and counts a change of it."""
+        """Change the state, log and count the change; nothing else does."""
         was, self.state = self.state, state
-        broker = str(self.broker) if self.broker else None
+        names = {"connection": self.name, "broker": str(self.broker) if self.broker else None}
         if state is State.OPEN:
             self.broker_error = None
-            log.info("connected", connection=self.name, broker=broker)
+            log.info("connected", **names)
         elif state is State.BACKING_OFF:
-            reason, retry_in = str(self.broker_error), round(delay, 2)
-            log.warning("not connected", connection=self.name, broker=broker, reason=reason, retry_in=retry_in)
+            log.warning("not connected", **names, reason=str(self.broker_error), retry_in=round(delay, 2))
             if was is State.OPEN:
                 metrics.RECONNECTS.labels(self.name).inc()
         else:

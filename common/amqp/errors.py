@@ -1,4 +1,4 @@
-"""BrokerError: why a connection did not come, or went, for people; out of whatever pika hands over."""
+"""BrokerError: why a connection failed or was lost, in words for people, made of the errors that pika hands over."""
 
 import re
 import socket
@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from pika import exceptions
 from pika.adapters.utils.connection_workflow import (
-    AMQPConnectorException,
     AMQPConnectorSocketConnectError,
     AMQPConnectorStackTimeout,
 )
@@ -17,7 +16,7 @@ from common.process.exit import ExitCode
 
 
 class Kind(IntEnum):
-    """How far it came. The numbers are the exit codes of the preflight and the doctor."""
+    """How far the connection came. The numbers are the exit codes of the preflight and the doctor."""
 
     DNS = ExitCode.DNS
     TCP = ExitCode.TCP
@@ -31,14 +30,8 @@ class Kind(IntEnum):
     OTHER = ExitCode.OTHER
 
 
-FINAL = {
-    Kind.CREDENTIALS,
-    Kind.VHOST,
-    Kind.PERMISSION,
-}  # a service waits on; for a person no waiting makes these better
-
-
-# What a person may do, where an error says no more than what happened.
+# Waiting helps against none of these: `dead-letters` and `verify` give up at once; a service still tries again.
+FINAL = {Kind.CREDENTIALS, Kind.VHOST, Kind.PERMISSION}
 ADVICE = {
     Kind.DNS: "is the name right, and does the resolver of this machine or pod know it?",
     Kind.TCP: "does the broker run, is it the right port, does a firewall or a network policy stand between?",
@@ -54,7 +47,10 @@ ADVICE = {
 
 
 class BrokerError(NamedTuple):
-    """What happened and, where we know, what to do, in one line. Never holds a password."""
+    """What happened and, if known, what to do about it. A value that is returned and logged, not an exception.
+
+    Its text is one line and never holds a password.
+    """
 
     kind: Kind
     text: str
@@ -64,7 +60,7 @@ class BrokerError(NamedTuple):
         return f"{self.text}; {self.advice}" if self.advice else self.text
 
 
-# In this order: each is looked for in the broker's words.
+# Searched in this order in the broker's words.
 BROKER_SAYS = (
     ("Login was refused", Kind.CREDENTIALS, ADVICE[Kind.CREDENTIALS]),
     ("ACCESS_REFUSED", Kind.PERMISSION, ADVICE[Kind.PERMISSION]),
@@ -102,10 +98,10 @@ DETAILED = (ssl.SSLCertVerificationError, ssl.SSLError, OSError)
 
 
 def root_cause(error: BaseException | None) -> BaseException | None:
-    """The first error of the chain that pika wraps, and wraps again."""
+    """The innermost of the errors that pika wrapped around each other."""
     while True:
         inner = getattr(error, "exceptions", [getattr(error, "exception", None)])[-1]
-        if not isinstance(error, AMQPConnectorException) and isinstance(error, exceptions.AMQPConnectionError):
+        if inner is None and isinstance(error, exceptions.AMQPConnectionError):
             inner = next((each for each in error.args if isinstance(each, BaseException)), None)
         if not isinstance(inner, BaseException):
             return error
@@ -113,21 +109,21 @@ def root_cause(error: BaseException | None) -> BaseException | None:
 
 
 def broker_said(words: str) -> BrokerError | None:
-    """What the broker's own words mean; None when they are not the broker's."""
+    """What these words of the broker mean; None for words that are not listed."""
     return next((BrokerError(kind, words, advice) for says, kind, advice in BROKER_SAYS if says in words), None)
 
 
 def explain(error: BaseException | None) -> BrokerError:
-    """Why this error came of connecting or of being connected."""
+    """The BrokerError for any error that pika hands over."""
     cause = root_cause(error)
     if isinstance(cause, exceptions.ChannelClosedByBroker | exceptions.ConnectionClosedByBroker):
         words = f"{cause.reply_code} {cause.reply_text}"
-    else:  # pika wraps the broker's words: ConnectionClosedByBroker: (403) 'ACCESS_REFUSED - ...'
+    else:  # pika may put the broker's words into a text: ConnectionClosedByBroker: (403) 'ACCESS_REFUSED - ...'
         words = re.sub(BROKERS_WORDS, r"\1 \3", str(cause))
     if said := broker_said(words):
         return said
     for types, kind, sentence in ERRORS:
         if isinstance(cause, types):
-            detail = getattr(cause, "verify_message", "") or getattr(cause, "strerror", "") or ""
+            detail = getattr(cause, "verify_message", "") or getattr(cause, "strerror", "")
             return BrokerError(kind, f"{sentence} ({detail})" if detail and types in DETAILED else sentence)
     return BrokerError(Kind.OTHER, words or type(cause).__name__)

@@ -1,4 +1,4 @@
-"""PlainConnection: messages on and off a connection by what pika makes public. `common.wire` does the same, quicker."""
+"""PlainConnection: sends and receives messages with pika's public methods. `common.wire` does the same faster."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,10 +11,8 @@ from common.amqp.resolver import IOServices
 from common.message import Message
 from common.properties import Properties, received
 
-Came = tuple[int, Properties, bytes]
-"""A delivery: its tag, its properties, its body."""
-OnDeliveries = Callable[[Channel, list[Came]], None]
-"""Gets what came, in its order; must not raise."""
+Came = tuple[int, Properties, bytes]  # a delivery: tag, properties, body
+OnDeliveries = Callable[[Channel, list[Came]], None]  # gets deliveries in their order; must not raise
 
 
 class PlainConnection(SelectConnection):
@@ -27,7 +25,7 @@ class PlainConnection(SelectConnection):
         on_open: Callable[[Any], None],
         on_close: Callable[[Any, BaseException], None],
     ) -> None:
-        """Connects at once. `on_close` hears of a try that came to nothing, too."""
+        """Connect at once. `on_close` is also called for a failed try."""
         super().__init__(
             parameters,
             on_open_callback=on_open,
@@ -37,16 +35,14 @@ class PlainConnection(SelectConnection):
         )
 
     def consume(self, channel: Channel, queue: str, consumer_tag: str, on_deliveries: OnDeliveries) -> None:
-        """Have `queue` send to `on_deliveries`."""
-
         def on_message(_: object, method: Any, properties: Any, body: bytes) -> None:
             on_deliveries(channel, [(method.delivery_tag, received(properties), body)])
 
         channel.basic_consume(queue, on_message, consumer_tag=consumer_tag)
 
     def publish(self, channel: Channel, routing_key: str, message: Message) -> None:
-        """To the queue `routing_key`, mandatory. Raises what an encoder raises; then nothing of it was sent."""
+        """Publish to the queue `routing_key`, mandatory. Raises what an encoder raises, and then has sent nothing."""
         channel.basic_publish("", routing_key, message.body, message.properties, mandatory=True)
 
     def abort(self) -> None:
-        """End it without an answer to the closing handshake. pika has no public way; its heartbeats end it in time."""
+        """Do nothing: pika has no public way to end an unanswered closing handshake; its heartbeat does in time."""

@@ -1,4 +1,4 @@
-"""Publisher: keeps each message until the broker confirms it, over as many connections as that takes."""
+"""Publisher: keeps each message until the broker confirms it, over as many connections as necessary."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -23,9 +23,9 @@ log = structlog.get_logger()
 
 
 class Publisher(Generic[T]):
-    """I/O thread only. `on_progress` gets what is confirmed, in batches, and an empty one when there may be room.
+    """I/O thread only. `InFlight` holds messages, `Window` bounds how many are sent, the watchdog how long they wait.
 
-    `InFlight` knows what waits and what is sent, `Window` how much may be sent, the watchdog how long to wait.
+    `on_progress` gets confirmed messages in batches, and an empty batch when there may be room.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Publisher(Generic[T]):
         on_progress: Callable[[list[Publication[T]]], None],
         on_refused: Callable[[Publication[T]], None],
     ) -> None:
-        """Hold at most `window` unconfirmed messages; `on_refused` gets those that no broker would take."""
+        """Leave at most `window` messages unconfirmed; `on_refused` gets a message that no broker would take."""
         self.connection = Connection(name, process, settings, self)
         self.metrics = PublisherMetrics(name)
         self.metrics.unconfirmed.set_function(self.__len__)
@@ -53,37 +53,36 @@ class Publisher(Generic[T]):
 
     @property
     def room(self) -> int:
-        """How many more messages it would send at once."""
+        """How many more messages would be sent at once; negative when more wait."""
         sends = self._channel(time.monotonic()) and not self._in_flight.full
         return self._window.limit - len(self._in_flight) if sends else 0
 
     def reasons(self) -> list[str]:
-        """Why nothing flows (http thread)."""
+        """Why nothing is published now (http thread)."""
         return [*self.connection.reasons(), *filter(None, [self._window.reason])]
 
     def publish(self, publications: Iterable[Publication[T]]) -> None:
-        """Take them over: each is confirmed or refused some time."""
+        """Take these over: each is confirmed or refused in time."""
         self._in_flight.put(publications)
         self._pump(time.monotonic())
 
     def prepare(self, channel: Channel) -> None:
-        """Declare the topology and select confirms."""
+        """Implements `ChannelUser`: declare the topology and select confirms."""
         on_confirm = self._guarded(lambda frame: self._on_confirm(channel, frame.method))
         channel.add_on_return_callback(self._guarded(self._on_return))
         self.topology.declare(channel, self._mode)
         channel.confirm_delivery(on_confirm, callback=self._guarded(lambda _: self.connection.accepted(channel)))
 
     def opened(self, _channel: Channel) -> None:
-        """Go on."""
         self._window.opened()
         self._pump(time.monotonic())
         self._on_progress([])
 
     def lost(self, reason: BrokerError) -> None:
-        """Send the unconfirmed again first.
+        """Queue the unconfirmed messages again.
 
-        A publishing channel is closed with 406 for one message that the broker cannot take (too large for it, a wrong
-        `expiration`, somebody else's `user_id`). Sent one by one, it is found, refused, and the others go on.
+        The broker closes a publishing channel with 406 for one message that it cannot take (too large, a wrong
+        `expiration`, somebody else's `user_id`). Sent one by one, that message is found and refused; the others go on.
         """
         refused, suspects = self._in_flight.lost(poisoned="PRECONDITION_FAILED" in reason.text)
         self._watchdog.lost()
@@ -92,7 +91,7 @@ class Publisher(Generic[T]):
             self._refuse(refused, reason.text)
 
     def tick(self, now: float) -> None:
-        """Go on after a pause or an alarm; give up a connection that confirms nothing."""
+        """Send on after a pause or an alarm; give up a connection that confirms nothing."""
         sent_at, overtaken = self._in_flight.sent_at, self._in_flight.overtaken
         if reason := self._watchdog.verdict(now, sent_at, overtaken=overtaken, alarm=self.connection.blocked):
             self.connection.fail(reason)
@@ -100,12 +99,12 @@ class Publisher(Generic[T]):
         self._on_progress([])
 
     def refused(self, reason: str, **names: object) -> None:
-        """Count and log what can never be published."""
+        """Count and log a message that can never be published."""
         self.metrics.refused.inc()
-        log.warning("refused", reason=reason, **names)  # each, whatever their rate: nobody else knows what is left out
+        log.warning("refused", reason=reason, **names)  # without a limit: nobody else knows what is missing
 
     def _channel(self, now: float) -> Channel | None:
-        """The one to send on, unless the broker reads nothing, or has refused a moment ago."""
+        """The channel to send on; None while blocked, and during the pause after a nack."""
         return None if self.connection.blocked or self._window.paused(now) else self.connection.channel
 
     def _pump(self, now: float) -> None:
@@ -119,10 +118,11 @@ class Publisher(Generic[T]):
                 try:
                     wire.publish(channel, key, message)
                     sent.append(publication)
-                except Exception as error:  # noqa: BLE001 - all is encoded before any is sent: nothing of it left
+                except Exception as error:  # noqa: BLE001 - encoding failed, so nothing was sent
                     unsendable.append((publication, f"{type(error).__name__}: {error}"))
             in_flight.sent(sent, now)
-            self.metrics.count_published(len(sent))
+            self.metrics.sent += len(sent)
+            self.metrics.published.inc(len(sent))
         for publication, reason in unsendable:
             self._refuse(publication, reason)
 
@@ -143,7 +143,8 @@ class Publisher(Generic[T]):
             return
         confirmed = self._in_flight.confirmed(tag, multiple=multiple)
         self._watchdog.confirmed(now)
-        self.metrics.count_confirmed([now - publication.sent_at for publication in confirmed])
+        self.metrics.confirmed.inc(len(confirmed))
+        self.metrics.confirm_seconds.observe([now - publication.sent_at for publication in confirmed])
         self._window.confirmed(len(confirmed))
         self._pump(now)
         self._on_progress(confirmed)
@@ -151,6 +152,6 @@ class Publisher(Generic[T]):
     def _on_return(self, channel: Channel, method: spec.Basic.Return, *_: object) -> None:
         if channel is self.connection.channel:
             self.metrics.returned.inc()
-            # Its confirm follows, and must not be believed: nothing of this channel is listened to any more.
+            # The confirm of a returned message follows and must not count: drop the connection before it is read.
             text = f"{method.reply_code} {method.reply_text}: there is no queue {method.routing_key}"
             self.connection.fail(BrokerError(Kind.TOPOLOGY, text))

@@ -1,9 +1,8 @@
-"""Resolver: looks host names up in a thread that does not keep the program from ending.
+"""Resolver: looks up host names in a daemon thread.
 
-pika's own waits for `getaddrinfo` in a thread that Python joins at its exit, and a DNS server that does not answer
-holds that for half a minute: longer than a stopping pod may have. And addresses that no socket can be opened for
-(IPv6 where the kernel has none, any when there are no file descriptors left) end pika's loop with an error; here they
-are left out.
+pika's resolver uses a thread that Python joins at exit. A DNS server that does not answer holds that thread for half a
+minute: longer than a stopping pod may have. And pika's loop ends with an error for an address that no socket can be
+opened for (IPv6 where the kernel has none, any when no file descriptor is left). Here such addresses are left out.
 """
 
 import socket
@@ -16,10 +15,10 @@ from pika.adapters.utils.selector_ioloop_adapter import SelectorIOServicesAdapte
 
 
 class IOServices(SelectorIOServicesAdapter):
-    """pika's, of which a connection is given one as its `custom_ioloop`."""
+    """pika's services of a loop, with another resolver; given to a connection as its `custom_ioloop`."""
 
     def getaddrinfo(self, host: str, port: int, on_done: Callable[[Any], object], **hints: int) -> AbstractIOReference:  # type: ignore[override]
-        """Look `host` up; `on_done` gets the addresses, or the error, on the I/O thread."""
+        """Look up `host`; `on_done` gets the addresses, or the error, on the I/O thread."""
         return _Lookup(self, host, port, on_done, hints)
 
 
@@ -27,22 +26,22 @@ class _Lookup(AbstractIOReference):
     def __init__(
         self, services: IOServices, host: str, port: int, on_done: Callable[[Any], object], hints: dict[str, int]
     ) -> None:
-        self._on_done: Callable[[Any], object] | None = on_done  # None: nobody waits for it any more; I/O thread only
+        self._on_done: Callable[[Any], object] | None = on_done  # None: told or cancelled; I/O thread only
         self._services = services
         hints["type"] = hints.pop("socktype", 0)
-        # A plain name goes as bytes: for text, Python loads the codec of international names first.
+        # An ASCII name as bytes: for text, Python first loads the codec of international names.
         name = host.encode() if host.isascii() else host
         Thread(target=self._look_up, args=(name, port, hints), name="resolver", daemon=True).start()
 
     def cancel(self) -> bool:
-        """Forget about it; whether that was in time."""
+        """Whether the look-up was still waited for."""
         waited, self._on_done = self._on_done, None
         return waited is not None
 
     def _look_up(self, name: str | bytes, port: int, hints: dict[str, int]) -> None:
         try:
             found: Any = _usable(socket.getaddrinfo(name, port, **hints))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the connection is told
+        except Exception as error:  # noqa: BLE001 - the connection gets any error
             found = error
         self._services.add_callback_threadsafe(lambda: self._tell(found))
 

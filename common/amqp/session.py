@@ -1,4 +1,4 @@
-"""Session: one try at a connection and its channel, from the first packet to its end. It is never used again."""
+"""Session: one try at a connection and its channel, from the first packet to its end. A session is never reused."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -23,17 +23,17 @@ class SessionOwner(Protocol):
     """Receives a session's events until it drops the session."""
 
     def on_channel(self, channel: Channel) -> None:
-        """The channel is there to declare and select on."""
+        """The channel is open for declarations."""
 
     def on_lost(self, broker_error: BrokerError) -> None:
-        """It came to nothing, or was lost."""
+        """The try failed, or the open connection was lost."""
 
     def on_blocked(self, blocked: bool) -> None:
-        """The broker reads nothing from it, for an alarm of its own; or does again."""
+        """The broker stopped reading because of an alarm (True), or reads again (False)."""
 
 
 def connection_class(wire: str) -> type[PlainConnection]:
-    """By MQ_WIRE; plain pika's, too, where there is no `common.wire`."""
+    """The connection class of MQ_WIRE; plain pika's also where the package `common.wire` was deleted."""
     if wire == "direct":
         try:
             from common.wire.connection import WireConnection  # noqa: PLC0415 - the package can be deleted
@@ -46,42 +46,38 @@ def connection_class(wire: str) -> type[PlainConnection]:
 
 
 class Session:
-    """Connects at once. A closed channel ends it like a lost connection: there is one way of recovery. I/O thread."""
+    """Connects at once. A closed channel ends the session like a lost connection: one way of recovery. I/O thread."""
 
     def __init__(
         self, owner: SessionOwner, parameters: ConnectionParameters, process: Process, timeout: float, wire: str
     ) -> None:
-        """`timeout` seconds are from the open connection until `settled`; before it pika's own time-outs hold.
+        """Allow `timeout` seconds from the open connection to `settled`; before that, pika's time-outs hold.
 
         `wire` is MQ_WIRE.
         """
         self._owner: SessionOwner | None = owner
         self._process, self._timeout = process, timeout
-        self._settled: Callable[[], None] = lambda: None
+        self.settled: Callable[[], None] = lambda: None  # to be called when the broker has accepted the declarations
         self._connection = connection_class(wire)(
             parameters, process.loop, process.guarded(self._on_open), process.guarded(self._on_close)
         )
 
-    def settled(self) -> None:
-        """What the owner asked for on the channel is accepted."""
-        self._settled()
-
     def drop(self) -> None:
-        """Close it and hear nothing of it any more: its last callbacks may come late."""
+        """Close, and tell the owner nothing more: pika's last callbacks may come late."""
         self._owner = None
         self.close()
 
     def close(self) -> bool:
-        """Begin the closing handshake; whether there is one, which ends with `on_lost`."""
-        self._settled()
+        """Begin the closing handshake. True if there is a handshake, which ends with `on_lost`."""
+        self.settled()
         try:
-            # One that is still opening ends by pika's time-outs: closing it breaks an assertion of pika's.
+            # A connection that is still opening ends by pika's time-outs: closing it breaks an assertion of pika's.
             if self._connection.is_open:
                 self._connection.close()
                 self._process.call_later(CLOSE_TIMEOUT, self._connection.abort)
                 return True
         except (AMQPError, OSError):
-            pass  # it is gone already, which is what we wanted
+            pass  # closed already
         return False
 
     def _on_open(self, connection: SelectConnection) -> None:
@@ -89,7 +85,7 @@ class Session:
             self.close()
             return
         guarded, owner = self._process.guarded, self._owner
-        self._settled = self._process.call_later(self._timeout, lambda: self._end(UNANSWERED))
+        self.settled = self._process.call_later(self._timeout, lambda: self._end(UNANSWERED))
         connection.add_on_connection_blocked_callback(guarded(lambda *_: self._on_blocked(True)))
         connection.add_on_connection_unblocked_callback(guarded(lambda *_: self._on_blocked(False)))
         channel = connection.channel(on_open_callback=guarded(owner.on_channel))
@@ -98,7 +94,7 @@ class Session:
         channel.add_on_cancel_callback(guarded(lambda _: self._end(CANCELLED)))
 
     def _on_blocked(self, blocked: bool) -> None:
-        if self._owner:  # one that was dropped may be blocked while it closes, and its successor is not
+        if self._owner:  # a dropped session may be blocked while it closes; its successor is not
             self._owner.on_blocked(blocked)
 
     def _on_channel_close(self, error: Exception) -> None:

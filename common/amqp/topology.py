@@ -1,4 +1,4 @@
-"""Topology: every queue of the pair, all named from MQ_CH."""
+"""Topology: every queue of the pair, each named after MQ_CH."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -7,10 +7,10 @@ from pika.channel import Channel
 
 from common.settings.types import format_duration
 
-# For the message that kills its consumer each time: after so many redeliveries the broker parks it. RabbitMQ before 4.0
-# has no limit of its own, and 20 is what later ones have, so the pair behaves alike on all.
+# The broker parks a message, such as one that kills its consumer, after so many redeliveries. 20 is the default of
+# RabbitMQ 4; older versions have none, and so the pair behaves alike on all.
 DELIVERY_LIMIT = 20
-# Looking into the parked messages delivers them, and a queue without a limit of its own drops them at 20 on 4.x.
+# `dead-letters list` delivers parked messages, and RabbitMQ 4 would drop them at its default of 20.
 DEAD_DELIVERY_LIMIT = 1_000_000
 
 
@@ -22,7 +22,6 @@ class Queue(NamedTuple):
 
     @property
     def all_arguments(self) -> dict[str, Any]:
-        """What `queue.declare` is sent."""
         return {"x-queue-type": "quorum", **self.arguments}
 
 
@@ -34,7 +33,7 @@ class Topology(NamedTuple):
 
     @property
     def dead(self) -> str:
-        """Where a message is parked that cannot be handled."""
+        """The queue of messages that cannot be handled."""
         return f"{self.name}.dead"
 
     def retry(self, delay: float) -> str:
@@ -43,24 +42,20 @@ class Topology(NamedTuple):
 
     @property
     def queues(self) -> list[Queue]:
-        """All queues.
-
-        What expires or is given up is dead-lettered at least once: that needs the three arguments of `safe` together,
-        and without one the broker falls back to at most once and does not say so
-        (https://www.rabbitmq.com/docs/quorum-queues#dead-lettering).
-        """
+        # Dead-lettering at least once needs the three arguments of `safe` together. Without one of them the broker
+        # silently falls back to at most once (https://www.rabbitmq.com/docs/quorum-queues#dead-lettering).
         safe = {"x-dead-letter-exchange": "", "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
         main = {**safe, "x-dead-letter-routing-key": self.dead, "x-delivery-limit": DELIVERY_LIMIT}
         back = {**safe, "x-dead-letter-routing-key": self.name}
         return [
             Queue(self.dead, {"x-delivery-limit": DEAD_DELIVERY_LIMIT}),
             Queue(self.name, main),
-            # The delay stands on the queue: the broker expires from the head, so a TTL of each message would be late.
+            # The queue has the TTL: the broker expires only at the head, so a message's own TTL would act late.
             *(Queue(self.retry(delay), {**back, "x-message-ttl": round(delay * 1000)}) for delay in self.delays),
         ]
 
     def declare(self, channel: Channel, mode: str) -> None:
-        """Send the declarations of `mode` (create, assert, none) without waiting; a refused one closes the channel."""
+        """Send the declarations of `mode` (create, assert, none); a refused declaration closes the channel later."""
         for queue in self.queues if mode != "none" else ():
             passive = mode == "assert"
             arguments = None if passive else queue.all_arguments

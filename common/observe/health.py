@@ -1,7 +1,7 @@
-"""Health: the HTTP server of /livez, /readyz and /metrics, in threads of its own that only read plain attributes.
+"""Health: the HTTP server of /livez, /readyz and /metrics, in its own threads, which only read plain attributes.
 
-All that it needs is imported with this module, before any code of the user's: a file of the user's that is called
-email.py or http.py is found first from then on, and each file of an import waits for all threads that compute.
+Everything it needs is imported with this module, before the user's code: later a user's file such as email.py or
+http.py would be found first, and each import would wait for the threads that compute.
 """
 
 import json
@@ -16,14 +16,14 @@ import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 REQUEST_TIMEOUT = 5  # seconds
-RETRY_INTERVAL = 1.0  # seconds between two tries to accept a connection, such as without a free file descriptor
+ACCEPT_RETRY_INTERVAL = 1.0  # seconds between two tries to accept a connection without a free file descriptor
 log = structlog.get_logger()
 
 Answer = tuple[int, str, bytes]
 
 
 class Health:
-    """Answers probes. `problems` says why the process is not live, `reasons` why it is not ready; empty is well."""
+    """Answers probes. `problems` tells why the process is not live, `reasons` why it is not ready; empty if it is."""
 
     def __init__(self, problems: Callable[[], list[str]], reasons: Callable[[], list[str]]) -> None:
         self._pages: dict[str, Callable[[], Answer]] = {
@@ -33,7 +33,7 @@ class Health:
         }
 
     def listen(self, host: str, port: int) -> int:
-        """Serve from now on, in a thread; the port. Raises OSError."""
+        """Serve in a thread from now on; returns the port. Raises OSError."""
         server = _Server((host, port), self._pages)
         Thread(target=server.serve_forever, name="http", daemon=True).start()
         return int(server.server_address[1])
@@ -44,7 +44,7 @@ def _probe(what: str, reasons: list[str]) -> Answer:
     return 503 if reasons else 200, "application/json", body.encode()
 
 
-class _Server(ThreadingTCPServer):  # the library's HTTPServer looks its own name up in the DNS, and waits for it
+class _Server(ThreadingTCPServer):  # HTTPServer of the library waits for the DNS to find its own name
     daemon_threads = True
     allow_reuse_address = True
     request_queue_size = socket.SOMAXCONN
@@ -59,11 +59,11 @@ class _Server(ThreadingTCPServer):  # the library's HTTPServer looks its own nam
             return super().get_request()
         except OSError:
             log.exception("the pages cannot be served, and are tried again")
-            Event().wait(RETRY_INTERVAL)  # the connection waits, and the next try would come at once
+            Event().wait(ACCEPT_RETRY_INTERVAL)  # the connection is still waiting, so the next try would come at once
             raise
 
     def handle_error(self, *_: object) -> None:
-        """Nothing: a prober that hung up is no news."""
+        """Ignore a prober that hung up."""
 
 
 class _Request(BaseHTTPRequestHandler):
@@ -71,7 +71,7 @@ class _Request(BaseHTTPRequestHandler):
     server: _Server
 
     def __getattr__(self, name: str) -> Callable[[], None]:
-        """`do_GET`, `do_HEAD`, and `do_` with any other method that is asked for."""
+        """`do_GET`, `do_HEAD`, and `do_METHOD` of any other method, which answers 405."""
         if name in ("do_GET", "do_HEAD"):
             return self._answer
         if name.startswith("do_"):
@@ -91,4 +91,4 @@ class _Request(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Nothing: a probe every few seconds is no news."""
+        """Log no probes: they come every few seconds."""

@@ -1,4 +1,4 @@
-"""Log lines: structlog's, pika's and Python's own through one renderer, on standard error."""
+"""Log lines: structlog's, pika's and the standard library's through one renderer, on standard error."""
 
 import logging
 import sys
@@ -11,45 +11,40 @@ import structlog
 from common.message import Message
 from common.observe.trace_context import trace_id
 
-QUIET = {"pika": logging.CRITICAL}  # it logs a traceback a failed connect, and bodies of returned messages
-
-subject = local()  # `subject.message`: what this thread works on; its lines bear the message's names
+subject = local()  # `subject.message`: what this thread works on; its log lines get the names of the message
 
 
 def names(message: Message) -> dict[str, str | None]:
-    """By what a message is found: its id, and that of its trace where it has one."""
+    """By what a message is found: its id, and its trace's id if it has a trace."""
     found = {"message_id": message.message_id}
     return {**found, "trace_id": trace} if (trace := trace_id(message.headers)) else found
 
 
 def add_names(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-    """A processor of structlog's."""
+    """A processor of structlog's: adds the names of this thread's message."""
     message = getattr(subject, "message", None)
     return names(message) | event if message else event
 
 
 class Stream:
-    """Standard error, whose failures stop no messages: a full disk, a reader who left; closed, it is None."""
+    """Standard error. A full disk or a reader who left is no error; a closed `sys.stderr` is None."""
 
     def write(self, text: str) -> None:
-        """If it can be."""
         with suppress(OSError):
             if sys.stderr:
                 sys.stderr.write(text)
 
     def flush(self) -> None:
-        """If it can be."""
         with suppress(OSError):
             if sys.stderr:
                 sys.stderr.flush()
 
     def isatty(self) -> bool:
-        """Whether a person reads it."""
         return bool(sys.stderr) and sys.stderr.isatty()
 
 
 def configure(level: str, form: str) -> None:
-    """Set up logging once. `form`: json, text, or auto, which is text on a terminal."""
+    """Set up logging once. `form`: json, text, or auto, which means text on a terminal."""
     terminal = Stream().isatty()
     text = form == "text" or (form == "auto" and terminal)
     shared: list[Any] = [
@@ -59,7 +54,7 @@ def configure(level: str, form: str) -> None:
         structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if text else "iso", utc=not text),
     ]
     last: list[Any] = (
-        # Plain tracebacks: richer ones show local variables, and one of them may be a password.
+        # Plain tracebacks: rich tracebacks show local variables, and one of them may be a password.
         [structlog.dev.ConsoleRenderer(colors=terminal, exception_formatter=structlog.dev.plain_traceback)]
         if text
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
@@ -79,12 +74,11 @@ def configure(level: str, form: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=number, force=True)
-    for name, quiet in QUIET.items():
-        logging.getLogger(name).setLevel(quiet)
+    logging.getLogger("pika").setLevel(logging.CRITICAL)  # else tracebacks of failed tries, and returned bodies
 
 
 class Quota:
-    """Warnings of a kind that could come with every message: at most so many a second. One thread only."""
+    """At most `lines` a second of the warnings that could come with every message. One thread only."""
 
     def __init__(self, lines: int = 20) -> None:
         self._lines = self._left = lines
@@ -92,7 +86,7 @@ class Quota:
         self._refill_at = 0.0
 
     def warn(self, event: str, **fields: object) -> None:
-        """Write one, or count it as not written."""
+        """Write a warning, or count it as not written."""
         if self._left:
             self._left -= 1
             structlog.get_logger().warning(event, **fields)
@@ -100,7 +94,7 @@ class Quota:
             self._skipped += 1
 
     def tick(self, now: float) -> None:
-        """Each second: say how many were not written, and begin anew."""
+        """Each second: say how many warnings were not written, and begin anew."""
         if now < self._refill_at:
             return
         self._refill_at, self._left = now + 1.0, self._lines

@@ -1,6 +1,6 @@
-"""Metrics that both services have, and the histogram of batches. All are prometheus_client's, in its own registry.
+"""Metrics of both services, in prometheus_client's registry, and a histogram that observes batches.
 
-Counters are counted where a state changes, once a batch; gauges are read when asked for.
+Counters count where a state changes, once a batch; gauges are computed when scraped.
 """
 
 from bisect import bisect_left
@@ -11,20 +11,20 @@ from prometheus_client import REGISTRY, Counter, Gauge, disable_created_metrics
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter that nobody asks for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # else each counter has a second series, `_created`
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 
 class Histogram(Collector):
-    """As prometheus_client's, for many values at a time. One thread observes, any may read.
+    """prometheus_client's histogram for many values at a time. One thread observes, any thread may read.
 
-    prometheus_client's own takes a lock and six calls for each value, which for two values a message was half of what
-    the consumer's own code cost.
+    prometheus_client's own takes a lock and six calls a value. With two values a message, that was half of the CPU time
+    of the consumer's own code.
     """
 
     def __init__(self, name: str, documentation: str, *, buckets: Sequence[float]) -> None:
-        """`buckets` are the upper bounds, rising; one without a bound follows. Raises ValueError for a name in use."""
+        """`buckets` are the rising upper bounds; +Inf is added. Raises ValueError for a name in use."""
         self.bounds = tuple(map(float, buckets))
         self.sum = 0.0
         self._name, self._documentation = name, documentation
@@ -32,12 +32,11 @@ class Histogram(Collector):
         REGISTRY.register(self)
 
     def observe(self, values: Sequence[float]) -> None:
-        """Count these values."""
         if not values:
             return
         counts, bounds = self._counts, self.bounds
         lowest, highest = bisect_left(bounds, min(values)), bisect_left(bounds, max(values))
-        if lowest == highest:  # what is observed at one time is seldom far apart
+        if lowest == highest:  # values observed together are seldom far apart
             counts[lowest] += len(values)
         else:
             for value in values:
@@ -45,12 +44,12 @@ class Histogram(Collector):
         self.sum += sum(values)
 
     def buckets(self) -> list[tuple[str, float]]:
-        """Each bound as text, and how many values were not above it."""
+        """Each bound as text, and how many values were at or below the bound."""
         labels = (*map(str, self.bounds), "+Inf")
         return list(zip(labels, accumulate(self._counts.copy()), strict=True))
 
     def collect(self) -> list[HistogramMetricFamily]:
-        """For the registry, which asks for its names too."""
+        """Implements `Collector`; the registry also reads the names from it."""
         return [HistogramMetricFamily(self._name, self._documentation, self.buckets(), self.sum)]
 
 
@@ -61,30 +60,19 @@ RECONNECTS = Counter("mq_reconnects", "Open connections that were lost and are m
 
 
 class PublisherMetrics:
-    """What one publisher counts; `prefix` says whose."""
+    """The metrics of one publisher, whose names begin with `prefix`."""
 
     def __init__(self, prefix: str) -> None:
-        self.sent = 0  # as `published`, for the last log line
-        self.published = Counter(
-            f"{prefix}_published", "Messages sent to the broker; a message sent again counts again."
-        )
-        self.confirmed = Counter(
-            f"{prefix}_confirmed", "Messages that the broker confirmed: it is responsible for them."
-        )
-        self.returned = Counter(f"{prefix}_returned", "Messages that the broker returned since no queue took them.")
-        self.nacked = Counter(f"{prefix}_nacked", "Messages that the broker refused for now (full queue); sent again.")
-        self.refused = Counter(f"{prefix}_refused", "Messages that cannot be published at all (too large, bad header).")
+        def counter(name: str, documentation: str) -> Counter:
+            return Counter(f"{prefix}_{name}", documentation)
+
+        self.sent = 0  # like `published`, for the last log line
+        self.published = counter("published", "Messages sent to the broker; a message sent again counts again.")
+        self.confirmed = counter("confirmed", "Messages that the broker confirmed: it is responsible for them.")
+        self.returned = counter("returned", "Messages that the broker returned since no queue took them.")
+        self.nacked = counter("nacked", "Messages that the broker refused for now (full queue); sent again.")
+        self.refused = counter("refused", "Messages that cannot be published at all (too large, bad header).")
         self.unconfirmed = Gauge(f"{prefix}_unconfirmed", "Messages taken and not yet confirmed.")
         self.confirm_seconds = Histogram(
             f"{prefix}_confirm_seconds", "From publishing a message to its confirm.", buckets=LATENCY_BUCKETS
         )
-
-    def count_published(self, messages: int) -> None:
-        """So many were sent."""
-        self.sent += messages
-        self.published.inc(messages)
-
-    def count_confirmed(self, waits: list[float]) -> None:
-        """One message for each of `waits`, in seconds."""
-        self.confirmed.inc(len(waits))
-        self.confirm_seconds.observe(waits)

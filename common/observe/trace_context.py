@@ -1,7 +1,7 @@
-"""Trace context: the W3C headers `traceparent` and `tracestate` of a message, and whether spans are made of it.
+"""Trace context: the W3C headers `traceparent` and `tracestate` of a message, and whether to make spans.
 
-See https://www.w3.org/TR/trace-context/. The headers come from outside: one that is malformed or too long is as if it
-were absent. Needs no OpenTelemetry.
+See https://www.w3.org/TR/trace-context/. The headers come from outside: a malformed or too long header counts as
+absent. Needs no OpenTelemetry.
 """
 
 import re
@@ -13,13 +13,13 @@ from typing import Any
 import structlog
 
 TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
-# Version, trace id, span id, flags. Ids of zeros alone are none. (Compiled when the first trace comes.)
+# Version, trace id, span id, flags; an id of zeros is invalid. Compiled when the first trace comes.
 _PARENT = r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
-_STATE = r"[ -~]{1,512}"  # as many characters as everybody must be able to hand on
+_STATE = r"[ -~]{1,512}"  # characters; the specification has everybody pass on so many
 
 
 def trace_context(headers: Mapping[str, Any]) -> dict[str, str]:
-    """Those of the two that are valid in `headers`; `tracestate` means nothing alone. Empty: there is no context."""
+    """The valid ones of the two headers, `tracestate` only with a `traceparent`. Empty: there is no context."""
     if not _matched(_PARENT, headers.get(TRACEPARENT)):
         return {}
     names = (TRACEPARENT, TRACESTATE) if _matched(_STATE, headers.get(TRACESTATE)) else (TRACEPARENT,)
@@ -27,19 +27,19 @@ def trace_context(headers: Mapping[str, Any]) -> dict[str, str]:
 
 
 def trace_id(headers: Mapping[str, Any]) -> str | None:
-    """The 32 digits by which a trace is found; None when `headers` have no valid `traceparent`."""
+    """The 32 hexadecimal digits of the trace; None if `headers` have no valid `traceparent`."""
     found = _matched(_PARENT, headers.get(TRACEPARENT))
     return found[1] if found else None
 
 
 def spans_wanted(endpoint: str | None) -> bool:
-    """Whether to load OpenTelemetry: for a collector at `endpoint`, or since others did (such as the user's module)."""
+    """Whether to load OpenTelemetry: for a collector at `endpoint`, or because user code has loaded it."""
     return bool(endpoint) or "opentelemetry.trace" in sys.modules
 
 
 @contextmanager
 def no_spans_if_missing() -> Iterator[None]:
-    """What is imported inside may not be installed, or deleted: then a warning is all, for messages matter more."""
+    """Log a warning if an import inside fails (not installed, deleted): messages matter more than spans."""
     try:
         yield
     except ImportError as missing:

@@ -1,6 +1,6 @@
-"""Exit: every exit code of the programs, how a program is loaded, and the ways out that nothing can hold up.
+"""Exit: every exit code of the programs, signals while a program loads, and exits that nothing can hold up.
 
-Imports next to nothing: the programs begin here, and hear a signal from then on.
+Imports next to nothing: the programs begin here, and react to signals from then on.
 """
 
 import gc
@@ -14,7 +14,7 @@ from typing import NoReturn
 
 
 class ExitCode(IntEnum):
-    """The README's table is made of this one. 10 to 19 are those of the preflight, the doctor and `dead-letters`."""
+    """The README's table is made of this. The preflight, the doctor and `dead-letters` use 10 to 19."""
 
     DONE = 0  # done, or stopped cleanly
     FAILED = 1  # messages are left unconfirmed or unhandled (the last log line counts them), or a defect
@@ -39,12 +39,12 @@ def _end(number: int, _frame: object) -> None:
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """While a program imports what it needs. Main thread only.
+    """For the imports of a program. Main thread only.
 
-    From here on SIGINT and SIGTERM end the program at once, until its loop has handlers of its own: there is nothing to
-    finish yet, a SIGINT would be a traceback through whatever is loading, and the kernel keeps a SIGTERM from the first
-    process of a container unless a handler is set. The garbage collector is off, and never looks at what was loaded:
-    to look through it again and again, while it grows, took an eighth of the time until the first confirm.
+    From here on SIGINT and SIGTERM end the program at once, until the loop has handlers of its own: nothing needs to be
+    finished yet. By default a SIGINT would show a traceback, and the kernel would drop a SIGTERM to the first process
+    of a container. The garbage collector is off, and never scans what was loaded: scanning the growing modules again
+    and again took an eighth of the time to the first confirm.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
@@ -57,13 +57,13 @@ def loading() -> Iterator[None]:
 
 
 def end_on_signals() -> None:
-    """From here on a signal ends the program as the system does it, also inside a call that Python waits for."""
+    """From here on a signal ends the program by the system's default, also inside a blocking call."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
 
 
 def exit_now(why: str) -> NoReturn:
-    """End with 1, whatever threads and handlers do; `why` is written where standard error takes it."""
+    """Exit with 1, whatever threads and handlers do; write `why` if standard error takes it at once."""
     with suppress(OSError, ValueError):
         if select.select([], [2], [], 0)[1]:
             os.write(2, f"{why}: leaving at once; what is not confirmed or settled stays where it was\n".encode())
@@ -71,9 +71,9 @@ def exit_now(why: str) -> NoReturn:
 
 
 def exit_within(seconds: float, why: str) -> None:
-    """End as `exit_now` unless the program has ended by then; 0 calls it off.
+    """Call `exit_now` after so many seconds unless the program has ended; 0 cancels.
 
-    Main thread only: the signal interrupts whatever that thread waits for, such as a log that nobody reads.
+    Main thread only: the alarm interrupts whatever that thread waits for, such as a log that nobody reads.
     """
     signal.signal(signal.SIGALRM, lambda *_: exit_now(why))
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -1,4 +1,4 @@
-"""Process: the I/O loop in the main thread, its tick, the signals, one deadline, the exit code."""
+"""Process: the I/O loop in the main thread, its tick, the signals, the deadline of a stop, the exit code."""
 
 import errno
 import signal
@@ -16,61 +16,61 @@ from common.process.exit import ExitCode, exit_now, exit_within
 from common.settings.flags import fail, unknown
 from common.settings.shared import Settings
 
-TICK_INTERVAL = 0.1  # seconds; also the longest a signal waits to be noticed
+TICK_INTERVAL = 0.1  # seconds; a signal waits at most that long
 LOOP_STALLED_AFTER = 10.0  # seconds without a tick, after which the process is not live
-SAME_SIGNAL_WITHIN = 0.2  # seconds; `timeout` sends its signal to the process and to its group, which is one signal
-DRAIN_REPORT_INTERVAL = 5.0  # seconds between two lines on what a stop waits for
-CLOSE_TIMEOUT = 2.0  # seconds for the closing handshake; the broker has all that matters before it
-LAST_LOG_TIMEOUT = 5.0  # seconds for the last lines, which a log that nobody reads may hold up
-EXIT_TIMEOUT = 7.0  # seconds after the last line: Python waits for threads of the user's, the export of spans takes 6
-PORT_ERRORS = (errno.EADDRINUSE, errno.EACCES)  # another port helps; for any other error the address is wrong
+SAME_SIGNAL_WITHIN = 0.2  # seconds; `timeout` sends one signal twice, to the process and to its group
+DRAIN_REPORT_INTERVAL = 5.0  # seconds between log lines on what a stop waits for
+CLOSE_TIMEOUT = 2.0  # seconds for the closing handshake; the broker has everything that matters before it
+LAST_LOG_TIMEOUT = 5.0  # seconds for the last lines: nobody may be reading the log
+EXIT_TIMEOUT = 7.0  # seconds after the last line: Python waits for the user's threads, exporting spans takes up to 6
+PORT_ERRORS = (errno.EADDRINUSE, errno.EACCES)  # another port helps; with any other error the address is wrong
 
 log = structlog.get_logger()
 
 
 class Service(Protocol):
-    """What runs in the process. All of it is called on the I/O thread, which must never wait."""
+    """What runs in the process. All methods are called on the I/O thread and must not block."""
 
     def start(self) -> None:
-        """Begin to work."""
+        """Begin: called once, first."""
 
     def tick(self, now: float) -> None:
-        """Look at what depends on time. `now` is `time.monotonic()`."""
+        """Do what depends on time. `now` is `time.monotonic()`."""
 
     def stop(self) -> None:
-        """Take nothing new."""
+        """Begin to stop: take nothing new."""
 
     def done(self) -> bool:
-        """Whether nothing is left to do: at the source's end, or after `stop` when all is settled or cannot be."""
+        """True if nothing is left to do: the source has ended, or after `stop` everything is settled or cannot be."""
 
     def close(self) -> None:
-        """Close the connections."""
+        """Begin to close the connections."""
 
     def closed(self) -> bool:
         """Whether the connections are closed."""
 
     def summary(self) -> tuple[int, dict[str, Any]]:
-        """How many messages are left over, and the totals for the last log line."""
+        """How many messages are left, and the totals for the last log line."""
 
 
 class Watched(Service, Protocol):
     """A service with a health page."""
 
     def problems(self) -> list[str]:
-        """Why the process should be started anew (http thread)."""
+        """Why the process should be restarted (http thread)."""
 
     def reasons(self) -> list[str]:
         """Why the service is not ready (http thread)."""
 
 
 class Process:
-    """One per program. `call_later`, `call_soon` and `guarded` are for the services and their connections."""
+    """The running program. Services and connections use `call_later`, `call_soon`, `call_behind` and `guarded`."""
 
     def __init__(self, grace: float) -> None:
-        """Stop at the latest `grace` seconds after the first signal."""
+        """Stop `grace` seconds after the first signal at the latest."""
         self.loop = IOLoop()
         self.ticked = time.monotonic()  # written by the I/O thread, read by the http thread
-        self.stopping = False  # the same
+        self.stopping = False  # likewise
         self._grace = grace
         self._signals = 0
         self._signalled = 0.0
@@ -79,20 +79,20 @@ class Process:
         self._closing = False
 
     def call_later(self, delay: float, function: Callable[[], None]) -> Callable[[], None]:
-        """Call `function` on the I/O thread in `delay` seconds; the function that is returned calls it off."""
+        """Call `function` on the I/O thread in `delay` seconds; the returned function cancels the call."""
         timer = self.loop.call_later(delay, self.guarded(function))
         return lambda: self.loop.remove_timeout(timer)
 
     def call_soon(self, function: Callable[[], None]) -> None:
-        """Call a guarded `function` on the I/O thread at its next turn. The one method that any thread may use."""
+        """Call a guarded `function` at the loop's next turn. Any thread may use this method, and no other."""
         self.loop.add_callback_threadsafe(function)
 
     def call_behind(self, function: Callable[[], None]) -> None:
-        """Call a guarded `function` behind all that this turn of the loop reads. I/O thread only: it wakes nobody."""
+        """Call a guarded `function` after everything that this turn of the loop reads. I/O thread only: no wake-up."""
         self.loop.call_later(0, function)
 
     def guarded(self, function: Callable[..., None]) -> Callable[..., None]:
-        """`function`, with an error in it ending the process: in pika's callbacks it would look like a lost stream."""
+        """`function`, whose errors end the process: in a callback of pika's they would look like a lost connection."""
 
         @wraps(function)
         def guard(*arguments: Any) -> None:
@@ -105,16 +105,16 @@ class Process:
         return guard
 
     def hear_signals(self) -> dict[int, Any]:
-        """From now on SIGTERM and SIGINT stop the service, and a second one ends the process; the handlers before."""
+        """Stop the service on SIGTERM and SIGINT, exit on a second one; returns the handlers replaced, by signal."""
         before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)}
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         return {number: handler or signal.SIG_DFL for number, handler in before.items()}
 
     def run(self, service: Service) -> int:
-        """Run `service` to its end. DONE; FAILED when messages are left over, or after a defect.
+        """Run `service` to its end: DONE, or FAILED if messages are left or after a defect.
 
-        Main thread only: it hears signals meanwhile, and leaves their handlers as they were.
+        Main thread only: it handles signals meanwhile, and puts the handlers back.
         """
         before = self.hear_signals()
         try:
@@ -131,11 +131,11 @@ class Process:
         return ExitCode.FAILED if left or self._defect else ExitCode.DONE
 
     def reasons(self, service: Watched) -> list[str]:
-        """Why `service` takes nothing (any thread)."""
+        """Why `service` is not ready (any thread)."""
         return service.reasons() + ["draining"] * self.stopping
 
     def problems(self) -> list[str]:
-        """Why the loop is not live (http thread). Never anything of the broker: an outage must not restart a pod."""
+        """Why the loop is not live (http thread). Never because of the broker: its outage must not restart a pod."""
         stalled = time.monotonic() - self.ticked
         return [f"the I/O loop has stood still for {stalled:.0f}s"] if stalled > LOOP_STALLED_AFTER else []
 
@@ -144,7 +144,7 @@ class Process:
         self.call_later(TICK_INTERVAL, lambda: self._on_tick(service))
         try:
             self.loop.start()
-        except Exception as error:  # noqa: BLE001 - out of pika itself
+        except Exception as error:  # noqa: BLE001 - raised by pika itself
             self._defect = self._defect or error
 
     def _on_signal(self, _number: int, _frame: object) -> None:
@@ -152,7 +152,7 @@ class Process:
         if self._signals and now - self._signalled < SAME_SIGNAL_WITHIN:
             return
         self._signalled = now
-        self._signals += 1  # only a flag: pika's locks are not re-entrant, and the tick comes soon
+        self._signals += 1  # only counted: pika's locks are not re-entrant, and the next tick is near
         if self._signals > 1:
             exit_now("second signal")
         exit_within(self._grace + CLOSE_TIMEOUT + 1, "the I/O loop hangs, and SHUTDOWN_GRACE is over")
@@ -180,7 +180,7 @@ class Process:
 
 
 def serve(process: Process, service: Watched, settings: Settings) -> int:
-    """Run `service` with its health page; the exit code. Exits with CONFIGURATION when it cannot listen."""
+    """Run `service` with its health page; the exit code. Exits with CONFIGURATION if it cannot listen."""
     health = Health(lambda: process.problems() + service.problems(), lambda: process.reasons(service))
     if settings.http_port:
         try:
@@ -193,7 +193,7 @@ def serve(process: Process, service: Watched, settings: Settings) -> int:
     for name, meant in unknown(type(settings).model_fields).items():
         log.warning("a variable that is no setting", name=name, meant=meant or None)
     metrics.READY.set_function(lambda: not process.reasons(service))
-    process.hear_signals()  # to the end: one that comes while Python waits for threads is the second still
+    process.hear_signals()  # to the end: a signal while Python waits for threads still counts as the second
     code = process.run(service)
     exit_within(EXIT_TIMEOUT, "a thread of the source or the handler does not end")
     return code

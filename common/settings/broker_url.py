@@ -1,4 +1,4 @@
-"""The address of a broker, as written in MQ_URL."""
+"""BrokerUrl: the address of a broker, as written in MQ_URL."""
 
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
@@ -9,7 +9,7 @@ EXAMPLE = "amqp://user:password@rabbitmq-service:5672/"
 
 @dataclass(frozen=True, slots=True)
 class BrokerUrl:
-    """One broker. `str()` is safe to log: it has no password."""
+    """One broker. `str()` has no password and is safe to log."""
 
     host: str
     port: int
@@ -27,7 +27,7 @@ class BrokerUrl:
 def parse_urls(text: str) -> tuple[BrokerUrl, ...]:
     """The brokers of a comma-separated list of URLs, in its order.
 
-    Raises ValueError; its message never holds a part of the text, since any part may be the password.
+    Raises ValueError, whose message holds no part of the text, because any part may be the password.
     """
     parts = [part.strip() for part in text.strip().split(",")]
     return tuple(_parse_url(part, f"URL {i} of {len(parts)}: " * (len(parts) > 1)) for i, part in enumerate(parts, 1))
@@ -50,12 +50,12 @@ def _parse_url(text: str, which: str) -> BrokerUrl:
         raise ValueError(f"{which}port 0 is none")
     if url.query or url.fragment:
         raise ValueError(f"{which}a ? or # part is not understood; use the MQ_ settings, percent-encode the password")
-    if "/" in url.path[1:] or "@" in url.path:  # with an @ it is the rest of a password, which must not be shown
+    if "/" in url.path[1:] or "@" in url.path:  # a path with an @ is the rest of a password, which must not be shown
         raise ValueError(f"{which}a / inside the password or the virtual host is written %2F, an @ %40")
     return BrokerUrl(
         host=url.hostname,
         port=port or PORTS[url.scheme],
-        # The URI specification reads a bare final "/" as the virtual host "", which nobody has; "/" is what is meant.
+        # By the URI specification a final "/" alone is the virtual host "", which nobody has: people mean "/".
         vhost=unquote(url.path[1:]) or "/",
         username=unquote(url.username) if url.username is not None else "guest",
         password=unquote(url.password) if url.password is not None else "guest",
@@ -64,8 +64,8 @@ def _parse_url(text: str, which: str) -> BrokerUrl:
 
 
 def check_host(host: str, which: str = "") -> str:
-    """`host` if it can be looked up; for others `getaddrinfo` raises what is no OSError. Raises ValueError."""
-    try:  # the codec of international names takes milliseconds to load, so only for those
+    """`host` if it can be looked up. Raises ValueError; `getaddrinfo` would raise an error that is no OSError."""
+    try:  # only for international names: their codec takes milliseconds to load
         *labels, last = host.split(".") if host.isascii() else host.encode("idna").decode().split(".")
         fits = all(0 < len(label) < 64 for label in labels) and len(last) < 64
     except UnicodeError:

@@ -1,4 +1,4 @@
-"""From the command line and the environment to one frozen settings object, or to exit code 2."""
+"""Flags: reads the command line and the environment into a frozen settings object, or exits with 2."""
 
 import argparse
 import os
@@ -18,19 +18,18 @@ from common.settings.types import format_duration
 
 S = TypeVar("S", bound=Settings)
 Wide = partial(argparse.HelpFormatter, max_help_position=30, width=110)  # as wide as our lines
-PASSWORD = re.compile(r"://\S*:\S*@")  # also one that holds what should have been encoded
+PASSWORD = re.compile(r"://\S*:\S*@")  # also a password with characters that should be percent-encoded
 
 
 class Parser(argparse.ArgumentParser):
-    """Repeats no password that stands in a wrong place."""
+    """Shows no password in its errors, such as the password of a URL in the wrong place."""
 
     def error(self, message: str) -> NoReturn:
-        """Exit with 2."""
         super().error(PASSWORD.sub("://…@", message))
 
 
 def flag_of(field: str) -> str:
-    """`--source` of `producer_source`; `--producer-http-port`: `--http-port` is another."""
+    """`producer_source` is `--source`; `producer_http_port` keeps its prefix, because `--http-port` is taken."""
     return "--" + re.sub("^(producer|consumer|doctor|verify)_(?!http_)", "", field).replace("_", "-")
 
 
@@ -55,9 +54,9 @@ def default_of(info: FieldInfo) -> str:
 
 
 def load(settings: type[S], program: str, arguments: Sequence[str] | None = None) -> S:
-    """The settings of flags, which win, and the environment.
+    """The settings of the flags, which win, and of the environment.
 
-    Exits with 2 and a line for each bad variable on standard error: its name, what is wrong, an example.
+    Exits with 2 and a line for each wrong variable on standard error: its name, the problem, an example.
     """
     parser = Parser(
         program,
@@ -80,7 +79,7 @@ def add_flags(add_argument: Callable[..., object], fields: Mapping[str, FieldInf
 
 
 def read(settings: type[S], flags: Mapping[str, Any]) -> S:
-    """The settings of `flags`, by the names of the fields, and the environment. Exits as `load` does."""
+    """The settings of `flags`, by the names of the fields, and of the environment. Exits as `load` does."""
     fields = settings.model_fields
     for name in ("mq_url", "otel_exporter_otlp_endpoint"):
         if PASSWORD.search(flags.get(name, "")):
@@ -90,8 +89,7 @@ def read(settings: type[S], flags: Mapping[str, Any]) -> S:
         loaded = settings(**flags)
     except ValidationError as error:
         fail([_line(fields, problem) for problem in error.errors(include_url=False, include_input=False)])
-    problems = loaded.problems()
-    if problems:
+    if problems := loaded.problems():
         fail([f"{name}: {problem}" for name, problem in problems.items()])
     return loaded
 
@@ -104,18 +102,18 @@ def _line(fields: dict[str, FieldInfo], problem: Any) -> str:
 
 
 def fail(lines: list[str]) -> NoReturn:
-    """Say what is wrong with the settings, a line for each, and exit with 2."""
-    if sys.stderr is not None:  # it may be closed
+    """Write these lines to standard error and exit with 2."""
+    if sys.stderr is not None:  # None if closed
         sys.stderr.write("".join(f"{line}\n" for line in lines))
     sys.exit(ExitCode.CONFIGURATION)
 
 
 def say(text: str) -> None:
-    """A line on standard output, now. What its encoding lacks is replaced; a reader who left (`| head`) is no error.
+    """Write a line to standard output, now; characters that its encoding lacks are replaced.
 
-    Exits with 1 when it cannot be written for another reason, such as a full disk.
+    A reader who left (`| head`) is no error. Exits with 1 for any other, such as a full disk.
     """
-    if sys.stdout is None:  # it is closed
+    if sys.stdout is None:  # closed
         return
     encoding = sys.stdout.encoding
     try:
@@ -132,14 +130,14 @@ def utf8() -> bool:
     return sys.stdout is not None and sys.stdout.encoding.lower().replace("-", "") == "utf8"
 
 
-PREFIXES = ("MQ_", "PRODUCER_", "CONSUMER_")  # the other settings begin as those of other programs do
-LINKS = re.compile("_(SERVICE|PORT)(_|$)")  # what Kubernetes sets for a Service that is named so
+PREFIXES = ("MQ_", "PRODUCER_", "CONSUMER_")  # other settings share their prefixes with other programs
+OF_KUBERNETES = re.compile("_(SERVICE|PORT)(_|$)")  # set in a pod for a Service with such a name
 
 
 def unknown(known: Iterable[str], names: Iterable[str] = os.environ) -> dict[str, str]:
-    """Those of `names` that begin as some of the `known` do and are none of them: name to the known one most like it.
+    """The `names` that have a prefix of the `known` settings and are no setting, each with the setting most like it.
 
-    The empty text where none is like it. One service knows nothing of the other's, which may be beside its own.
+    An empty text: none is similar. The settings of the other service, which may share the environment, do not count.
     """
     settings = {name.upper() for name in known}
     prefixes = tuple(prefix for prefix in PREFIXES if any(name.startswith(prefix) for name in settings))
@@ -147,5 +145,5 @@ def unknown(known: Iterable[str], names: Iterable[str] = os.environ) -> dict[str
     return {
         name: next(iter(get_close_matches(name.upper(), settings, n=1, cutoff=0.8)), "")
         for name in sorted(strange)
-        if not LINKS.search(name)
+        if not OF_KUBERNETES.search(name)
     }

@@ -1,4 +1,4 @@
-"""The settings that both services share. Each is an environment variable and a flag; all are validated once."""
+"""Shared: the settings of both services. Each is an environment variable and a flag, and is validated once."""
 
 import ssl
 from pathlib import Path
@@ -14,7 +14,7 @@ from common.settings.types import Duration, check_queue_name
 def check_readable(path: Path) -> Path:
     """`path` if it is a file that can be read. Raises ValueError."""
     try:
-        if path.is_fifo():  # to open it is to wait for a writer, and it is read at every connect
+        if path.is_fifo():  # opening a pipe waits for a writer, and the file is read at every connect
             raise ValueError("is a pipe")
         with path.open("rb"):
             return path
@@ -24,7 +24,7 @@ def check_readable(path: Path) -> Path:
 
 def _urls(value: object, info: ValidationInfo) -> SecretStr | None:
     if value is None:
-        if info.data.get("mq_url_file", "named, and bad") is None:  # here, so that it is said beside all other mistakes
+        if info.data.get("mq_url_file", "named, and bad") is None:  # here, to be reported with all other mistakes
             raise ValueError("is required, or MQ_URL_FILE")
         return None
     text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
@@ -37,14 +37,14 @@ Timeout = Annotated[Duration, Field(gt=0)]
 
 
 def setting(default: object, description: str, example: str) -> Any:
-    """A field of settings with a default; `description` and `example` are what --help and errors show."""
+    """A field of settings with a default; --help shows `description`, and errors show `example`."""
     return Field(default, description=description, examples=[example])
 
 
 class Settings(BaseSettings):
     """A field's name is its variable's, in lower case."""
 
-    # defer_build: what is never read itself, as this class, is not built at each start.
+    # defer_build: a class that is never read, such as this one, is not built at each start.
     model_config = SettingsConfigDict(
         frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, defer_build=True
     )
@@ -107,24 +107,24 @@ class Settings(BaseSettings):
     )
 
     def broker_urls(self) -> tuple[BrokerUrl, ...]:
-        """The brokers to try, in turn; MQ_URL_FILE is read anew. Raises OSError or ValueError, without the password."""
+        """The brokers to try, in turn; reads MQ_URL_FILE again. Raises OSError or ValueError, without the password."""
         if self.mq_url_file:
-            text = self.mq_url_file.read_text(errors="surrogateescape")
-            return parse_urls(text)  # which refuses what was no UTF-8, and shows none of it
-        assert self.mq_url  # noqa: S101 - flags.load() saw that one of the two is there
+            # parse_urls refuses what is no UTF-8, and its error shows none of it.
+            return parse_urls(self.mq_url_file.read_text(errors="surrogateescape"))
+        assert self.mq_url  # noqa: S101 - validated: one of the two is set
         return parse_urls(self.mq_url.get_secret_value())
 
     def tls_context(self) -> ssl.SSLContext:
-        """TLS 1.2 or newer, the broker's certificate and host name verified. Raises OSError for files it cannot use."""
+        """TLS 1.2 or newer that verifies the broker's certificate and host name. Raises OSError for unusable files."""
         context = ssl.create_default_context(cafile=self.mq_tls_ca_file)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.mq_tls_cert_file:
-            # Without a password OpenSSL would ask for one on the terminal, and wait.
+            # Without a password argument OpenSSL would ask on the terminal, and wait.
             context.load_cert_chain(self.mq_tls_cert_file, self.mq_tls_key_file, password="")
         return context
 
     def problems(self) -> dict[str, str]:
-        """What is wrong between settings that are each right: variable to sentence."""
+        """Contradictions between settings that are valid alone: variable to sentence."""
         found = {}
         if self.mq_url and self.mq_url_file:
             found["MQ_URL_FILE"] = "and MQ_URL are both set; set one"

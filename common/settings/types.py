@@ -1,4 +1,4 @@
-"""Durations as people write them."""
+"""Types: durations, delays and queue names, as people write them in settings."""
 
 import re
 from typing import Annotated
@@ -8,12 +8,14 @@ from pydantic import PlainValidator
 from pydantic_settings import NoDecode
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-LONGEST = 1176 * 3600.0  # seconds; x-message-ttl has 32 bits of milliseconds
-RETRY_DELAYS = (5.0, 30.0, 300.0)  # by default; whoever looks at the queues must know those that the consumer makes
+TTL_MAX = 1176 * 3600.0  # seconds; x-message-ttl has 32 bits of milliseconds
+RETRY_DELAYS = (5.0, 30.0, 300.0)  # seconds; the default, here because the doctor must know the consumer's queues
+RETRY_SUFFIX_MAX = len(b".retry.31536000000ms")  # bytes; a delay of a year
+QUEUE_NAME_MAX = 255 - RETRY_SUFFIX_MAX  # bytes; AMQP's names have up to 255
 
 
 def parse_duration(text: str | float) -> float:
-    """Seconds of `250ms`, `5s`, `2m`, `1h`; a number is taken as seconds already. Raises ValueError."""
+    """Seconds of `250ms`, `5s`, `2m`, `1h`; a number is seconds already. Raises ValueError."""
     if isinstance(text, int | float):
         return float(text)
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text.strip())
@@ -26,7 +28,7 @@ def parse_duration(text: str | float) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest of 250ms, 5s, 2m, 1h that says the same."""
+    """The text of `seconds` in the largest unit that divides it: 250ms, 5s, 2m, 1h."""
     for unit, size in (("h", 3600), ("m", 60), ("s", 1)):
         if seconds >= size and seconds % size == 0:
             return f"{round(seconds / size)}{unit}"
@@ -34,11 +36,11 @@ def format_duration(seconds: float) -> str:
 
 
 def parse_delays(text: str | tuple[float, ...]) -> tuple[float, ...]:
-    """Seconds of `5s,30s,5m`; the empty text is no retries. Raises ValueError."""
+    """Seconds of `5s,30s,5m`; an empty text means no retries. Raises ValueError."""
     if isinstance(text, tuple):
         return text
     delays = tuple(parse_duration(part) for part in text.split(",")) if text.strip() not in ("", "off") else ()
-    if any(not 0.001 <= delay <= LONGEST for delay in delays) or len(delays) > 20:
+    if any(not 0.001 <= delay <= TTL_MAX for delay in delays) or len(delays) > 20:
         raise ValueError("up to 20 delays between 1ms and 1176h (49 days, the broker's longest)")
     return delays
 
@@ -47,15 +49,12 @@ Duration = Annotated[float, PlainValidator(parse_duration)]
 Delays = Annotated[tuple[float, ...], NoDecode, PlainValidator(parse_delays)]
 
 
-LONGEST_SUFFIX = len(b".retry.31536000000ms")  # a year
-
-
 def check_queue_name(name: str) -> str:
-    """`name` if the broker takes it, with the suffixes of its retry and dead-letter queues. Raises ValueError."""
+    """`name` if the broker takes it, also with the suffix of a retry queue. Raises ValueError."""
     if not name:
         raise ValueError("empty, and the broker would invent a name")
-    if len(name.encode()) > 255 - LONGEST_SUFFIX:
-        raise ValueError(f"longer than {255 - LONGEST_SUFFIX} bytes (255 with the suffix of a retry queue)")
+    if len(name.encode()) > QUEUE_NAME_MAX:
+        raise ValueError(f"longer than {QUEUE_NAME_MAX} bytes (255 with the suffix of a retry queue)")
     if any(category(character) == "Cc" for character in name):
         raise ValueError("holds a control character")
     if name.startswith("amq."):

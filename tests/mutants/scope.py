@@ -5,6 +5,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 MODULES = (
     "common/amqp/*.py",
+    "common/message.py",
+    "common/properties.py",
     "consumer/acks.py",
     "consumer/copies.py",
     "consumer/delivery.py",

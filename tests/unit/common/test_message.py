@@ -1,4 +1,4 @@
-"""Message: of what a source gives, as it is published, and as a handler reads it."""
+"""Message: made of what a source yields, as published, and as a handler reads it."""
 
 import json
 import pickle
@@ -22,32 +22,28 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_whatever_json_can_write_is_read_again(value: Any) -> None:
-    """With its type named."""
+def test_a_value_that_json_can_write_is_read_back(value: Any) -> None:
     message = Message.of(value, "id")
     assert message.json() == value
     assert message.content_type == "application/json"
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_text_is_text(value: str) -> None:
-    """In UTF-8, without quotes."""
+def test_a_str_is_sent_as_utf8_text(value: str) -> None:
     message = Message.of(value, "id")
     assert (message.text, message.body) == (value, value.encode())
     assert (message.content_type, message.properties.content_encoding) == ("text/plain", "utf-8")
 
 
 @pytest.mark.parametrize("value", [b"\xff\x00", bytearray(b"\xff\x00"), memoryview(b"\xff\x00")])
-def test_bytes_stay_as_they_are(value: object) -> None:
-    """Of every type of bytes."""
+def test_bytes_are_sent_unchanged_without_a_content_type(value: object) -> None:
     message = Message.of(value, "id")
     assert message.body == b"\xff\x00"
     assert type(message.body) is bytes
     assert message.content_type is None
 
 
-def test_a_message_keeps_what_its_source_said() -> None:
-    """A source may say all itself."""
+def test_a_sources_message_keeps_its_type_headers_and_id() -> None:
     message = Message(b"x", content_type="image/png", headers={"tenant": "a"}, message_id="mine")
     made = Message.of(message, "id")
     assert (made.body, made.content_type, made.message_id) == (b"x", "image/png", "mine")
@@ -56,28 +52,28 @@ def test_a_message_keeps_what_its_source_said() -> None:
 
 
 @pytest.mark.parametrize("name", ["body", "properties", "headers", "text"])
-def test_a_handler_cannot_change_what_will_be_retried(name: str) -> None:
-    """It fails at once, in its own line, and not the service later with its copy."""
+def test_a_message_is_immutable(name: str) -> None:
+    """The assignment fails at once in the handler's own line, and not the service later with its copy."""
     with pytest.raises(AttributeError):
         setattr(Message(b"x"), name, None)
 
 
-def test_a_message_can_go_to_another_process() -> None:
-    """As a handler with a pool of them does."""
+def test_a_message_can_be_pickled() -> None:
+    """A handler with a pool of processes does that."""
     message = Message(b"x", headers={"tenant": "a"}, message_id="mine")
     came = pickle.loads(pickle.dumps(message))
     assert (came.body, came.headers, came.message_id) == (b"x", {"tenant": "a"}, "mine")
 
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, float("nan"), {"a": float("inf")}])
-def test_what_json_cannot_hold_is_an_error(value: object) -> None:
-    """NaN is no JSON, and readers in other languages would fail over it."""
+def test_a_value_that_json_cannot_hold_is_an_error(value: object) -> None:
+    """NaN is no JSON: readers in other languages would fail."""
     with pytest.raises((TypeError, ValueError)):
         Message.of(value, "id")
 
 
-def test_a_stamp_makes_a_message_durable_named_and_dated() -> None:
-    """And keeps what its source said."""
+def test_a_published_message_is_persistent_and_has_an_id_and_a_date() -> None:
+    """An id and a date of the source's own are kept."""
     before = time.time()
     plain = Message.of("x", "id-1")
     assert (plain.properties.delivery_mode, plain.message_id) == (2, "id-1")
@@ -94,8 +90,8 @@ def test_a_stamp_makes_a_message_durable_named_and_dated() -> None:
     assert said.delivery_mode == 1
 
 
-def test_a_copy_keeps_everything_foreign_and_cannot_be_lost() -> None:
-    """What would let it expire or be refused moves into headers."""
+def test_a_copy_keeps_everything_foreign_and_is_persistent() -> None:
+    """The fields that would let the copy expire or be refused move into headers."""
     given_properties = BasicProperties(
         expiration="500",
         user_id="bob",
@@ -116,8 +112,7 @@ def test_a_copy_keeps_everything_foreign_and_cannot_be_lost() -> None:
     assert given_properties.headers == {"tenant": "a", "x-delivery-count": 3, "CC": ["audit"]}
 
 
-def test_a_copy_of_a_copy_remembers_the_first_expiration() -> None:
-    """It has none of its own any more."""
+def test_a_copy_of_a_copy_keeps_the_first_expiration() -> None:
     first = Message(b"x", properties=BasicProperties(expiration="500")).copied({ATTEMPT: 2})
     assert first.copied({ATTEMPT: 3}).headers == {EXPIRATION: "500", ATTEMPT: 3}
 
@@ -125,19 +120,18 @@ def test_a_copy_of_a_copy_remembers_the_first_expiration() -> None:
 @pytest.mark.parametrize(
     ("headers", "attempt"), [({}, 1), ({ATTEMPT: 3}, 3), ({ATTEMPT: 0}, 1), ({ATTEMPT: -5}, 1), ({ATTEMPT: "3"}, 1)]
 )
-def test_an_attempt_is_a_number_from_1(headers: dict[str, object], attempt: int) -> None:
-    """Whatever a foreign publisher wrote there."""
+def test_an_attempt_is_at_least_1(headers: dict[str, object], attempt: int) -> None:
+    """Whatever a foreign publisher wrote into the header."""
     assert Message(b"", headers=headers).attempt == attempt
 
 
 @pytest.mark.parametrize(("ahead", "age"), [(5, 0.0), (86_000, 0.0), (90_000, None), (10**12, None), (2**63, None)])
 def test_an_age_is_never_negative(ahead: int, age: float | None) -> None:
-    """Clocks differ a little; foreign publishers give milliseconds, which are no date, and no age to purge by."""
+    """Clocks differ a little. A timestamp in milliseconds, as foreign publishers write it, gives no age."""
     assert Message(b"", properties=BasicProperties(timestamp=int(time.time()) + ahead)).age == age
 
 
-def test_an_age_is_from_the_timestamp_to_the_millisecond_or_unknown() -> None:
-    """In seconds."""
+def test_an_age_has_milliseconds_and_is_unknown_without_a_timestamp() -> None:
     now = time.time()
     assert Message(b"").age is None
     assert Message(b"", headers={MILLISECONDS: 5}).age is None
@@ -149,7 +143,7 @@ def test_an_age_is_from_the_timestamp_to_the_millisecond_or_unknown() -> None:
     assert 0.9 < ages[0] - ages[1] < 1
 
 
-def test_without_properties_everything_is_unknown() -> None:
+def test_a_message_without_properties_can_be_read() -> None:
     """A foreign publisher may have set none."""
     message = Message(b"\xff", properties=BasicProperties())
     assert (message.message_id, message.content_type, message.headers, message.attempt) == (None, None, {}, 1)
@@ -161,8 +155,8 @@ def test_without_properties_everything_is_unknown() -> None:
         Message(b"{").json()
 
 
-def test_what_came_is_decoded_when_somebody_asks_and_stays_as_it_came() -> None:
-    """What a handler does to its own properties is in what it publishes, and not in what is retried or parked."""
+def test_what_a_handler_does_to_properties_is_not_in_what_is_retried_or_parked() -> None:
+    """It is in what the handler itself publishes."""
     message = Message.with_origin(b"x", received(BasicProperties(message_id="mine", headers={"a": 1, "b": 2})))
     message.properties.headers["step"] = 2
     del message.properties.headers["a"]
@@ -173,11 +167,57 @@ def test_what_came_is_decoded_when_somebody_asks_and_stays_as_it_came() -> None:
 
 
 def test_a_message_that_was_never_delivered_is_its_own_original() -> None:
-    """As those of tests are."""
+    """Messages made in tests are."""
     message = Message(b"x")
     assert message.original() is message
 
 
-def test_received_properties_are_pikas_own() -> None:
-    """Equal to any of the same fields, before one is read."""
+def test_received_properties_equal_pikas() -> None:
+    """Before any field is read."""
     assert Message.with_origin(b"", received(BasicProperties(app_id="a"))).properties == BasicProperties(app_id="a")
+
+
+@pytest.mark.parametrize("value", [b"x", "x", {"a": 1}, Message(b"x"), Message(b"x", headers={"a": 1})])
+def test_a_published_message_is_dated_to_the_millisecond(value: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", lambda: 1_700_000_000.4567)
+    message = Message.of(value, "id")
+    assert (message.message_id, message.properties.timestamp) == ("id", 1_700_000_000)
+    assert message.headers[MILLISECONDS] == 456
+    assert message.age_at(1_700_000_001.456) == 1.0
+
+
+@pytest.mark.parametrize("body", [b"x", bytearray(b"x"), memoryview(b"x")])
+def test_the_body_of_a_sources_message_is_sent_as_bytes(body: Any) -> None:
+    sent = Message.of(Message(body), "id").body
+    assert (sent, type(sent)) == (b"x", bytes)
+
+
+def test_a_body_of_another_type_is_left_for_the_publisher_to_refuse() -> None:
+    """bytes(3) would be three zero bytes."""
+    wrong: Any = 3
+    assert Message.of(Message(wrong), "id").body == wrong
+
+
+@pytest.mark.parametrize(
+    ("now", "age"),
+    [(1060.5, 60.5), (1000.5, 0.5), (1000.0, 0.0), (999.0, 0.0), (1000.0 - 86_400, 0.0), (999.9 - 86_400, None)],
+)
+def test_an_age_is_0_up_to_a_day_before_the_timestamp_and_unknown_before(now: float, age: float | None) -> None:
+    """No two clocks differ by more than a day."""
+    assert Message(b"", properties=BasicProperties(timestamp=1000)).age_at(now) == age
+
+
+def test_a_copy_is_dated_only_if_the_message_was_not() -> None:
+    assert Message(b"").copied({}, timestamp=7).properties.timestamp == 7
+    assert Message(b"").copied({}).properties.timestamp is None
+    assert Message(b"", properties=BasicProperties(timestamp=0)).copied({}, timestamp=7).properties.timestamp == 0
+
+
+def test_the_properties_given_win_over_the_other_arguments() -> None:
+    given_properties = BasicProperties(message_id="mine")
+    assert Message(b"", message_id="other", properties=given_properties).properties is given_properties
+
+
+def test_a_received_message_keeps_its_body_in_its_original_and_in_a_copy() -> None:
+    message = Message.with_origin(b"x", received(BasicProperties(timestamp=5)))
+    assert (message.original().body, message.copied({}).body, message.origin.published_ms()) == (b"x", b"x", 5000)

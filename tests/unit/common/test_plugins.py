@@ -1,4 +1,4 @@
-"""A callable of the user's, found by its name."""
+"""Finding a callable of the user's by its name."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -36,20 +36,17 @@ def test_a_callable_of_the_current_folder_is_found(write: Write) -> None:
     assert load_callable(f"{name}:handle", "…", arguments=1)(7) == 7
 
 
-def test_a_callable_inside_something_is_found(write: Write) -> None:
-    """Dots go down."""
+def test_a_callable_inside_a_class_is_found(write: Write) -> None:
     name = write("class Tenant:\n    @staticmethod\n    def handle(message): return message")
     assert load_callable(f"{name}:Tenant.handle", "…", arguments=1)(7) == 7
 
 
 def test_an_installed_module_is_found() -> None:
-    """Of a package as well."""
     assert load_callable("os.path:basename", "…", arguments=1)("a/b") == "b"
 
 
 @pytest.mark.parametrize("name", ["", "handle", "module:", ":handle", ":", "/data/in.txt"])
-def test_a_malformed_name_is_refused_with_what_may_be_written(name: str) -> None:
-    """The sentence has the mistake and the choices."""
+def test_a_malformed_name_is_refused_with_the_valid_names(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_callable(name, "log or package.module:callable", arguments=1)
     assert str(caught.value) == f"{name!r} is none of log or package.module:callable"
@@ -58,28 +55,27 @@ def test_a_malformed_name_is_refused_with_what_may_be_written(name: str) -> None
 @pytest.mark.parametrize(
     "name", ["nowhere_at_all:x", "nowhere_at_all.sub:x", "os.nowhere_at_all:x", "a..b:x", ".rel:x"]
 )
-def test_a_module_that_does_not_exist_is_refused_with_a_sentence(name: str) -> None:
-    """Relative names are none."""
+def test_a_module_that_does_not_exist_is_refused(name: str) -> None:
+    """A relative name is no module either."""
     with pytest.raises(ConfigError):
         load_callable(name, "…", arguments=1)
 
 
 @pytest.mark.parametrize("attribute", ["nothing", "number", "handle.nothing", "a b"])
-def test_an_attribute_that_is_no_callable_is_refused_with_a_sentence(write: Write, attribute: str) -> None:
-    """It names the module and the callable."""
+def test_an_attribute_that_is_no_callable_is_refused(write: Write, attribute: str) -> None:
     name = write("number = 7\ndef handle(message): pass")
     with pytest.raises(ConfigError, match="has no callable"):
         load_callable(f"{name}:{attribute}", "…", arguments=1)
 
 
 def test_an_error_inside_the_users_module_passes_through(write: Write) -> None:
-    """Its traceback shows the user where."""
+    """Its traceback shows the user the line."""
     with pytest.raises(ZeroDivisionError):
         load_callable(f"{write('1 / 0')}:handle", "…", arguments=1)
 
 
-def test_a_module_that_misses_another_says_which(write: Write) -> None:
-    """Even when its own name begins with the other's."""
+def test_an_import_that_fails_inside_the_users_module_passes_through(write: Write) -> None:
+    """Also if the missing module's name is the beginning of the user's."""
     name = write("")
     Path(f"{name}.py").write_text(f"import {name[:-1]}")
     with pytest.raises(ModuleNotFoundError, match=f"'{name[:-1]}'"):
@@ -95,10 +91,10 @@ def test_a_module_that_misses_another_says_which(write: Write) -> None:
         ("(path)", 0, "nothing: missing a required argument: 'path'"),
     ],
 )
-def test_a_callable_with_other_parameters_is_refused_with_a_sentence(
+def test_a_callable_with_other_parameters_is_refused(
     write: Write, signature: str, arguments: int, problem: str
 ) -> None:
-    """Before anything is connected: each message would fail, and be parked."""
+    """Before anything is connected: else every message would fail and be parked."""
     name = f"{write(f'def f{signature}: ...')}:f"
     with pytest.raises(ConfigError) as caught:
         load_callable(name, "…", arguments=arguments)
@@ -107,10 +103,9 @@ def test_a_callable_with_other_parameters_is_refused_with_a_sentence(
 
 @pytest.mark.parametrize("signature", ["(a)", "(a, b=1)", "(*a)", "(a, /, **b)"])
 def test_a_callable_with_fitting_parameters_is_accepted(write: Write, signature: str) -> None:
-    """However it is written."""
     assert load_callable(f"{write(f'def f{signature}: ...')}:f", "…", arguments=1)(7) is None
 
 
 def test_a_callable_without_a_signature_is_accepted() -> None:
-    """As some of what is written in C."""
+    """Some callables written in C have none."""
     assert load_callable("builtins:min", "…", arguments=1)([2, 1]) == 1

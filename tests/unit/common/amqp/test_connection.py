@@ -1,13 +1,17 @@
-"""The states of a connection, where no broker is; what needs one is in tests/broker and tests/chaos."""
+"""The states of a connection: alone, with a peer of ours, and without any; with a broker: tests/broker, tests/chaos."""
 
 import socket
 import ssl
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from pika import PlainCredentials, spec
 from pika.channel import Channel
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from common.amqp.connection import Connection, State, connection_parameters
 from common.amqp.errors import BrokerError, Kind
@@ -17,26 +21,268 @@ from tests.unit.conftest import Loop
 from tests.unit.origins import FENCE
 from tests.unit.peer import Peer
 
+LOST = BrokerError(Kind.OTHER, "given up")
 
-class User:
-    """Implements `ChannelUser`; without a broker nothing of it may be called."""
+
+class Sessions:
+    """In the place of `Session`: notes what a connection asks of its sessions, and whether they have a handshake."""
+
+    def __init__(self) -> None:
+        self.made: list[Any] = []
+        self.handshake = True
+
+    def __call__(self, owner: Connection, parameters: Any, _process: object, timeout: float, wire: str) -> Any:
+        calls: list[str] = []
+        session = SimpleNamespace(
+            owner=owner,
+            host=parameters.host,
+            limits=(timeout, wire),
+            calls=calls,
+            settled=lambda: calls.append("settled"),
+            drop=lambda: calls.append("drop"),
+            close=lambda: calls.append("close") or self.handshake,  # type: ignore[func-returns-value]
+        )
+        self.made.append(session)
+        return session
+
+    @property
+    def hosts(self) -> list[str]:
+        """Where the sessions connected to."""
+        return [session.host for session in self.made]
+
+
+class Alone:
+    """A connection with sessions and a process that do nothing; it is its own user."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str, url: str = "amqp://a") -> None:
+        self.now = 100.0
+        self.events: list[object] = []  # what the user was told
+        self.timers: list[tuple[float, Callable[[], None]]] = []
+        self.sessions = Sessions()
+        self.name = name
+        monkeypatch.setattr("common.amqp.connection.Session", self.sessions)
+        monkeypatch.setattr("common.amqp.connection.time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr("random.uniform", lambda _, longest: longest)
+        values = {"mq_url": url, "mq_ch": "jobs", "mq_backoff_max": "5s", "mq_connect_timeout": "3s"}
+        process: Any = SimpleNamespace(call_later=self.call_later)
+        self.connection = Connection(name, process, Settings.model_validate(values), self)
+
+    def call_later(self, delay: float, function: Callable[[], None]) -> Callable[[], None]:
+        timer = (delay, function)
+        self.timers.append(timer)
+        return lambda: self.timers.remove(timer)
 
     def prepare(self, channel: Channel) -> None:
-        """Not without a broker."""
+        self.events.append(("prepare", channel))
+
+    def opened(self, channel: Channel) -> None:
+        self.events.append(("opened", channel))
+
+    def lost(self, reason: BrokerError) -> None:
+        self.events.append(("lost", reason))
+
+    def connect(self, channel: Any = "channel") -> "Alone":
+        """Open, with the broker accepting everything."""
+        self.connection.open()
+        self.accept(channel)
+        return self
+
+    def accept(self, channel: Any = "channel") -> None:
+        """The broker accepts the session under way."""
+        self.connection.on_channel(channel)
+        self.connection.accepted(channel)
+
+    def retry(self) -> float:
+        """The next try begins; after how many seconds."""
+        ((delay, function),) = self.timers
+        self.timers.clear()
+        function()
+        return delay
+
+    def counted(self, metric: str) -> float | None:
+        return REGISTRY.get_sample_value(metric, {"connection": self.name})
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Alone:
+    return Alone(monkeypatch, request.node.name)
+
+
+def test_a_connection_opens_when_the_broker_has_accepted_everything(alone: Alone) -> None:
+    connection, channel = alone.connection, "channel"
+    with capture_logs() as lines:
+        connection.open()
+        assert (connection.state, connection.reasons()) == (State.CONNECTING, [f"{alone.name}: connecting"])
+        connection.on_channel(channel)  # type: ignore[arg-type]
+        assert (connection.channel, alone.events) == (None, [("prepare", channel)])
+        connection.accepted(channel)  # type: ignore[arg-type]
+    assert (connection.channel, connection.state, connection.reasons()) == (channel, State.OPEN, [])
+    assert alone.events == [("prepare", channel), ("opened", channel)]
+    (session,) = alone.sessions.made
+    assert (session.owner, session.host, session.limits) == (connection, "a", (3.0, "direct"))
+    assert session.calls == ["settled"]
+    assert lines[-1] == {
+        "event": "connected",
+        "log_level": "info",
+        "connection": alone.name,
+        "broker": "amqp://guest@a:5672/",
+    }
+    assert (alone.counted("mq_connected"), alone.counted("mq_reconnects_total")) == (1, 0)
+
+
+def test_opening_an_open_connection_does_nothing(alone: Alone) -> None:
+    alone.connect().connection.open()
+    assert len(alone.sessions.made) == 1
+
+
+def test_only_the_channel_of_the_session_under_way_can_be_accepted_and_only_once(alone: Alone) -> None:
+    """Late replies of a dropped session must open nothing."""
+    alone.connection.open()
+    alone.connection.on_channel("channel")  # type: ignore[arg-type]
+    alone.connection.accepted("another")  # type: ignore[arg-type]
+    assert alone.connection.state is State.CONNECTING
+    alone.connection.accepted("channel")  # type: ignore[arg-type]
+    alone.connection.accepted("channel")  # type: ignore[arg-type]
+    assert alone.events == [("prepare", "channel"), ("opened", "channel")]
+    alone.connection.fail(LOST)
+    alone.connection.accepted(None)  # type: ignore[arg-type]
+    assert alone.connection.state is State.BACKING_OFF
+    alone.retry()
+    alone.connection.accepted("channel")  # type: ignore[arg-type]
+    assert alone.connection.state is State.CONNECTING
+
+
+def test_a_channel_that_opens_after_close_is_not_prepared(alone: Alone) -> None:
+    alone.connection.open()
+    alone.connection.close()
+    alone.accept()
+    assert (alone.connection.state, alone.events) == (State.CLOSING, [])
+
+
+def test_a_lost_connection_is_logged_counted_and_opened_again_after_a_pause(alone: Alone) -> None:
+    connection = alone.connect().connection
+    connection.on_blocked(True)
+    with capture_logs() as lines:
+        connection.on_lost(BrokerError(Kind.TCP, "gone"))
+    assert lines == [
+        {
+            "event": "not connected",
+            "log_level": "warning",
+            "connection": alone.name,
+            "broker": "amqp://guest@a:5672/",
+            "reason": "gone",
+            "retry_in": 0.2,
+        }
+    ]
+    assert (connection.channel, connection.blocked) == (None, False)
+    assert connection.reasons() == [f"{alone.name}: backing off (gone)"]
+    assert alone.events[2:] == [("lost", BrokerError(Kind.TCP, "gone"))]
+    assert (alone.counted("mq_connected"), alone.counted("mq_reconnects_total")) == (0, 1)
+    assert alone.retry() == 0.2
+    assert connection.reasons() == [f"{alone.name}: connecting (gone)"]
+    alone.accept()
+    assert (connection.reasons(), connection.broker_error) == ([], None)
+    assert len(alone.sessions.made) == 2
+
+
+def test_a_failed_try_is_no_loss_and_no_reconnect(alone: Alone) -> None:
+    alone.connection.open()
+    alone.connection.on_channel("channel")  # type: ignore[arg-type]
+    alone.connection.on_lost(LOST)
+    assert alone.events == [("prepare", "channel")]
+    assert alone.counted("mq_reconnects_total") == 0
+    assert [alone.retry(), alone.connection.on_lost(LOST), alone.retry()] == [0.2, None, 0.4]
+
+
+def test_pauses_are_short_again_after_a_connection_that_stayed_open_longer_than_the_cap(alone: Alone) -> None:
+    alone.connect()
+    for open_seconds, pause in ((1.0, 0.2), (5.0, 0.4), (5.1, 0.2)):
+        alone.now += open_seconds
+        alone.connection.on_lost(LOST)
+        assert alone.retry() == pause
+        alone.accept()
+
+
+def test_all_brokers_are_tried_and_have_failed_when_the_last_of_them_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = Alone(monkeypatch, "three_brokers", "amqp://a,amqp://b,amqp://c")
+    connection = alone.connection
+    assert not connection.all_failed
+    connection.open()
+    failed = []
+    for _ in range(3):
+        connection.on_lost(LOST)
+        failed.append((connection.all_failed, alone.retry()))
+    assert failed == [(False, 0.0), (False, 0.0), (True, 0.2)]
+    assert alone.sessions.hosts == ["a", "b", "c", "a"]
+    alone.accept()
+    assert not connection.all_failed
+    connection.on_lost(LOST)
+    assert not connection.all_failed, "a loss is no failed try"
+
+
+def test_a_failed_connection_drops_its_session_first(alone: Alone) -> None:
+    alone.connect().connection.fail(LOST)
+    assert alone.sessions.made[0].calls == ["settled", "drop"]
+    assert alone.events[2:] == [("lost", LOST)]
+    alone.connection.fail(LOST)
+    assert (alone.events[3:], len(alone.timers)) == ([], 1), "without a session there is nothing to fail"
+
+
+def test_close_waits_for_the_handshake_and_nothing_is_tried_again(alone: Alone) -> None:
+    connection = alone.connect().connection
+    connection.close()
+    assert (connection.state, connection.channel) == (State.CLOSING, None)
+    connection.on_lost(LOST)
+    assert (connection.state, connection.broker_error) == (State.CLOSED, None)
+    assert (alone.timers, alone.events[2:]) == ([], [])
+    assert alone.counted("mq_reconnects_total") == 0
+
+
+def test_close_without_a_handshake_closes_at_once(alone: Alone) -> None:
+    alone.connect()
+    alone.sessions.handshake = False
+    alone.connection.close()
+    assert alone.connection.state is State.CLOSED
+    assert alone.sessions.made[0].calls == ["settled", "close", "drop"]
+    alone.connection.fail(LOST)
+    assert alone.connection.state is State.CLOSED, "the session is gone"
+
+
+def test_close_between_two_tries_cancels_the_next_try(alone: Alone) -> None:
+    alone.connection.open()
+    alone.connection.on_lost(LOST)
+    alone.connection.close()
+    assert (alone.connection.state, alone.timers) == (State.CLOSED, [])
+
+
+def test_an_alarm_of_the_broker_is_a_reason_a_metric_and_a_log_line(alone: Alone) -> None:
+    connection = alone.connect().connection
+    for blocked, event, reasons in (
+        (True, "blocked by the broker's alarm", [f"{alone.name}: blocked"]),
+        (False, "unblocked", []),
+    ):
+        with capture_logs() as lines:
+            connection.on_blocked(blocked)
+        assert lines == [{"event": event, "log_level": "warning", "connection": alone.name}]
+        assert (connection.reasons(), alone.counted("mq_blocked")) == (reasons, blocked)
+
+
+class User:
+    """Implements `ChannelUser`: without a broker no method may be called."""
+
+    def prepare(self, channel: Channel) -> None:
         raise AssertionError(f"{channel} of no broker")
 
     def opened(self, channel: Channel) -> None:
-        """Not without a broker."""
         raise AssertionError(f"{channel} of no broker")
 
     def lost(self, reason: BrokerError) -> None:
-        """Not without a broker."""
         raise AssertionError(f"lost what was never open: {reason}")
 
 
 @pytest.fixture
 def port() -> int:
-    """Where nothing listens."""
+    """A port where nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
@@ -46,15 +292,13 @@ def connection(process: Loop, **values: object) -> Connection:
     return Connection("test", process, Settings.model_validate(quick | values), User())
 
 
-def test_before_it_is_opened_it_is_closed_and_says_so(process: Loop, port: int) -> None:
-    """Nobody has a channel of it."""
+def test_a_connection_is_closed_and_has_no_channel_before_it_is_opened(process: Loop, port: int) -> None:
     made = connection(process, mq_url=f"amqp://127.0.0.1:{port}")
     assert (made.state, made.channel, made.reasons()) == (State.CLOSED, None, ["test: closed"])
     assert REGISTRY.get_sample_value("mq_connected", {"connection": "test"}) == 0
 
 
-def test_a_refusal_is_a_reason_and_is_tried_again(process: Loop, port: int) -> None:
-    """With what is wrong, and never with the password."""
+def test_a_refused_connection_is_tried_again_and_its_reason_has_no_password(process: Loop, port: int) -> None:
     made = connection(process, mq_url=f"amqp://user:Zq7Xj9Kv@127.0.0.1:{port}")
     states: list[State] = []
     made.open()
@@ -68,8 +312,7 @@ def test_a_refusal_is_a_reason_and_is_tried_again(process: Loop, port: int) -> N
     assert made.state is State.CLOSED
 
 
-def test_all_brokers_have_their_turn(process: Loop, port: int) -> None:
-    """In the order of MQ_URL."""
+def test_brokers_are_tried_in_the_order_of_mq_url(process: Loop, port: int) -> None:
     made = connection(process, mq_url=f"amqp://a@127.0.0.1:{port},amqp://b@127.0.0.1:{port}")
     seen: list[str] = []
 
@@ -84,8 +327,8 @@ def test_all_brokers_have_their_turn(process: Loop, port: int) -> None:
     made.close()
 
 
-def test_a_file_that_went_away_is_waited_for(process: Loop, port: int, tmp_path: Path) -> None:
-    """Whoever mounts it may be replacing it."""
+def test_a_missing_mq_url_file_is_waited_for(process: Loop, port: int, tmp_path: Path) -> None:
+    """Kubernetes may be replacing the file."""
     file = tmp_path / "mq-url"
     file.write_text("amqp://h")
     made = connection(process, mq_url_file=file)
@@ -98,8 +341,8 @@ def test_a_file_that_went_away_is_waited_for(process: Loop, port: int, tmp_path:
     made.close()
 
 
-def test_after_close_nothing_is_tried_any_more(process: Loop, port: int) -> None:
-    """Whether it was closed between two tries or during one."""
+def test_a_closed_connection_is_not_tried_again(process: Loop, port: int) -> None:
+    """Whether it was closed between two tries or during a try."""
     for when in (State.BACKING_OFF, State.CONNECTING):
         made = connection(process, mq_url=f"amqp://127.0.0.1:{port}")
         made.open()
@@ -111,30 +354,20 @@ def test_after_close_nothing_is_tried_any_more(process: Loop, port: int) -> None
         assert made.state is State.CLOSED, f"closed while {when.value}"
 
 
-def test_failing_a_connection_that_is_not_there_does_nothing(process: Loop, port: int) -> None:
-    """It comes back by itself already."""
-    made = connection(process, mq_url=f"amqp://127.0.0.1:{port}")
-    made.fail(BrokerError(Kind.OTHER, "x"))
-    assert made.state is State.CLOSED
-    assert REGISTRY.get_sample_value("mq_reconnects_total", {"connection": "test"}) == 0
-
-
 class Ready(User):
-    """Asks for nothing, so that whoever answers is good enough."""
+    """Declares nothing, so that a peer of ours will do."""
 
     def __init__(self) -> None:
         self.made: Connection
         self.away_when_lost: list[bool] = []
 
     def prepare(self, channel: Channel) -> None:
-        """Nothing to declare."""
         self.made.accepted(channel)
 
     def opened(self, channel: Channel) -> None:
-        """It is open."""
+        pass
 
     def lost(self, reason: BrokerError) -> None:
-        """Write it down."""
         self.away_when_lost.append(self.made.all_failed)
 
 
@@ -147,11 +380,11 @@ def opened(process: Loop, *peers: Peer, user: Ready | None = None, name: str = "
     return user.made
 
 
-LOST = BrokerError(Kind.OTHER, "given up")
-
-
-def test_an_alarm_told_to_a_connection_that_was_given_up_does_not_hold_up_the_next(process: Loop, peer: Peer) -> None:
-    """Nobody would ever tell the next one that it is over."""
+def test_an_alarm_on_a_dropped_session_does_not_block_the_next_session(
+    process: Loop, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next session would never hear that the alarm is over."""
+    monkeypatch.setattr("common.amqp.session.CLOSE_TIMEOUT", 0.2)
     peer.answers_close = False
     made = opened(process, peer)
     made.fail(LOST)
@@ -163,8 +396,11 @@ def test_an_alarm_told_to_a_connection_that_was_given_up_does_not_hold_up_the_ne
 
 
 @pytest.mark.skipif(not FENCE, reason="pika has no public way to end it, and its heartbeats do in time")
-def test_a_connection_that_was_given_up_ends_though_its_peer_says_nothing(process: Loop, peer: Peer) -> None:
-    """Or each reconnect would leave one behind. So does one that is closed for good."""
+def test_a_dropped_session_ends_though_its_peer_does_not_answer_the_close(
+    process: Loop, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each reconnect would leave a socket open. A connection that is closed for good ends, too."""
+    monkeypatch.setattr("common.amqp.session.CLOSE_TIMEOUT", 0.2)
     peer.answers_close = False
     made = opened(process, peer)
     for number in (1, 2):
@@ -176,8 +412,8 @@ def test_a_connection_that_was_given_up_ends_though_its_peer_says_nothing(proces
     assert len(peer.visits) == 3
 
 
-def test_a_broker_that_is_given_up_each_time_is_not_all_that_is_tried(process: Loop, peer: Peer) -> None:
-    """A node that was cut off from its cluster may accept connections, and confirm nothing."""
+def test_after_a_failed_session_the_next_broker_is_tried(process: Loop, peer: Peer) -> None:
+    """A node that was cut off from its cluster may accept connections and confirm nothing."""
     with Peer() as good:
         made = opened(process, peer, good)
         made.fail(LOST)
@@ -187,8 +423,8 @@ def test_a_broker_that_is_given_up_each_time_is_not_all_that_is_tried(process: L
         process.turn(lambda: made.state is State.CLOSED, "it is closed")
 
 
-def test_one_that_was_just_lost_is_not_given_up_until_a_try_has_failed(process: Loop, peer: Peer) -> None:
-    """By which a producer that stops knows whether there is anybody to wait for. Nor is one whose first try goes on."""
+def test_a_lost_broker_has_not_failed_until_a_try_has_failed(process: Loop, peer: Peer) -> None:
+    """A stopping producer waits for confirms until all brokers have failed. Before the first try none has."""
     settings = Settings.model_validate({"mq_ch": "jobs", "mq_url": peer.url})
     assert not Connection("untried", process, settings, Ready()).all_failed
     user = Ready()
@@ -206,7 +442,7 @@ def test_one_that_was_just_lost_is_not_given_up_until_a_try_has_failed(process: 
 def test_of_several_brokers_none_has_failed_before_each_was_tried(
     process: Loop, peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One of them is often down, and a producer that stops would give up what the next one takes."""
+    """One of them is often down, and a stopping producer would give up messages that the next broker takes."""
     with Peer() as first, Peer() as down:
         down.refuse()
         made = opened(process, first, down, peer)

@@ -1,4 +1,4 @@
-"""What pika hands over, in words for people."""
+"""The errors that pika hands over, in words for people."""
 
 import socket
 import ssl
@@ -54,7 +54,7 @@ WORDS = [
 
 
 def wrapped(error: BaseException) -> list[BaseException]:
-    """As it is, and in the wrappers that pika puts around it."""
+    """The error alone, and in each wrapper of pika's."""
     failed = AMQPConnectionWorkflowFailed([RuntimeError("an older try"), AMQPConnectorSocketConnectError(error)])
     return [
         error,
@@ -62,6 +62,7 @@ def wrapped(error: BaseException) -> list[BaseException]:
         AMQPConnectorTransportSetupError(error),
         failed,
         exceptions.AMQPConnectionError(failed),
+        exceptions.AMQPConnectionError("a text", error),
     ]
 
 
@@ -73,6 +74,22 @@ def test_each_error_has_its_kind_and_its_sentence(error: BaseException, kind: Ki
         broker_error = explain(each)
         assert broker_error.kind is kind
         assert sentence in str(broker_error)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (OSError(113, "No route to host"), "cannot connect (No route to host)"),
+        (OSError(), "cannot connect"),
+        (ConnectionRefusedError(111, "Connection refused"), "connection refused: nothing listens there (yet)"),
+    ],
+)
+def test_the_words_of_the_system_follow_where_they_say_more(error: OSError, text: str) -> None:
+    assert explain(error) == BrokerError(Kind.TCP, text)
+
+
+def test_a_broker_error_without_advice_is_its_text() -> None:
+    assert str(BrokerError(Kind.OTHER, "gone")) == "gone"
 
 
 @pytest.mark.parametrize(("code", "words", "kind"), WORDS)
@@ -94,34 +111,33 @@ def test_the_brokers_own_words_are_kept_and_advice_follows(code: int, words: str
 
 
 @pytest.mark.parametrize(("code", "words", "_kind"), [case for case in WORDS if case[0] == 406])
-def test_a_queue_is_to_be_deleted_only_where_it_differs(code: int, words: str, _kind: Kind) -> None:
-    """Any other 406 is of a message or of an acknowledgement, and whoever follows the advice loses all that waits."""
+def test_only_a_queue_that_differs_is_advised_to_be_deleted(code: int, words: str, _kind: Kind) -> None:
+    """Any other 406 is about a message or an acknowledgement: deleting the queue would lose every waiting message."""
     advice = explain(exceptions.ChannelClosedByBroker(code, words)).advice
     assert ("delete the queue" in advice) == ("inequivalent" in words)
     for other in ("invalid expiration 'x'", "message size 9 is larger than configured max size 8", "user_id property"):
         assert "delete" not in explain(exceptions.ChannelClosedByBroker(406, f"PRECONDITION_FAILED - {other}")).advice
 
 
-def test_words_of_nobody_we_know_mean_nothing() -> None:
-    """They are shown as they are."""
+def test_unknown_words_of_the_broker_are_shown_without_advice() -> None:
     assert broker_said("something new") is None
     assert explain(exceptions.ConnectionClosedByBroker(320, "CONNECTION_FORCED - shutdown")) == BrokerError(
         Kind.OTHER, "320 CONNECTION_FORCED - shutdown"
     )
 
 
-def test_no_error_at_all_is_survived() -> None:
-    """Some callbacks of pika hand over None."""
+def test_a_missing_error_is_of_kind_other() -> None:
+    """Some callbacks of pika get None."""
     assert explain(None).kind is Kind.OTHER
 
 
-def test_every_kind_has_an_exit_code_of_its_own() -> None:
-    """None of those that a program or a shell uses."""
+def test_every_kind_has_its_own_exit_code() -> None:
+    """No exit code that programs or shells use."""
     assert sorted(Kind) == list(range(10, 20))
 
 
 @pytest.mark.parametrize("kind", Kind)
 def test_every_kind_has_a_line_of_advice(kind: Kind) -> None:
-    """One that a terminal shows whole."""
+    """Short enough for a terminal."""
     assert 20 < len(ADVICE[kind]) < 110
     assert "\n" not in ADVICE[kind]

@@ -1,4 +1,4 @@
-"""How many messages may be unconfirmed now, and how long a confirm may take."""
+"""How many messages may be unconfirmed, and how long a confirm may take."""
 
 import pytest
 from hypothesis import given
@@ -37,7 +37,7 @@ def test_a_window_is_opened_by_one_confirm_on_each_channel(size: int) -> None:
 
 @given(SIZES, st.integers(1, 50), st.lists(st.integers(1, 10), max_size=60))
 def test_suspects_go_one_by_one_until_all_are_confirmed(size: int, suspects: int, confirms: list[int]) -> None:
-    """One of them may be what closed the channel."""
+    """One of the suspects may have closed the channel."""
     window = Window(size)
     window.lost(suspects)
     window.opened()
@@ -68,7 +68,7 @@ def test_a_channel_without_suspects_forgets_those_of_the_channel_before() -> Non
 
 @given(SIZES, st.integers(1, 100))
 def test_a_nack_pauses_and_closes_the_window(size: int, nacks: int) -> None:
-    """Never for longer than the bound, and only the first one is logged."""
+    """At most for the bound, and only the first nack is logged."""
     window = Window(size)
     window.confirmed(1)
     for number in range(nacks):
@@ -79,7 +79,7 @@ def test_a_nack_pauses_and_closes_the_window(size: int, nacks: int) -> None:
 
 
 def test_pauses_grow_from_nack_to_nack(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tenth of a second on average at first, 5 seconds at most."""
+    """At first 0.1 seconds on average, at most 5 seconds."""
     asked: list[tuple[int, float]] = []
     monkeypatch.setattr(flow, "full_jitter", lambda attempt, cap: asked.append((attempt, cap)) or 2.0)
     window = Window(5)
@@ -92,7 +92,7 @@ def test_pauses_grow_from_nack_to_nack(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 1024])
 def test_a_confirm_ends_every_reason_and_pauses_are_short_again(size: int) -> None:
-    """Of a window of one as of any other; the next nack is logged again."""
+    """Also of a window of one message; the next nack is logged again."""
     window = Window(size)
     for _ in range(10):
         window.nacked(0.0)
@@ -117,7 +117,7 @@ def test_the_reason_of_a_loss_is_told_until_something_is_confirmed() -> None:
 
 
 def test_a_new_channel_ends_a_pause() -> None:
-    """It may be another node."""
+    """The channel may be on another node."""
     window = Window(2)
     for _ in range(20):
         window.nacked(100.0)
@@ -131,9 +131,14 @@ def verdict(
     return watchdog.verdict(now, sent_at, overtaken=overtaken, alarm=alarm)
 
 
+def test_a_new_watchdog_knows_of_no_answer_and_no_alarm() -> None:
+    assert verdict(ConfirmWatchdog(30), 30.5, 0.0) is NOT_CONFIRMED
+    assert verdict(ConfirmWatchdog(30), 500.0) is None
+
+
 @pytest.mark.parametrize("overtaken", [True, False])
 def test_a_message_is_waited_for_until_its_time_is_over(overtaken: bool) -> None:
-    """Of nothing in flight, no wait is too long."""
+    """With nothing in flight, no wait is too long."""
     watchdog = ConfirmWatchdog(30)
     assert verdict(watchdog, 130, 100, overtaken=overtaken) is None
     assert verdict(watchdog, 130.1, 100, overtaken=overtaken) is NOT_CONFIRMED
@@ -141,7 +146,7 @@ def test_a_message_is_waited_for_until_its_time_is_over(overtaken: bool) -> None
 
 
 def test_a_slow_broker_is_waited_for_while_it_confirms_or_refuses() -> None:
-    """The oldest message may be old: those before it are still being answered."""
+    """The oldest message may be old, while the broker still answers earlier ones."""
     for answer in (ConfirmWatchdog.confirmed, ConfirmWatchdog.nacked):
         watchdog = ConfirmWatchdog(30)
         answer(watchdog, 150)
@@ -149,8 +154,8 @@ def test_a_slow_broker_is_waited_for_while_it_confirms_or_refuses() -> None:
         assert verdict(watchdog, 180.1, 100) is NOT_CONFIRMED
 
 
-def test_a_message_that_others_pass_is_not_forgotten() -> None:
-    """However many confirms come for the others."""
+def test_a_message_that_later_messages_overtake_is_not_forgotten() -> None:
+    """However many confirms come for later messages."""
     watchdog = ConfirmWatchdog(30)
     watchdog.confirmed(130)
     assert verdict(watchdog, 130, 100, overtaken=True) is None
@@ -165,8 +170,8 @@ def test_the_time_begins_anew_after_an_alarm(overtaken: bool) -> None:
     assert verdict(watchdog, 231, 100, overtaken=overtaken) is NOT_CONFIRMED
 
 
-def test_a_channel_that_only_refuses_is_left_now_and_then() -> None:
-    """The queue may have room again, and nobody has told this channel."""
+def test_a_channel_that_only_nacks_is_given_up_after_180_seconds() -> None:
+    """The queue may have room again, and RabbitMQ has not told this channel."""
     assert ONLY_NACKS_MAX_SECONDS == 180
     watchdog = ConfirmWatchdog(30)
     for seconds in range(0, 170, 10):
@@ -179,15 +184,15 @@ def test_a_channel_that_only_refuses_is_left_now_and_then() -> None:
     assert verdict(watchdog, 275 + 182) is None, "the next channel has its time, too"
 
 
-def test_refusals_count_from_the_first_one_whatever_the_clock_says() -> None:
+def test_nacks_count_from_the_first_one_also_at_time_zero() -> None:
     watchdog = ConfirmWatchdog(30)
     watchdog.nacked(0.0)
     watchdog.nacked(100.0)
     assert verdict(watchdog, 181) is STILL_FULL
 
 
-def test_a_channel_that_is_lost_takes_its_refusals_with_it() -> None:
-    """While the next one is asked, and it takes long to come, nobody says that the queue is full."""
+def test_nacks_of_a_lost_channel_do_not_count() -> None:
+    """While the next channel takes long to open, nobody says that the queue is full."""
     watchdog = ConfirmWatchdog(30)
     watchdog.nacked(100)
     watchdog.lost()

@@ -1,4 +1,4 @@
-"""What waits and what is sent, against two plain lists; and the decisions one by one."""
+"""The messages in flight, against two plain lists, and each decision alone."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from common.amqp.inflight import WINDOW_BYTES, InFlight, Loss, Publication
+from common.amqp.inflight import WINDOW_BYTES, InFlight, Publication
 from common.message import Message
 
 
@@ -28,7 +28,7 @@ def sent(count: int) -> InFlight[int]:
 
 
 class InFlightMachine(RuleBasedStateMachine):
-    """Puts, sends, confirms, nacks and lost channels; nothing may be lost, doubled, or out of its order."""
+    """Puts, sends, confirms, nacks and losses of the channel: nothing may be lost, doubled, or out of order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,11 +37,11 @@ class InFlightMachine(RuleBasedStateMachine):
         self.sent: dict[int, int] = {}  # tag to token
         self.times: dict[int, float] = {}  # by tags
         self.now = 0.0
-        self.tag = self.number = self.oldest = 0  # of the tokens to keep
+        self.tag = self.number = self.oldest = 0  # `oldest`: the first token to keep
 
     @rule(count=st.integers(0, 4))
     def put(self, count: int) -> None:
-        """Some more wait."""
+        """More messages wait."""
         more = [self.number + i for i in range(count)]
         self.number += count
         self.real.put(publication(token) for token in more)
@@ -49,7 +49,7 @@ class InFlightMachine(RuleBasedStateMachine):
 
     @rule(limit=st.integers(0, 6), unsendable=st.sets(st.integers(0, 5)))
     def send_up_to(self, limit: int, unsendable: set[int]) -> None:
-        """As a publisher does; those that cannot be encoded are taken and not sent."""
+        """As a publisher does: messages that cannot be encoded are taken and not sent."""
         self.now += 1
         taken = self.real.take(limit)
         room = max(0, limit - len(self.sent))
@@ -64,7 +64,7 @@ class InFlightMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), multiple=st.booleans(), nack=st.booleans())
     def answer(self, data: st.DataObject, multiple: bool, nack: bool) -> None:
-        """A confirm takes out, a nack puts back in its old place; of a tag that is unknown it does nothing."""
+        """A confirm takes out, a nack puts back into the old place; an unknown tag does nothing."""
         tag = data.draw(st.integers(-1, self.tag + 2), label="tag")
         if multiple and tag == 0:
             tags = list(self.sent)
@@ -82,27 +82,26 @@ class InFlightMachine(RuleBasedStateMachine):
 
     @rule(poisoned=st.booleans())
     def lose_the_channel(self, poisoned: bool) -> None:
-        """All that was sent goes back, each in its old place; a single poisoned message does not."""
+        """Everything sent goes back into its old place, except a single poisoned message."""
         unconfirmed = list(self.sent.values())
-        loss = self.real.lost(poisoned=poisoned)
+        refused, suspects = self.real.lost(poisoned=poisoned)
         if poisoned and len(unconfirmed) == 1:
-            assert loss.refused
-            assert loss.refused.token == unconfirmed.pop()
+            assert refused
+            assert refused.token == unconfirmed.pop()
         else:
-            assert loss.refused is None
-        assert loss.suspects == (len(unconfirmed) if poisoned else 0)
+            assert refused is None
+        assert suspects == (len(unconfirmed) if poisoned else 0)
         self.waiting = sorted(self.kept(unconfirmed) + self.waiting)
         self.sent, self.tag = {}, 0
 
     @rule(count=st.integers(0, 8))
     def discard(self, count: int) -> None:
-        """The oldest are of no use any more: what waits goes, what is sent does not come back."""
+        """The oldest are of no use any more: what waits is dropped, and what is sent does not wait again."""
         self.oldest += count
         self.real.discard(lambda token: token >= self.oldest)
         self.waiting = self.kept(self.waiting)
 
     def kept(self, tokens: Iterable[int]) -> list[int]:
-        """Those that are not discarded."""
         return [token for token in tokens if token >= self.oldest]
 
     @invariant()
@@ -162,7 +161,7 @@ def test_the_oldest_is_overtaken_when_a_later_one_is_confirmed_before_it() -> No
     assert tokens(in_flight.confirmed(3, multiple=False)) == [3], "the tags behind the gap are still known"
 
 
-def test_the_oldest_ones_time_is_the_one_that_counts() -> None:
+def test_sent_at_is_of_the_oldest_unconfirmed_message() -> None:
     in_flight: InFlight[int] = InFlight()
     in_flight.put([publication(1), publication(2)])
     in_flight.sent(in_flight.take(1), 5.0)
@@ -200,26 +199,27 @@ def test_nacked_messages_wait_before_those_that_came_later_in_their_order() -> N
 
 
 def test_a_lost_channels_messages_wait_in_their_order_and_tags_count_from_1_again() -> None:
-    in_flight = sent(3)
-    in_flight.confirmed(2, multiple=False)
-    in_flight.put([publication(4)])
-    assert in_flight.lost(poisoned=False) == Loss(None, 0)
+    in_flight = sent(4)
+    in_flight.confirmed(1, multiple=False)
+    in_flight.confirmed(3, multiple=False)
+    in_flight.put([publication(5)])
+    assert in_flight.lost(poisoned=False) == (None, 0)
     assert (in_flight.unconfirmed, in_flight.sent_at, in_flight.overtaken) == (0, None, False)
     again = in_flight.take(9)
-    assert tokens(again) == [1, 3, 4]
+    assert tokens(again) == [2, 4, 5]
     in_flight.sent(again, 2.0)
-    assert tokens(in_flight.confirmed(1, multiple=False)) == [1]
+    assert tokens(in_flight.confirmed(1, multiple=False)) == [2]
 
 
 def test_a_single_poisoned_message_is_refused_and_of_several_each_is_a_suspect() -> None:
     several = sent(2)
-    assert several.lost(poisoned=True) == Loss(None, 2)
+    assert several.lost(poisoned=True) == (None, 2)
     assert tokens(several.take(9)) == [1, 2]
     single = sent(1)
     refused, suspects = single.lost(poisoned=True)
     assert refused
     assert (refused.token, suspects, len(single)) == (1, 0, 0)
-    assert sent(0).lost(poisoned=True) == Loss(None, 0)
+    assert sent(0).lost(poisoned=True) == (None, 0)
 
 
 def test_what_is_discarded_does_not_wait_again() -> None:
@@ -233,12 +233,11 @@ def test_what_is_discarded_does_not_wait_again() -> None:
 
 
 class Sized(bytes):
-    """Bytes that say they are many, so that the test needs no memory."""
+    """Bytes with a made-up length, so that the test needs no memory."""
 
     size: int
 
     def __new__(cls, size: int) -> "Sized":
-        """Of this size."""
         made = super().__new__(cls)
         made.size = size
         return made
@@ -276,7 +275,7 @@ def test_the_bound_of_bytes_is_16_mib_exactly(size: int, count: int) -> None:
 
 
 def test_what_waits_counts_against_the_bound_too() -> None:
-    """Or the source would be read on while the broker is slow, a window of large messages into the memory."""
+    """Else the source would be read on while the broker is slow, and large messages would fill the memory."""
     in_flight: InFlight[int] = InFlight()
     in_flight.put([large(1, WINDOW_BYTES // 2)])
     assert not in_flight.full

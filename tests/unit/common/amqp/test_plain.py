@@ -1,4 +1,4 @@
-"""Messages on and off a connection, by plain pika and by the fence alike."""
+"""Messages sent and received with plain pika and with `common.wire`, with equal results."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from tests.unit.peer import Peer
 
 @pytest.fixture(params=["direct", "pika"])
 def kind(request: pytest.FixtureRequest) -> Any:
-    """Each way of reading and writing."""
+    """The connection class of each MQ_WIRE."""
     return connection_class(request.param)
 
 
@@ -35,8 +35,7 @@ def channel(process: Loop, peer: Peer, kind: Any) -> Any:
     process.turn(lambda: closed, "the end")
 
 
-def test_a_message_is_published_with_its_properties(process: Loop, peer: Peer, channel: Any) -> None:
-    """And confirmed."""
+def test_published_messages_arrive_and_are_confirmed_in_their_order(process: Loop, peer: Peer, channel: Any) -> None:
     confirmed: list[Any] = []
     channel.confirm_delivery(lambda value: confirmed.append(value.method.delivery_tag))
     for body in (b"one", b"two"):
@@ -49,7 +48,7 @@ def test_a_message_is_published_with_its_properties(process: Loop, peer: Peer, c
 def test_deliveries_come_in_their_order_with_their_properties(
     process: Loop, peer: Peer, channel: Any, size: int
 ) -> None:
-    """Of any size; what cannot be read among their headers loses no connection."""
+    """Without a body, with a short body, and with a body of several frames."""
     came: list[Any] = []
     channel.connection.consume(channel, "jobs", "000001", lambda _, some: came.extend(some))
     properties = BasicProperties(message_id="m", headers={"tenant": "a"})

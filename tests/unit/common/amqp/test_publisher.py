@@ -1,4 +1,4 @@
-"""What a publisher promises on a channel that a test stands in for; with a broker see tests/broker and tests/chaos."""
+"""What a publisher promises, with a channel of the test's and with a peer; with a broker: tests/broker, tests/chaos."""
 
 import time
 from collections.abc import Callable
@@ -51,7 +51,7 @@ def publisher(process: Loop, own_metrics: None) -> Publisher[Token]:
 
 
 def test_without_a_broker_everything_is_kept_and_nothing_more_is_asked_for(publisher: Publisher[Token]) -> None:
-    """Over losses and ticks, and the metric tells how much."""
+    """Over losses and ticks; the metric counts the messages."""
     publisher.publish(Publication("jobs", Message(b"x"), number) for number in range(3))
     publisher.lost(BrokerError(Kind.TCP, "gone"))
     publisher.tick(time.monotonic() + 1000)
@@ -62,7 +62,7 @@ def test_without_a_broker_everything_is_kept_and_nothing_more_is_asked_for(publi
 
 
 def test_each_refused_message_is_logged_with_its_id(publisher: Publisher[Token]) -> None:
-    """However many a second: nobody else knows that they are missing."""
+    """Without a limit: nobody else knows that these messages are missing."""
     with capture_logs() as lines:
         for number in range(1000):
             publisher.refused("too long", message_id=f"m{number}")
@@ -72,7 +72,7 @@ def test_each_refused_message_is_logged_with_its_id(publisher: Publisher[Token])
 
 
 def test_a_publisher_without_a_broker_is_not_ready_and_says_why(publisher: Publisher[Token]) -> None:
-    """Of the connection, and of the last loss until something is confirmed."""
+    """The reason of the connection, and that of the last loss until a message is confirmed."""
     assert publisher.reasons() == ["test_publisher: closed"]
     publisher.lost(BrokerError(Kind.TOPOLOGY, "312 NO_ROUTE: there is no queue jobs"))
     assert publisher.reasons() == ["test_publisher: closed", "there is no queue"]
@@ -80,7 +80,7 @@ def test_a_publisher_without_a_broker_is_not_ready_and_says_why(publisher: Publi
 
 @pytest.mark.usefixtures("own_metrics")
 def test_a_message_whose_confirm_is_left_out_is_sent_again(process: Loop, peer: Peer) -> None:
-    """However many confirms come for the others: they do not stand in for it."""
+    """However many confirms come for other messages."""
     confirmed: list[Token] = []
 
     def leave_out_the_second(visit: Visit, tag: int) -> None:
@@ -103,7 +103,7 @@ def test_a_message_whose_confirm_is_left_out_is_sent_again(process: Loop, peer: 
 
 @pytest.mark.usefixtures("own_metrics")
 def test_messages_that_a_full_queue_refused_are_sent_again_in_their_order(process: Loop, peer: Peer) -> None:
-    """Though it comes back in several batches."""
+    """Also when the broker refuses them in several batches."""
     confirmed: list[Token] = []
 
     def refuse_two_batches(visit: Visit, tag: int) -> None:
@@ -129,8 +129,8 @@ def test_messages_that_a_full_queue_refused_are_sent_again_in_their_order(proces
 
 
 @pytest.mark.usefixtures("own_metrics")
-def test_a_channel_that_only_refuses_is_left_and_it_is_said_why(process: Loop, peer: Peer) -> None:
-    """It may be the one that was not told of room."""
+def test_a_channel_that_only_nacks_is_given_up_with_its_reason(process: Loop, peer: Peer) -> None:
+    """RabbitMQ may not have told this channel that the queue has room again."""
     confirmed: list[Token] = []
     peer.on_publish = lambda visit, tag: visit.say(spec.Basic.Ack(tag) if visit.number else spec.Basic.Nack(tag))
     publisher = make(process, peer.url, confirmed)
@@ -145,7 +145,7 @@ def test_a_channel_that_only_refuses_is_left_and_it_is_said_why(process: Loop, p
 
 @pytest.mark.usefixtures("own_metrics")
 def test_a_lost_connection_is_not_blamed_on_a_queue_that_was_full(process: Loop) -> None:
-    """And no try to connect is given up for it."""
+    """And no try to connect is given up because of that queue."""
     publisher = make(process, "amqp://127.0.0.1:1")
     publisher._watchdog.nacked(time.monotonic())
     publisher.lost(BrokerError(Kind.TCP, "gone"))
@@ -156,7 +156,7 @@ def test_a_lost_connection_is_not_blamed_on_a_queue_that_was_full(process: Loop)
 
 
 class Wire:
-    """A connection in the place of the publisher's, and its channel: both note what they are asked for."""
+    """In the place of the publisher's connection and of its channel: notes what they are asked for."""
 
     def __init__(self, publisher: Publisher[Token]) -> None:
         self.channel: Wire | None = self
@@ -167,27 +167,24 @@ class Wire:
         publisher.connection = self  # type: ignore[assignment]
 
     def reasons(self) -> list[str]:
-        """None of its own."""
         return []
 
     def fail(self, reason: BrokerError) -> None:
-        """Noted."""
         self.failures.append(reason)
 
     def publish(self, channel: object, routing_key: str, message: Message) -> None:
-        """Noted; a body of `bad` cannot be encoded."""
+        """Note the message; the body `bad` cannot be encoded."""
         if message.body == b"bad":
             raise TypeError("no such header")
         self.published.append((channel, routing_key, message))
 
     @property
     def bodies(self) -> list[bytes]:
-        """Of all that was published."""
         return [message.body for _, _, message in self.published]
 
 
 class Owned:
-    """A publisher of a window of 4 with an open channel, and what its owner hears."""
+    """A publisher with a window of 4 and an open channel, and what its owner is told."""
 
     def __init__(self, process: Loop, name: str = "test_publisher") -> None:
         self.heard: list[list[Token]] = []
@@ -206,7 +203,7 @@ class Owned:
         self.wire = Wire(self.publisher)
 
     def open(self, window: int = 4) -> "Owned":
-        """Past the slow start, unless `window` is 1."""
+        """Open the channel; pass the slow start unless `window` is 1."""
         self.publisher.opened(self.wire)  # type: ignore[arg-type]
         if window > 1:
             self.publisher.publish(numbers(0))
@@ -216,15 +213,12 @@ class Owned:
         return self
 
     def ack(self, tag: int, *, multiple: bool = False) -> None:
-        """Of the broker."""
         self.publisher._on_confirm(self.wire, spec.Basic.Ack(tag, multiple))  # type: ignore[arg-type]
 
     def nack(self, tag: int, *, multiple: bool = False) -> None:
-        """The same."""
         self.publisher._on_confirm(self.wire, spec.Basic.Nack(tag, multiple))  # type: ignore[arg-type]
 
     def counted(self, what: str) -> float | None:
-        """The counter or gauge of this name."""
         return REGISTRY.get_sample_value(f"{self.name}_{what}")
 
 
@@ -337,7 +331,7 @@ def test_a_nack_keeps_the_message_pauses_and_is_logged_once(owned: Owned, monkey
 
 
 def test_answers_of_a_channel_that_is_gone_are_not_believed(owned: Owned) -> None:
-    """Its tags name other messages now."""
+    """The tags of that channel name other messages now."""
     owned.open()
     owned.publisher.publish(numbers(1))
     gone, method = Wire(owned.publisher), spec.Basic.Return(312, "NO_ROUTE", "", "jobs")
@@ -466,7 +460,7 @@ def test_a_message_that_later_ones_overtook_is_not_waited_for_longer(
 
 
 def test_the_topology_is_declared_and_confirms_are_selected_before_anything_goes(owned: Owned) -> None:
-    """And the reply of the last request is what opens it."""
+    """The reply to the last request opens the connection."""
     asked: list[str] = []
     accepted: list[object] = []
 

@@ -1,4 +1,4 @@
-"""How host names are looked up."""
+"""Looking up host names."""
 
 import errno
 import socket
@@ -12,8 +12,7 @@ from common.amqp.resolver import IOServices
 from tests.unit.conftest import Loop
 
 
-def test_a_name_is_looked_up(process: Loop) -> None:
-    """And hears of the address."""
+def test_the_address_of_a_host_is_told_on_the_loop(process: Loop) -> None:
     found: list[object] = []
     IOServices(process.loop).getaddrinfo("127.0.0.1", 5672, on_done=found.append)
     process.turn(lambda: found, "the address")
@@ -23,7 +22,7 @@ def test_a_name_is_looked_up(process: Loop) -> None:
 def test_a_look_up_that_hangs_does_not_keep_the_program_from_ending(
     process: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Python joins all threads but daemons at its exit."""
+    """Python joins all threads but daemons at exit."""
     asked, answer, before = Event(), Event(), set(threading.enumerate())
 
     def hang(*_: object, **__: object) -> list[object]:
@@ -40,10 +39,10 @@ def test_a_look_up_that_hangs_does_not_keep_the_program_from_ending(
     assert all(thread.daemon for thread in waiting)
 
 
-def test_a_plain_name_is_looked_up_without_the_codec_of_international_ones(
+def test_an_ascii_name_is_looked_up_without_the_codec_of_international_names(
     process: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which Python loads for any text."""
+    """Python loads that codec for any text."""
     asked: list[object] = []
 
     def answer(host: object, *_: object, **__: object) -> list[object]:
@@ -60,7 +59,7 @@ def test_a_plain_name_is_looked_up_without_the_codec_of_international_ones(
 def test_addresses_that_no_socket_can_be_opened_for_are_left_out(
     process: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """IPv6 on a kernel without it: pika's own error would end the loop. If none is left, that error is the answer."""
+    """IPv6 on a kernel without it would end pika's loop. If no address is left, the socket's error is the answer."""
 
     class OldKernel(socket.socket):
         def __init__(self, family: int = -1, *others: Any, **more: Any) -> None:

@@ -1,4 +1,4 @@
-"""Whether a service is live and ready, and its metrics, over real HTTP."""
+"""/livez, /readyz and /metrics over real HTTP."""
 
 import http.client
 import json
@@ -25,7 +25,7 @@ def page() -> Page:
 
 
 def ask(page: Page, method: str, path: str) -> tuple[int, "http.client.HTTPMessage", bytes]:
-    """Status, headers, and all that comes behind them, whatever the headers say of it."""
+    """Status, headers, and everything after them, whatever Content-Length says."""
     with socket.create_connection((page.host, page.port), timeout=PATIENCE) as client:
         client.sendall(f"{method} {path} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
         file = client.makefile("rb")
@@ -37,7 +37,7 @@ def ask(page: Page, method: str, path: str) -> tuple[int, "http.client.HTTPMessa
     ("path", "what", "attribute"), [("/livez", "live", "problems"), ("/readyz", "ready", "reasons")]
 )
 def test_a_probe_is_answered_with_its_reasons(page: Page, path: str, what: str, attribute: str) -> None:
-    """200 without, 503 with; JSON both times, and the other page does not change."""
+    """200 without reasons, 503 with; JSON both times. The other page does not change."""
     assert json.loads(page.get(path)[2]) == {what: True, "reasons": []}
     setattr(page, attribute, ["producer: connecting"])
     code, headers, body = page.get(f"{path}?verbose")
@@ -48,8 +48,8 @@ def test_a_probe_is_answered_with_its_reasons(page: Page, path: str, what: str, 
     assert page.get(path)[0] == 200
 
 
-def test_metrics_are_in_prometheus_own_form(page: Page) -> None:
-    """With its type, so that scrapers take them."""
+def test_metrics_have_the_text_format_of_prometheus(page: Page) -> None:
+    """With its content type, so that scrapers accept them."""
     code, headers, body = page.get("/metrics")
     assert code == 200
     assert headers["Content-Type"].startswith("text/plain; version=")
@@ -58,7 +58,7 @@ def test_metrics_are_in_prometheus_own_form(page: Page) -> None:
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz"])
 def test_head_is_answered_as_get_without_the_body(page: Page, path: str) -> None:
-    """Load balancers and uptime monitors ask so, and `wget --spider`."""
+    """Load balancers, uptime monitors and `wget --spider` use HEAD."""
     for reasons in ([], ["connecting"]):
         page.reasons = reasons
         code, headers, body = ask(page, "GET", path)
@@ -74,21 +74,19 @@ def test_head_is_answered_as_get_without_the_body(page: Page, path: str) -> None
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "BREW", "get"])
-def test_any_other_method_is_told_those_that_are_allowed(page: Page, method: str) -> None:
-    """405, with Allow."""
+def test_any_other_method_gets_405_and_the_allowed_methods(page: Page, method: str) -> None:
     code, headers, body = ask(page, method, "/livez")
     assert (code, headers["Allow"], body) == (405, "GET, HEAD", b"GET, HEAD\n")
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/metrics/x", "/%2e%2e/etc/passwd"])
-def test_any_other_path_names_those_there_are(page: Page, path: str) -> None:
-    """404."""
+def test_any_other_path_gets_404_and_the_paths_there_are(page: Page, path: str) -> None:
     code, headers, body = page.get(path)
     assert (code, headers["Content-Type"], body) == (404, "text/plain", b"/livez /readyz /metrics\n")
 
 
 def test_nothing_is_logged_for_a_probe(page: Page, capfd: pytest.CaptureFixture[str]) -> None:
-    """Nor for one that hangs up in the middle, nor for noise."""
+    """Nor for a client that hangs up in the middle or sends noise."""
     page.get("/livez")
     for noise in (b"", b"GET /metr", b"\x16\x03\x01\x00\xff\r\n\r\n"):
         with socket.create_connection(("127.0.0.1", page.port), timeout=PATIENCE) as client:
@@ -97,8 +95,8 @@ def test_nothing_is_logged_for_a_probe(page: Page, capfd: pytest.CaptureFixture[
     assert capfd.readouterr().err == ""
 
 
-def test_a_client_that_says_nothing_keeps_nobody_waiting_and_is_hung_up_on(page: Page) -> None:
-    """Each has a thread of its own, for five seconds."""
+def test_a_silent_client_keeps_nobody_waiting_and_is_disconnected(page: Page) -> None:
+    """Each client has its own thread, for five seconds."""
     with socket.create_connection(("127.0.0.1", page.port), timeout=3 * PATIENCE) as client:
         began = time.monotonic()
         assert page.get("/livez")[0] == 200
@@ -107,19 +105,19 @@ def test_a_client_that_says_nothing_keeps_nobody_waiting_and_is_hung_up_on(page:
         assert time.monotonic() - began > 4
 
 
-def test_ipv6_works_too() -> None:
-    """Pods may have nothing else."""
+def test_pages_are_served_over_ipv6() -> None:
+    """Pods may have no other address."""
     assert Page("::1").get("/livez")[0] == 200
 
 
-def test_a_port_that_is_taken_is_an_error_of_the_system(page: Page) -> None:
-    """The program turns it into a sentence."""
+def test_a_port_that_is_taken_is_an_os_error(page: Page) -> None:
+    """The program turns that error into a sentence."""
     with pytest.raises(OSError, match="in use"):
         Health(list, list).listen("127.0.0.1", page.port)
 
 
-def test_a_page_that_cannot_be_served_is_told_and_tried_again() -> None:
-    """Such as when there is no descriptor left just then; a line a second, and no CPU meanwhile."""
+def test_a_page_that_cannot_be_served_is_logged_and_served_later() -> None:
+    """Such as without a free file descriptor: one line a second, and no CPU time meanwhile."""
     page = Page()
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     with capture_logs() as lines, socket.socket() as client:
@@ -140,7 +138,7 @@ def test_a_page_that_cannot_be_served_is_told_and_tried_again() -> None:
 
 
 def test_many_open_files_do_not_matter() -> None:
-    """select() takes no descriptor over 1023."""
+    """select() takes no file descriptor over 1023."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(before[1], 2048), before[1]))
     many = []
@@ -161,8 +159,8 @@ input()
 """
 
 
-def test_a_client_keeps_neither_the_process_nor_its_port() -> None:
-    """A restart listens where the process before it did, and whose connections it closed."""
+def test_an_open_client_holds_up_neither_the_exit_nor_the_port() -> None:
+    """A restarted process can listen on the same port."""
     command = [sys.executable, "-c", ENDS]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -196,7 +194,7 @@ os._exit(0)
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_files_of_the_user_with_names_of_the_library_break_no_page(program: str, tmp_path: Path) -> None:
-    """The folder that a source or a handler is in is looked into first; so all is loaded before."""
+    """The folder of a source or handler is searched first, so everything is loaded before."""
     for name in SHADOWS:
         (tmp_path / f"{name}.py").write_text("raise RuntimeError('a file of the user')\n")
     (tmp_path / "users.py").write_text(USERS)

@@ -1,4 +1,4 @@
-"""Log lines: one form for all of them, and no secret in any."""
+"""Log lines: one form for all, and no password in any."""
 
 import json
 import logging
@@ -21,20 +21,19 @@ URL = f"amqp://user:{SECRET}@rabbit/"
 
 @pytest.fixture(autouse=True)
 def unconfigured() -> Iterator[None]:
-    """Logging is the whole process's; it is given back as it was."""
+    """Put the configuration of logging, which is the whole process's, back."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
     structlog.reset_defaults()
     root.handlers[:] = handlers
     root.setLevel(level)
-    for name in logs.QUIET:
-        logging.getLogger(name).setLevel(logging.NOTSET)
+    logging.getLogger("pika").setLevel(logging.NOTSET)
 
 
 @pytest.mark.parametrize("form", ["json", "auto"])
-def test_json_is_an_object_a_line(form: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """On standard error, with event, level and UTC time; `auto` means it where no terminal is."""
+def test_a_json_log_has_one_object_a_line(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """On standard error, with event, level and UTC time; `auto` without a terminal means the same."""
     logs.configure("info", form)
     structlog.get_logger().info("connected", broker="amqp://u@h:5672/", count=3, name="ü")
     logging.getLogger("somebody").warning("of %s", "Python's own")
@@ -46,8 +45,7 @@ def test_json_is_an_object_a_line(form: str, capsys: pytest.CaptureFixture[str])
     assert (foreign["event"], foreign["level"]) == ("of Python's own", "warning")
 
 
-def test_text_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without colours where no terminal is."""
+def test_a_text_log_has_no_colours_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "text")
     structlog.get_logger().info("connected", count=3)
     logging.getLogger("somebody").warning("of Python's own")
@@ -60,15 +58,15 @@ def test_text_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("form", ["json", "text", "auto"])
 def test_a_closed_standard_error_costs_lines_and_nothing_else(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python has None in its place."""
+    """`sys.stderr` is None then."""
     monkeypatch.setattr(sys, "stderr", None)
     logs.configure("info", form)
     structlog.get_logger().info("connected")
     logging.getLogger("somebody").warning("of Python's own")
 
 
-def test_what_is_under_the_level_is_not_written(capsys: pytest.CaptureFixture[str]) -> None:
-    """Neither ours nor Python's."""
+def test_lines_under_the_level_are_not_written(capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither ours nor the standard library's."""
     logs.configure("warning", "json")
     structlog.get_logger().info("no")
     logging.getLogger("somebody").info("no")
@@ -77,7 +75,7 @@ def test_what_is_under_the_level_is_not_written(capsys: pytest.CaptureFixture[st
 
 
 def test_pika_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
-    """It writes a traceback for each failed try, and bodies of returned messages."""
+    """Else pika logs a traceback for each failed try, and the bodies of returned messages."""
     logs.configure("debug", "json")
     logging.getLogger("pika.connection").error("a traceback")
     assert capsys.readouterr().err == ""
@@ -85,7 +83,7 @@ def test_pika_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("form", ["json", "text"])
 def test_no_line_holds_a_password(form: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of settings, URLs, or an error in a function that had one at hand."""
+    """Of settings, of URLs, or of an error in a function that has a URL."""
     logs.configure("debug", form)
     log = structlog.get_logger()
     settings = Settings.model_validate({"mq_url": URL, "mq_ch": "jobs"})
@@ -114,7 +112,7 @@ def test_a_value_that_is_no_json_does_not_stop_the_program(capsys: pytest.Captur
 
 
 def test_a_quota_writes_so_many_lines_a_second_and_counts_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
-    """Anew each second, and no line is counted twice."""
+    """Each second begins anew, and no line is counted twice."""
     logs.configure("info", "json")
     quota = Quota(2)
 
@@ -136,8 +134,10 @@ def test_a_quota_writes_so_many_lines_a_second_and_counts_the_rest(capsys: pytes
     assert written() == [(more, 1)]
 
 
-def test_lines_of_a_thread_that_works_on_a_message_bear_its_names(capsys: pytest.CaptureFixture[str]) -> None:
-    """Ours and Python's own, whoever writes them; what a line says itself wins, and other threads bear none."""
+def test_lines_of_a_thread_that_works_on_a_message_have_its_message_and_trace_id(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Ours and the standard library's. A field of the line itself wins; lines of other threads have none."""
     logs.configure("info", "json")
     trace = "0af7651916cd43dd8448eb211c80319c"
 

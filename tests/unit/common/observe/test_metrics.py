@@ -1,4 +1,4 @@
-"""The metrics' names and meaning, and the histogram of batches against prometheus_client's own."""
+"""The names and meaning of metrics, and the histogram of batches against prometheus_client's own."""
 
 import prometheus_client as theirs
 import pytest
@@ -17,7 +17,7 @@ value = REGISTRY.get_sample_value
 
 @given(st.lists(VALUES, max_size=4))
 def test_a_histogram_of_batches_is_shown_to_the_byte_as_prometheus_clients(batches: list[list[float]]) -> None:
-    """Whatever was observed: a value on a bound belongs to that bound."""
+    """Whatever is observed: a value on a bound belongs to that bound."""
     one = Histogram("test_seconds", "What it is.", buckets=BOUNDS)
     REGISTRY.unregister(one)
     registries = theirs.CollectorRegistry(), theirs.CollectorRegistry()
@@ -31,8 +31,7 @@ def test_a_histogram_of_batches_is_shown_to_the_byte_as_prometheus_clients(batch
 
 
 @pytest.mark.usefixtures("own_metrics")
-def test_a_bucket_has_what_is_not_above_its_bound() -> None:
-    """Those of lower bounds, too."""
+def test_a_bucket_counts_the_values_up_to_its_bound() -> None:
     histogram = Histogram("test_seconds", "What it is.", buckets=(0.5, 1))
     histogram.observe([0.1, 0.5, 0.75])
     histogram.observe([2, 3])
@@ -45,7 +44,7 @@ def test_a_bucket_has_what_is_not_above_its_bound() -> None:
 @pytest.mark.usefixtures("own_metrics")
 @pytest.mark.parametrize("name", ["test_twice", "test_twice_bucket", "test_twice_count"])
 def test_a_metric_of_a_name_in_use_is_refused(name: str) -> None:
-    """Two would be one series that jumps; a user's own of such a name is an error where it is made."""
+    """Two would share a series that jumps; a user's metric of that name fails where it is made."""
     Histogram("test_twice", "First.", buckets=(1,))
     with pytest.raises(ValueError, match="Duplicated timeseries"):
         theirs.Gauge(name, "Second.")
@@ -55,15 +54,14 @@ def test_a_metric_of_a_name_in_use_is_refused(name: str) -> None:
 
 @pytest.mark.usefixtures("own_metrics")
 def test_a_publisher_counts_under_its_own_name() -> None:
-    """From zero, so that a rate sees the first."""
+    """From zero, so that a rate includes the first."""
     metrics = PublisherMetrics("test_name")
     for name in ("published_total", "confirmed_total", "returned_total", "nacked_total", "refused_total"):
         assert value(f"test_name_{name}") == 0
     assert value("test_name_unconfirmed") == 0
-    metrics.count_published(2)
-    metrics.count_published(3)
-    metrics.count_confirmed([0.002, 0.2])
-    assert metrics.sent == 5
+    metrics.published.inc(5)
+    metrics.confirmed.inc(2)
+    metrics.confirm_seconds.observe([0.002, 0.2])
     assert value("test_name_published_total") == 5
     assert value("test_name_confirmed_total") == 2
     assert value("test_name_confirm_seconds_count") == 2
@@ -72,9 +70,8 @@ def test_a_publisher_counts_under_its_own_name() -> None:
 
 
 @pytest.mark.usefixtures("own_metrics")
-def test_a_users_metrics_are_shown_beside_ours_and_none_says_when_it_was_made() -> None:
-    """A second series for each counter that nobody asks for."""
-    PublisherMetrics("test_ours").count_published(1)
+def test_a_users_metrics_are_shown_beside_ours_and_none_has_a_created_series() -> None:
+    PublisherMetrics("test_ours").published.inc(1)
     theirs.Counter("test_of_the_user", "Theirs.").inc(3)
     lines = generate_latest().decode().splitlines()
     assert {"test_ours_published_total 1.0", "test_of_the_user_total 3.0"} <= set(lines)

@@ -1,4 +1,4 @@
-"""Trace contexts as they come from outside."""
+"""Trace contexts from outside."""
 
 import sys
 from typing import Any
@@ -16,7 +16,7 @@ PARENT = f"00-{TRACE}-{SPAN}-01"
 
 @pytest.mark.parametrize("parent", [PARENT, f"00-{TRACE}-{SPAN}-00", f"cc-{TRACE}-{SPAN}-ff"])
 def test_a_valid_context_is_taken(parent: str) -> None:
-    """Of any version that may come."""
+    """Of any version."""
     headers = {"traceparent": parent, "tracestate": "vendor=1,other=2", "tenant": "a"}
     assert trace_context(headers) == {"traceparent": parent, "tracestate": "vendor=1,other=2"}
     assert trace_id(headers) == TRACE
@@ -42,7 +42,7 @@ BAD = {
 
 @pytest.mark.parametrize("kind", BAD)
 def test_a_malformed_parent_is_as_if_it_were_absent(kind: str) -> None:
-    """And a state means nothing without it."""
+    """A state means nothing without a parent."""
     headers = {"traceparent": BAD[kind], "tracestate": "vendor=1"}
     assert trace_context(headers) == {}
     assert trace_id(headers) is None
@@ -50,7 +50,7 @@ def test_a_malformed_parent_is_as_if_it_were_absent(kind: str) -> None:
 
 @pytest.mark.parametrize("state", [None, 7, "", "x" * 513, "a=1\n", "ü=1", b"a=1"])
 def test_a_malformed_state_is_left_out_alone(state: object) -> None:
-    """The parent is good without it."""
+    """The parent is valid without a state."""
     assert trace_context({"traceparent": PARENT, "tracestate": state}) == {"traceparent": PARENT}
 
 
@@ -67,7 +67,7 @@ def test_nothing_raises_and_what_is_taken_is_short_and_printable(headers: dict[s
 
 
 def test_spans_are_wanted_for_a_collector_or_where_opentelemetry_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A warning for each service that has no use for spans would be one too many."""
+    """Else every service without a collector would warn."""
     monkeypatch.delitem(sys.modules, "opentelemetry.trace", raising=False)
     assert [spans_wanted(endpoint) for endpoint in (None, "", "http://collector:4318")] == [False, False, True]
     monkeypatch.setitem(sys.modules, "opentelemetry.trace", sys)

@@ -1,4 +1,4 @@
-"""The exit codes, how a program is loaded, and the last resort: each in a program of its own."""
+"""The exit codes, signals while a program loads, and the last resort: each in its own process."""
 
 import re
 import signal
@@ -46,21 +46,21 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_exit_codes_are_as_they_were_and_the_readme_tells_each() -> None:
-    """Scripts and manifests read them."""
+def test_the_exit_codes_do_not_change_and_the_readme_explains_each() -> None:
+    """Scripts and manifests depend on them."""
     assert [int(code) for code in ExitCode] == [0, 1, 2, *range(10, 20), 130, 143]
     assert re.findall(r"^\| `(\d+)` \|", exit_codes(), re.MULTILINE) == [str(int(code)) for code in ExitCode]
 
 
 def test_the_kinds_of_errors_are_the_codes_of_the_preflight() -> None:
-    """By name and number: scripts read them."""
+    """By name and number: scripts depend on them."""
     assert {kind.name: int(kind) for kind in Kind} == {code.name: int(code) for code in ExitCode if 10 <= code <= 19}
 
 
 @each_module
 @pytest.mark.parametrize("place", ["main thread", "another thread"])
 def test_importing_a_program_changes_nothing_of_the_process(module: str, place: str) -> None:
-    """Neither signals nor the collector, nor a module that is there; and it is possible in any thread."""
+    """Neither signal handlers nor the garbage collector nor loaded modules; and any thread may import."""
     code = f"""
 import asyncio, gc, importlib, signal, sys, threading
 import pydantic.plugin._loader
@@ -87,8 +87,8 @@ assert all(sys.modules[name] is module for name, module in modules.items())
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_importing_a_service_loads_no_library() -> None:
-    """So a signal that comes while they load finds a handler; and it leaves asyncio to be imported by others."""
+def test_importing_a_program_loads_no_library() -> None:
+    """So a signal that comes while libraries load finds a handler."""
     programs = ", ".join(sorted(set(PROGRAMS.values()) - {"common.doctor.preflight"}))
     code = f"""
 import sys, {programs}
@@ -114,8 +114,10 @@ runpy.run_module(program, run_name="__main__", alter_sys=True)
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("module", ["pika", "pydantic_settings", "structlog"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_while_it_loads_ends_it_without_a_word(program: str, module: str, number: signal.Signals) -> None:
-    """By a handler: the kernel keeps a signal without one from the first process of a container."""
+def test_a_signal_while_a_program_loads_ends_it_without_a_word(
+    program: str, module: str, number: signal.Signals
+) -> None:
+    """By a handler: without one the kernel drops a signal to the first process of a container."""
     look = f"name == {module!r} and signal.raise_signal({int(number)})"
     done = run(BEGIN.format(words=program.split(), look=look))
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")
@@ -124,15 +126,15 @@ def test_a_signal_while_it_loads_ends_it_without_a_word(program: str, module: st
 @pytest.mark.parametrize("words", ["producer --source users:go", "consumer --handler users:go"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_the_users_module_loads_ends_it_without_a_word(words: str, number: signal.Signals) -> None:
-    """Nothing has begun yet."""
+    """Nothing needs to be finished yet."""
     look = f"name == 'users' and signal.raise_signal({int(number)})"
     done = run(BEGIN.format(words=words.split(), look=look), MQ_URL="amqp://localhost", MQ_CH="jobs")
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")
 
 
 @pytest.mark.parametrize("words", ["producer --source users:go", "consumer --handler users:go"])
-def test_nothing_is_collected_until_all_is_loaded(words: str) -> None:
-    """What a module makes as it loads, it keeps: it is never looked at again."""
+def test_the_garbage_collector_is_off_until_everything_is_loaded(words: str) -> None:
+    """What a module creates while it loads stays, and is never scanned."""
     look = """
         if name in ("pika", "prometheus_client", "pydantic_settings", "structlog", "users"):
             print(name, gc.isenabled(), gc.get_freeze_count() > 10_000)
@@ -145,7 +147,7 @@ def test_nothing_is_collected_until_all_is_loaded(words: str) -> None:
     assert users == "users True True"
 
 
-def test_a_failed_import_leaves_the_collector_on() -> None:
+def test_a_failed_import_leaves_the_garbage_collector_on() -> None:
     done = run("""
 import gc
 from common.process.exit import loading
@@ -167,7 +169,7 @@ HANGS = {
 
 @pytest.mark.parametrize("hang", HANGS.values(), ids=HANGS)
 def test_exit_within_ends_whatever_hangs_and_says_why(hang: str) -> None:
-    """Even when the standard error is a pipe that is full, where it cannot say anything."""
+    """Also when standard error is a full pipe, where nothing can be written."""
     code = (
         f"import os, threading, time; from common.process.exit import exit_within; exit_within(0.5, 'a test'); {hang}"
     )
@@ -182,8 +184,8 @@ def test_exit_within_ends_whatever_hangs_and_says_why(hang: str) -> None:
     assert time.monotonic() - began < 20
 
 
-def test_a_deadline_that_is_called_off_does_not_end_the_process() -> None:
-    """Nor is a process ended that was quicker."""
+def test_a_cancelled_deadline_does_not_end_the_process() -> None:
+    """Nor does the deadline of a process that has ended before."""
     begin = "import time; from common.process.exit import exit_within; exit_within(0.2, 'x')"
     for code in (f"{begin}; exit_within(0, ''); time.sleep(0.5)", begin):
         done = run(code)
@@ -192,7 +194,7 @@ def test_a_deadline_that_is_called_off_does_not_end_the_process() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_call_that_python_waits_for(number: signal.Signals) -> None:
-    """A look-up of a name takes half a minute where nobody answers, and a handler would come behind it."""
+    """A name look-up that nobody answers takes half a minute, and a Python handler would run only after it."""
     code = f"""
 import signal
 from common.process.exit import end_on_signals, loading

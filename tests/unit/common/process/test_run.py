@@ -1,4 +1,4 @@
-"""The loop, the signals, the deadline and the exit code: each in a program of its own; and the health page."""
+"""The loop, the signals, the deadline, the exit code, each in its own process; and the health page."""
 
 import json
 import signal
@@ -56,7 +56,7 @@ sys.exit(Process({grace}).run(Stub()))
 
 
 class Program:
-    """A process around a service with given answers."""
+    """A process around a service with the given answers."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Program:
         )
 
     def wait_for(self, what: str) -> None:
-        """Read on until it says so."""
+        """Read standard output up to this line."""
         assert self.process.stdout
         while (line := self.process.stdout.readline().decode().strip()) != what:
             assert line, f"ended before {what}"
@@ -90,8 +90,8 @@ class Program:
         return self.process.returncode, out.decode(), err.decode()
 
 
-def test_one_signal_stops_settles_and_closes() -> None:
-    """In this order, with exit code 0 and the totals as the last line; by either signal."""
+def test_one_signal_stops_the_service_and_then_closes_it() -> None:
+    """With exit code 0 and the totals in the last line; for both signals."""
     programs = {number: Program() for number in (signal.SIGTERM, signal.SIGINT)}
     for number, program in programs.items():
         program.wait_for("tick")
@@ -107,8 +107,8 @@ def test_one_signal_stops_settles_and_closes() -> None:
         assert "Traceback" not in err
 
 
-def test_a_source_at_its_end_stops_the_process_by_itself() -> None:
-    """Without a signal; what is left over is exit code 1."""
+def test_a_service_that_is_done_ends_the_process_without_a_signal() -> None:
+    """Messages that are left mean exit code 1."""
     programs = Program(done=True), Program(done=True, left=2)
     for program, left in zip(programs, (0, 2), strict=True):
         code, out, err = program.end()
@@ -117,8 +117,8 @@ def test_a_source_at_its_end_stops_the_process_by_itself() -> None:
         assert out.split() == ["start", "tick", "close"]
 
 
-def test_a_stop_that_takes_longer_says_what_is_left() -> None:
-    """Somebody sits before the terminal, and has pressed Ctrl-C."""
+def test_a_stop_that_takes_long_reports_what_is_left() -> None:
+    """A person at a terminal pressed Ctrl-C and waits."""
     program = Program(settled=False, left=2, grace=7)
     program.wait_for("tick")
     program.process.send_signal(signal.SIGINT)
@@ -128,8 +128,7 @@ def test_a_stop_that_takes_longer_says_what_is_left() -> None:
     assert code == 1
 
 
-def test_after_the_grace_the_process_ends_though_nothing_is_settled() -> None:
-    """It has a deadline."""
+def test_the_process_ends_after_the_grace_though_messages_are_unsettled() -> None:
     began = time.monotonic()
     program = Program(settled=False, left=1, grace=0.3)
     program.wait_for("tick")
@@ -138,15 +137,14 @@ def test_after_the_grace_the_process_ends_though_nothing_is_settled() -> None:
     assert time.monotonic() - began < 10
 
 
-def test_a_broker_that_does_not_answer_the_closing_is_not_waited_for() -> None:
-    """Only a moment."""
+def test_a_broker_that_does_not_answer_the_close_is_not_waited_for_long() -> None:
     began = time.monotonic()
     assert Program(done=True, closed=False).end()[0] == 0
     assert time.monotonic() - began < 10
 
 
-def test_a_second_signal_leaves_at_once() -> None:
-    """With exit code 1 and a word about what that means."""
+def test_a_second_signal_ends_the_process_at_once() -> None:
+    """With exit code 1 and a line on what that means."""
     program = Program(settled=False)
     program.wait_for("tick")
     program.process.send_signal(signal.SIGTERM)
@@ -170,7 +168,7 @@ def test_two_signals_at_once_are_one() -> None:
 
 
 def test_a_loop_that_hangs_does_not_outlive_the_grace() -> None:
-    """Whatever it hangs in: its log in a pipe that nobody reads, a file that became a pipe."""
+    """Whatever blocks the loop: a log in a pipe that nobody reads, a file that became a pipe."""
     program = Program(grace=0.3, fail="hang in stop")
     program.wait_for("tick")
     program.process.send_signal(signal.SIGTERM)
@@ -179,15 +177,15 @@ def test_a_loop_that_hangs_does_not_outlive_the_grace() -> None:
     assert "the I/O loop hangs" in err
 
 
-def test_a_log_that_nobody_reads_holds_up_the_last_lines_for_a_while_only() -> None:
-    """Also when there was no signal, and so no other deadline."""
+def test_a_log_that_nobody_reads_does_not_hold_up_the_end_for_long() -> None:
+    """Also without a signal, and so without another deadline."""
     code, _, err = Program(done=True, fail="hang in summary").end()
     assert code == 1
     assert "the log is not read" in err
 
 
 def test_a_defect_anywhere_ends_the_process_and_is_logged() -> None:
-    """Exit code 1; it must not look like a lost connection."""
+    """With exit code 1: a defect must not look like a lost connection."""
     programs = {where: Program(fail=where, done=where == "close") for where in ("start", "tick", "stop", "close")}
     programs["stop"].wait_for("tick")
     programs["stop"].process.send_signal(signal.SIGTERM)
@@ -198,8 +196,8 @@ def test_a_defect_anywhere_ends_the_process_and_is_logged() -> None:
         assert '"event": "stopped"' in err
 
 
-def test_a_loop_that_stands_still_is_a_problem() -> None:
-    """A broker that is away is none."""
+def test_a_stalled_loop_is_a_problem() -> None:
+    """After 10 seconds."""
     process = Process(1.0)
     process.ticked -= 9.0
     assert process.problems() == []
@@ -208,8 +206,7 @@ def test_a_loop_that_stands_still_is_a_problem() -> None:
     process.loop.close()
 
 
-def test_a_call_that_is_called_off_does_not_come(process: Loop) -> None:
-    """The others come in their order."""
+def test_calls_come_in_the_order_of_their_delays_and_a_cancelled_call_does_not(process: Loop) -> None:
     calls: list[int] = []
     process.call_later(0.02, lambda: calls.append(2))
     process.call_later(0.0, lambda: calls.append(1))
@@ -219,10 +216,8 @@ def test_a_call_that_is_called_off_does_not_come(process: Loop) -> None:
     assert calls == [1, 2, 3]
 
 
-def test_what_is_called_behind_a_turn_comes_once_and_wakes_nobody(
-    process: Loop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A wake-up is a write, a read and a turn more, for each turn that reads messages."""
+def test_a_call_behind_a_turn_comes_once_and_without_a_wake_up(process: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wake-up would cost a write, a read and a turn, for each turn that reads messages."""
     called: list[str] = []
     woken: list[object] = []
 
@@ -250,23 +245,21 @@ class Stub:
         return lambda: self.called.append(name) is None
 
     def tick(self, _now: float) -> None:
-        """Called two times at least."""
+        """Call the function given."""
         self.on_tick()
 
     def problems(self) -> list[str]:
-        """The reasons, too."""
         return self.why
 
     reasons = problems
 
     def summary(self) -> tuple[int, dict[str, Any]]:
-        """Without totals."""
         return self.left, {}
 
 
 @pytest.fixture
 def own_handlers() -> Any:
-    """Handlers as a program has that a service is a part of; afterwards those of the tests."""
+    """Handlers of a program that runs a service in itself; afterwards those of the tests."""
     numbers = signal.SIGTERM, signal.SIGINT, signal.SIGALRM
     before = [signal.getsignal(number) for number in numbers]
     own = [lambda *_: None for _ in numbers]
@@ -279,7 +272,7 @@ def own_handlers() -> Any:
 
 @pytest.mark.parametrize("left", [0, 3])
 def test_a_run_leaves_the_handlers_of_signals_as_they_were(own_handlers: Callable[[], bool], left: int) -> None:
-    """Those of a program that goes on, such as `doctor` with its next broker; and no alarm goes off behind it."""
+    """For a program that goes on, such as `doctor` with its next broker. No alarm is left either."""
     process, held = Process(30.0), []
     with capture_logs() as lines:
         code = process.run(Stub(left=left, on_tick=lambda: held.append(own_handlers())))
@@ -292,7 +285,7 @@ def test_a_run_leaves_the_handlers_of_signals_as_they_were(own_handlers: Callabl
 
 
 def test_a_run_whose_summary_raises_leaves_the_handlers_as_they_were(own_handlers: Callable[[], bool]) -> None:
-    """A defect of ours, which the caller sees."""
+    """The caller sees the error."""
     process, service = Process(30.0), Stub()
     service.summary = lambda: 1 // 0  # type: ignore[method-assign, assignment, return-value]
     with pytest.raises(ZeroDivisionError):
@@ -306,10 +299,10 @@ def settings_of(**values: object) -> Settings:
     return Settings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs", **values})
 
 
-def test_a_service_is_served_with_its_health_page_and_says_what_is_no_setting(
+def test_a_service_is_served_with_its_health_page_and_misspelled_settings_are_logged(
     own_handlers: Callable[[], bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Problems and reasons are those of the process and of the service; the metric is what /readyz says."""
+    """Problems and reasons are of the process and of the service; `mq_ready` says the same as /readyz."""
     monkeypatch.setenv("MQ_CHANNEL", "x")
     monkeypatch.setenv("MQ_HEARTBEATS", "x")
     port, seen = free_port(), list[object]()
@@ -340,7 +333,7 @@ def test_a_service_is_served_with_its_health_page_and_says_what_is_no_setting(
 
 
 class Unused:
-    """A service that must not be started."""
+    """A service that must not be used."""
 
     def __getattr__(self, name: str) -> object:
         raise AssertionError(f"{name} was asked for")
@@ -349,7 +342,7 @@ class Unused:
 def test_a_port_that_is_taken_is_exit_code_2_before_anything_starts(
     process: Loop, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With what to do about it."""
+    """With advice."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(SystemExit) as caught:
@@ -359,8 +352,10 @@ def test_a_port_that_is_taken_is_exit_code_2_before_anything_starts(
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "192.0.2.1"])
-def test_a_host_that_is_not_this_machine_is_named(host: str, process: Loop, capsys: pytest.CaptureFixture[str]) -> None:
-    """Another port would not help."""
+def test_an_http_host_that_is_not_this_machine_is_exit_code_2(
+    host: str, process: Loop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another port would not help, so HTTP_HOST is named."""
     with pytest.raises(SystemExit) as caught:
         serve(process, Unused(), settings_of(http_host=host))  # type: ignore[arg-type]
     assert caught.value.code == 2
@@ -380,7 +375,7 @@ sys.exit(code)
 
 
 def test_signals_mean_the_same_while_python_waits_for_threads_at_the_end() -> None:
-    """One changes nothing of an exit that is under way, nor does the same from a wrapper; a second ends it."""
+    """The first signal changes nothing, nor does its copy from a wrapper; a second signal ends the process."""
     again = "signal.raise_signal(signal.SIGTERM)"
     for more, wanted in ((again, 0), (f"time.sleep(0.25); {again}", 1)):
         done = subprocess.run(

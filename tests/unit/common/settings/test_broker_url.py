@@ -1,4 +1,4 @@
-"""MQ_URL: what is understood, what is refused, and that a password stays where it is."""
+"""MQ_URL: what is accepted, what is refused, and that no password is shown."""
 
 import traceback
 from urllib.parse import quote
@@ -11,7 +11,7 @@ from common.settings.broker_url import BrokerUrl, parse_urls
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 HOST = st.from_regex(r"[a-z][a-z0-9-]{0,10}(\.[a-z]{1,5})?", fullmatch=True)
-# No part of a sentence of ours, so that finding it in one proves that it leaked.
+# In no sentence of ours, so that finding it in one proves a leak.
 SECRET = "Zq7Xj9Kv"
 
 
@@ -19,8 +19,7 @@ URLS = st.builds(BrokerUrl, HOST, st.integers(1, 65535), TEXT.filter(bool), TEXT
 
 
 @given(URLS)
-def test_what_is_percent_encoded_comes_back_whole(url: BrokerUrl) -> None:
-    """Any user, password and virtual host can be written."""
+def test_user_password_and_virtual_host_are_percent_decoded(url: BrokerUrl) -> None:
     user, word, name = (quote(part, safe="") for part in (url.username, url.password, url.vhost))
     assert parse_urls(f"{'amqps' if url.tls else 'amqp'}://{user}:{word}@{url.host}:{url.port}/{name}") == (url,)
 
@@ -38,19 +37,19 @@ def test_what_is_percent_encoded_comes_back_whole(url: BrokerUrl) -> None:
         ("amqp://u:p@ss@h", BrokerUrl("h", 5672, "/", "u", "p@ss", tls=False)),
     ],
 )
-def test_what_is_left_out_has_its_usual_value(text: str, expected: BrokerUrl) -> None:
-    """Ports of AMQP, the virtual host "/", the user guest."""
+def test_a_missing_part_of_a_url_has_its_usual_value(text: str, expected: BrokerUrl) -> None:
+    """The ports of AMQP, the virtual host "/", the user guest."""
     assert parse_urls(text) == (expected,)
 
 
 def test_several_brokers_keep_their_order() -> None:
-    """A comma between them, white space around."""
+    """With commas between, and white space around."""
     assert [url.host for url in parse_urls("amqp://b, amqp://a ,amqps://c")] == ["b", "a", "c"]
 
 
 @pytest.mark.parametrize("host", ["a.b.", 63 * "a" + ".b", "münchen.example", "fe80::1%eth0.1", "10.0.0.1", "a_b"])
-def test_what_can_be_looked_up_is_a_host(host: str) -> None:
-    """With a final dot, as long as can be, international, and as addresses."""
+def test_a_host_that_can_be_looked_up_is_accepted(host: str) -> None:
+    """With a final dot, of the greatest length, international, and as an address."""
     url = f"amqp://[{host}]" if ":" in host else f"amqp://{host}"
     assert parse_urls(url)[0].host == host
 
@@ -79,20 +78,20 @@ def test_what_can_be_looked_up_is_a_host(host: str) -> None:
         ("amqp://a,b://c", "URL 2 of 2: must start"),
     ],
 )
-def test_what_is_wrong_is_said(text: str, sentence: str) -> None:
-    """Each mistake has its sentence, and of several URLs the number."""
+def test_each_wrong_url_is_refused_with_its_sentence(text: str, sentence: str) -> None:
+    """Of several URLs with the number of the wrong one."""
     with pytest.raises(ValueError, match=sentence.replace("?", r"\?").replace("(", r"\(")):
         parse_urls(text)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=8), st.text(max_size=8))
 def test_no_error_and_no_log_line_holds_the_password(before: str, after: str) -> None:
-    """However it is written and whatever is wrong around it."""
+    """However the password is written and whatever is wrong around it."""
     text = f"amqp://user:{before}{SECRET}{after}@rabbit:5672/v"
     try:
         shown = " ".join(f"{url} {url!r}" for url in parse_urls(text))
     except ValueError:
-        shown = traceback.format_exc()  # with all errors that it came of
+        shown = traceback.format_exc()  # with all chained errors
     assert SECRET not in shown
 
 
@@ -104,5 +103,5 @@ def test_a_password_that_must_be_percent_encoded_is_refused_and_not_taken_for_a_
 
 
 def test_an_ipv6_host_is_logged_in_brackets() -> None:
-    """So that it can be copied into MQ_URL."""
+    """So that the address can be copied into MQ_URL."""
     assert str(parse_urls("amqps://u:p@[::1]/v")[0]) == "amqps://u@[::1]:5671/v"

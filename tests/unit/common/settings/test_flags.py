@@ -1,4 +1,4 @@
-"""From the command line and the environment to settings, or to exit code 2."""
+"""Settings of the command line and the environment, or exit code 2."""
 
 import io
 import os
@@ -18,7 +18,7 @@ from producer.settings import ProducerSettings
 
 URL = "amqp://user:Zq7Xj9Kv@rabbit/"
 SERVICES: list[type[Settings]] = [ProducerSettings, ConsumerSettings]
-# Of packages that can be left out.
+# Of packages that can be deleted.
 for module, name in (("common.doctor", "DoctorSettings"), ("consumer.verify", "VerifySettings")):
     if find_spec(module):
         SERVICES.append(getattr(import_module(f"{module}.settings"), name))
@@ -62,7 +62,7 @@ def enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def refused(capsys: pytest.CaptureFixture[str], settings: type[Settings], *arguments: str) -> list[str]:
-    """The lines on standard error of a start that must end with 2."""
+    """The lines on standard error of a start that must exit with 2."""
     with pytest.raises(SystemExit) as caught:
         load(settings, "program", arguments)
     assert caught.value.code == 2
@@ -80,7 +80,7 @@ def refused(capsys: pytest.CaptureFixture[str], settings: type[Settings], *argum
 def test_a_wrong_setting_is_one_line_with_the_name_of_its_variable(
     settings: type[Settings], name: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Given as a variable or as a flag; exit code 2."""
+    """As a variable and as a flag; exit code 2."""
     by_flag = refused(capsys, settings, f"{flag_of(name.lower())}={value}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(name, value)
@@ -91,8 +91,9 @@ def test_a_wrong_setting_is_one_line_with_the_name_of_its_variable(
     assert "Zq7Xj9Kv" not in line
 
 
-def test_all_mistakes_are_told_at_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nobody likes to start a pod five times."""
+def test_all_wrong_settings_are_reported_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("LOG_LEVEL", "loud")
     monkeypatch.setenv("HTTP_PORT", "x")
     lines = refused(capsys, ProducerSettings, "--window=0")
@@ -100,10 +101,10 @@ def test_all_mistakes_are_told_at_once(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert all("for example" in line for line in lines)
 
 
-def test_what_is_missing_is_said_with_an_example(
+def test_a_missing_setting_is_reported_with_an_example(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An empty variable is none."""
+    """An empty variable counts as missing."""
     monkeypatch.setenv("MQ_CH", "")
     assert refused(capsys, ProducerSettings) == ["MQ_CH: is required, for example jobs"]
     monkeypatch.setenv("MQ_CH", "jobs")
@@ -117,30 +118,27 @@ def test_what_is_missing_is_said_with_an_example(
 @pytest.mark.parametrize(
     "arguments", [["--url=" + URL], [URL], ["--mq-ch", "jobs", "--broker", URL], [URL.replace("@", "/#?@")]]
 )
-def test_a_password_in_a_wrong_place_is_not_repeated(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """The flag is unknown, and its value stays so."""
+def test_a_password_in_an_unknown_argument_is_not_shown(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert "Zq7Xj9Kv" not in "".join(refused(capsys, ProducerSettings, *arguments))
 
 
 @pytest.mark.parametrize("url", [URL, "amqp://user:a/Zq7Xj9Kv@h", "amqps://a,amqp://user:Zq7Xj9Kv@h", "x:Zq7Xj9Kv@h"])
-def test_a_password_on_the_command_line_is_refused_and_not_repeated(
-    url: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Every user of the machine sees it there."""
+def test_a_url_with_a_password_is_refused_as_a_flag_and_not_shown(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every user of the machine sees command lines."""
     lines = refused(capsys, ProducerSettings, "--mq-url", url)
     assert lines[0].startswith("MQ_URL: ")
     assert "Zq7Xj9Kv" not in "".join(lines)
 
 
-def test_nor_may_the_collectors_stand_there(capsys: pytest.CaptureFixture[str]) -> None:
-    """For the same reason."""
+def test_an_otlp_url_with_a_password_is_refused_as_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
     (line,) = refused(capsys, ProducerSettings, "--otel-exporter-otlp-endpoint", "https://me:Zq7Xj9Kv@otlp:4318")
     assert line.startswith("OTEL_EXPORTER_OTLP_ENDPOINT: a password on a command line")
     assert "Zq7Xj9Kv" not in line
 
 
 def test_a_url_without_a_password_may_be_a_flag() -> None:
-    """It is no secret."""
     loaded = load(ProducerSettings, "program", ["--mq-url", "amqp://rabbit/v"])
     assert [str(url) for url in loaded.broker_urls()] == ["amqp://guest@rabbit:5672/v"]
 
@@ -149,7 +147,7 @@ def test_a_url_without_a_password_may_be_a_flag() -> None:
 def test_help_shows_each_setting_with_its_variable_and_default(
     settings: type[Settings], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing else needs to be read to run it."""
+    """Nobody needs to read anything else to run a program."""
     with pytest.raises(SystemExit) as caught:
         load(settings, "program", ["--help"])
     assert caught.value.code == 0
@@ -162,7 +160,7 @@ def test_help_shows_each_setting_with_its_variable_and_default(
 
 @pytest.mark.parametrize("settings", SERVICES)
 def test_each_setting_has_an_example_that_is_accepted(settings: type[Settings]) -> None:
-    """It is shown to people who made a mistake."""
+    """Errors show the example."""
     for name, info in settings.model_fields.items():
         assert info.examples
         source = ["--source=lines:/x"] if name == "producer_checkpoint" else []
@@ -171,14 +169,14 @@ def test_each_setting_has_an_example_that_is_accepted(settings: type[Settings]) 
 
 
 def test_a_flag_wins_over_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that one run can differ."""
+    """So that a single run can differ."""
     monkeypatch.setenv("MQ_HEARTBEAT", "20s")
     assert load(ProducerSettings, "program", []).mq_heartbeat == 20
     assert load(ProducerSettings, "program", ["--mq-heartbeat", "30s"]).mq_heartbeat == 30
 
 
-def test_an_unknown_flag_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    """And one that is cut short, which would change its meaning with the next flag."""
+def test_an_unknown_or_abbreviated_flag_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """An abbreviation would change its meaning with the next flag that is added."""
     assert "--sourc" in refused(capsys, ProducerSettings, "--sourc", "lines")[-1]
     assert refused(capsys, ProducerSettings, "--workers", "2")
 
@@ -195,19 +193,18 @@ def test_an_unknown_flag_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_a_flag_is_its_variable_without_the_programs_name(field: str, flag: str) -> None:
-    """Lower case, with dashes."""
+    """In lower case, with dashes."""
     assert flag_of(field) == flag
 
 
 @pytest.mark.parametrize("settings", SERVICES)
 def test_no_two_settings_share_a_flag(settings: type[Settings]) -> None:
-    """The prefix is gone, after all."""
+    """Flags have no prefix that would tell them apart."""
     flags = [flag_of(name) for name in settings.model_fields]
     assert len(flags) == len(set(flags))
 
 
-def test_failing_writes_each_line_and_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
-    """On standard error."""
+def test_fail_writes_each_line_to_standard_error_and_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         fail(["A: wrong", "B: wrong"])
     assert caught.value.code == 2
@@ -215,7 +212,7 @@ def test_failing_writes_each_line_and_ends_with_2(capsys: pytest.CaptureFixture[
 
 
 def test_a_switch_needs_no_value_and_may_have_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a variable it has one."""
+    """As a variable it needs a value."""
 
     class Switch(Settings):
         doctor_json: bool = Field(False, description="print JSON", examples=["true"])
@@ -230,18 +227,17 @@ def test_a_switch_needs_no_value_and_may_have_one(monkeypatch: pytest.MonkeyPatc
     ("value", "text"),
     [(True, "on"), (False, "off"), (0.25, "250ms"), ((5.0, 60.0), "5s,1m"), (None, "-"), (7, "7"), ("x", "x")],
 )
-def test_a_value_is_written_as_people_do(value: object, text: str) -> None:
-    """With its unit."""
+def test_values_are_written_as_people_write_them(value: object, text: str) -> None:
     assert written(value) == text
 
 
 @pytest.mark.parametrize(
     ("encoding", "shown", "symbols"), [("ascii", b"? \n", False), ("utf-8", b"\xe2\x9c\x93 \n", True)]
 )
-def test_what_an_output_cannot_show_is_replaced(
+def test_characters_that_standard_output_lacks_are_replaced(
     encoding: str, shown: bytes, symbols: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A report with a mark for it is better than none."""
+    """A report with a mark is better than no report."""
     out = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding=encoding))
     say("✓ ")
@@ -250,7 +246,7 @@ def test_what_an_output_cannot_show_is_replaced(
 
 
 def test_a_reader_who_left_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`| head` has seen enough; the exit code still counts."""
+    """`| head` has read enough, and the exit code still counts."""
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as out:
@@ -268,13 +264,13 @@ PRODUCERS = ["mq_url", "mq_ch", "producer_source", "http_port", "log_level"]
     [("PRODUCER_SORCE", "PRODUCER_SOURCE"), ("producer_surce", "PRODUCER_SOURCE"), ("MQ_URI", "MQ_URL"), ("MQ_X", "")],
 )
 def test_a_misspelled_setting_is_named_with_the_one_that_is_meant(name: str, meant: str) -> None:
-    """If there is one like it."""
+    """If one is similar."""
     assert unknown(PRODUCERS, [name, "PATH"]) == {name: meant}
 
 
 @pytest.mark.parametrize(
     "name", ["MQ_URL", "mq_url", "CONSUMER_WORKRS", "HTTP_PROXY", "LOG_DIR", "MQ_SERVICE_HOST", "MQ_PORT_5672_TCP"]
 )
-def test_what_is_a_setting_or_somebody_elses_is_not(name: str) -> None:
-    """Of the other service, of other programs, or made by Kubernetes for a Service."""
+def test_settings_and_variables_of_others_are_not_misspelled(name: str) -> None:
+    """Variables of the other service, of other programs, and of Kubernetes for a Service."""
     assert unknown(PRODUCERS, [name]) == {}

@@ -1,4 +1,4 @@
-"""The settings that both services share, and how they reach a program: `cli` is tested with them."""
+"""The settings of both services."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ def make(**values: object) -> Settings:
 
 
 def test_settings_are_built_when_they_are_first_read() -> None:
-    """A service reads its own, and never those that both share."""
+    """A service reads its own class, and never the shared one."""
 
     class Own(Settings):
         pass
@@ -29,8 +29,8 @@ def test_settings_are_built_when_they_are_first_read() -> None:
     assert Own.__pydantic_complete__
 
 
-def test_a_file_that_cannot_be_read_is_said_before_the_first_connect(tmp_path: Path) -> None:
-    """With the system's own words."""
+def test_a_file_that_cannot_be_read_is_refused_at_the_start(tmp_path: Path) -> None:
+    """In the words of the system."""
     file = tmp_path / "ca.crt"
     with pytest.raises(ValueError, match="No such file"):
         check_readable(file)
@@ -40,22 +40,21 @@ def test_a_file_that_cannot_be_read_is_said_before_the_first_connect(tmp_path: P
     assert check_readable(file) == file
 
 
-def test_a_pipe_in_a_files_place_is_refused_at_once(tmp_path: Path) -> None:
-    """Its `open` would wait for a writer, before any signal is heard."""
+def test_a_pipe_as_a_file_is_refused_at_once(tmp_path: Path) -> None:
+    """Opening a pipe would wait for a writer, and no signal would be heard."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with pytest.raises(ValueError, match="is a pipe"):
         check_readable(pipe)
 
 
-def test_what_cannot_even_be_looked_at_is_a_sentence(tmp_path: Path) -> None:
-    """Such as a file in a folder of somebody else's; this one for root, too."""
+def test_a_path_that_cannot_be_examined_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    """Such as a file in a folder of another user's; this path fails for root, too."""
     with pytest.raises(ValueError, match="cannot be read: File name too long"):
         check_readable(tmp_path / ("x" * 300))
 
 
-def test_the_broker_is_needed_once() -> None:
-    """Not never and not twice."""
+def test_exactly_one_of_mq_url_and_mq_url_file_must_be_set() -> None:
     with pytest.raises(ValidationError, match="mq_url"):
         make(mq_url=None)
     assert "MQ_URL_FILE" in make(mq_url_file=__file__).problems()
@@ -63,7 +62,7 @@ def test_the_broker_is_needed_once() -> None:
 
 
 def test_a_file_with_the_url_is_read_at_every_connect(tmp_path: Path) -> None:
-    """A password may be changed in a running pod."""
+    """A password can be changed in a running pod."""
     file = tmp_path / "mq-url"
     file.write_text("amqp://a\n")
     settings = make(mq_url=None, mq_url_file=file)
@@ -76,8 +75,7 @@ def test_a_file_with_the_url_is_read_at_every_connect(tmp_path: Path) -> None:
     assert str(file) in settings.problems()["MQ_URL_FILE"]
 
 
-def test_a_file_that_is_no_text_is_refused_and_not_shown(tmp_path: Path) -> None:
-    """Not one byte of it."""
+def test_an_mq_url_file_that_is_no_text_is_refused_and_not_shown(tmp_path: Path) -> None:
     file = tmp_path / "mq-url"
     file.write_bytes(b"amqp://u:Zq7\xffXj9Kv@h/")
     said = make(mq_url=None, mq_url_file=file).problems()["MQ_URL_FILE"]
@@ -85,8 +83,8 @@ def test_a_file_that_is_no_text_is_refused_and_not_shown(tmp_path: Path) -> None
     assert not any(part in said for part in ("Zq7", "Xj9Kv", "ff", "udcff"))
 
 
-def test_a_key_with_a_pass_phrase_is_refused_and_nobody_is_asked_for_it(tmp_path: Path) -> None:
-    """OpenSSL would wait for an answer, before any signal is heard and at each connect."""
+def test_a_key_with_a_pass_phrase_is_refused_and_nobody_is_asked(tmp_path: Path) -> None:
+    """OpenSSL would wait for the pass phrase at each connect, and no signal would be heard."""
     cert, key = tmp_path / "tls.crt", tmp_path / "tls.key"
     new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-passout", "pass:secret", "-subj", "/CN=me"]
     output(["openssl", "req", "-x509", *new, "-keyout", str(key), "-out", str(cert)])
@@ -108,36 +106,33 @@ def test_a_key_with_a_pass_phrase_is_refused_and_nobody_is_asked_for_it(tmp_path
 
 
 @pytest.mark.parametrize("host", ["ü" * 70, "a..b", "x" * 64])
-def test_where_to_listen_is_a_name_that_can_be_looked_up(host: str) -> None:
-    """For others Python raises what is no OSError."""
+def test_an_http_host_that_cannot_be_looked_up_is_refused(host: str) -> None:
+    """Python would raise an error that is no OSError."""
     with pytest.raises(ValidationError, match="no host name"):
         make(http_host=host)
 
 
-def test_a_certificate_needs_its_key() -> None:
-    """And the other way round."""
+def test_a_certificate_and_its_key_go_together() -> None:
     assert "MQ_TLS_CERT_FILE" in make(mq_tls_cert_file=__file__).problems()
     assert "MQ_TLS_CERT_FILE" in make(mq_tls_key_file=__file__).problems()
     both = make(mq_tls_cert_file=__file__, mq_tls_key_file=__file__).problems()
     assert "PEM" in both["MQ_TLS_CA_FILE"]
 
 
-def test_the_password_is_shown_by_nothing() -> None:
-    """Neither the settings nor their URLs, in any form that a log line takes."""
+def test_no_form_of_the_settings_shows_the_password() -> None:
     settings = make()
     shown = f"{settings} {settings!r} {settings.broker_urls()} {settings.broker_urls()[0]} {settings.model_dump()}"
     assert "Zq7Xj9Kv" not in shown
     assert settings.broker_urls()[0].password == "Zq7Xj9Kv"
 
 
-def test_a_wrong_url_is_refused_without_being_shown() -> None:
-    """The error of pydantic is a log line too."""
+def test_a_wrong_url_is_refused_and_not_shown() -> None:
+    """Pydantic's error may be logged."""
     with pytest.raises(ValidationError) as caught:
         make(mq_url="amqp://user:Zq7Xj9Kv@rabbit:port/")
     assert "Zq7Xj9Kv" not in str(caught.value)
 
 
-def test_settings_stay_as_they_were_checked() -> None:
-    """Nobody changes them on the way."""
+def test_settings_are_immutable() -> None:
     with pytest.raises(ValidationError):
         make().mq_ch = "other"

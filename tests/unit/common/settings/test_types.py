@@ -1,4 +1,4 @@
-"""Durations as people write them."""
+"""Durations, delays and queue names as people write them."""
 
 import pytest
 from hypothesis import given
@@ -23,49 +23,47 @@ YEAR_MS = 365 * 24 * 3600 * 1000
         ("8760h", 31536000),
     ],
 )
-def test_a_number_and_its_unit_are_seconds(text: str, seconds: float) -> None:
-    """All four units, with a decimal point if wanted."""
+def test_a_duration_is_a_number_and_its_unit(text: str, seconds: float) -> None:
     assert parse_duration(text) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize("text", ["", "5", "s", "-5s", "5 s", "5S", "5d", "1h30m", "inf", "nans", ".5s", "5.s", "1e3s"])
-def test_anything_else_is_refused_with_the_units_named(text: str) -> None:
-    """A bare number too, since nobody knows of what."""
+def test_any_other_duration_is_refused_with_the_units(text: str) -> None:
+    """Also a bare number, whose unit nobody knows."""
     with pytest.raises(ValueError, match="ms, s, m or h"):
         parse_duration(text)
 
 
 @pytest.mark.parametrize("text", ["8761h", "9" * 400 + "s"])
-def test_longer_than_a_year_is_a_mistake(text: str) -> None:
-    """A wait of that kind is no wait."""
+def test_a_duration_longer_than_a_year_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="year"):
         parse_duration(text)
 
 
 @given(st.integers(0, YEAR_MS))
-def test_what_is_written_is_read_as_the_same(milliseconds: int) -> None:
-    """Every whole millisecond up to a year."""
+def test_a_written_duration_is_read_back(milliseconds: int) -> None:
+    """For every whole millisecond up to a year."""
     seconds = milliseconds / 1000
     assert parse_duration(format_duration(seconds)) == pytest.approx(seconds, abs=1e-6)
 
 
 @pytest.mark.parametrize("text", ["0ms", "250ms", "1500ms", "5s", "90s", "5m", "1h", "36h"])
-def test_the_shortest_form_is_written(text: str) -> None:
-    """Names of retry queues are made of it, so it must not change."""
+def test_a_duration_is_written_in_its_shortest_form(text: str) -> None:
+    """Names of retry queues are made of that form, so it must not change."""
     assert format_duration(parse_duration(text)) == text
 
 
 @given(st.lists(st.integers(1, 49 * 24 * 3600 * 1000), min_size=1, max_size=20))
 def test_delays_are_durations_with_commas_between(milliseconds: list[int]) -> None:
-    """In their order, with or without white space."""
+    """With or without white space."""
     texts = [format_duration(each / 1000) for each in milliseconds]
     for text in (",".join(texts), " , ".join(texts)):
         assert parse_delays(text) == pytest.approx(tuple(each / 1000 for each in milliseconds))
 
 
 @pytest.mark.parametrize("text", ["", "off", " off "])
-def test_there_may_be_no_retries(text: str) -> None:
-    """A failed message is parked at once then."""
+def test_no_delays_mean_no_retries(text: str) -> None:
+    """A failed message is then parked at once."""
     assert parse_delays(text) == ()
 
 
@@ -73,14 +71,13 @@ def test_there_may_be_no_retries(text: str) -> None:
     "text", ["5", "5s,", ",5s", "0s", "5s,0ms", "0.0001s", "5s;30s", ",".join(["1s"] * 21), "1440h"]
 )
 def test_delays_that_no_queue_can_have_are_refused(text: str) -> None:
-    """The broker takes a time to live of up to 49 days."""
+    """The broker takes a TTL of up to 49 days."""
     with pytest.raises(ValueError, match=r".*"):
         parse_delays(text)
 
 
 @pytest.mark.parametrize("name", ["jobs", "a", "ü" * 100, "with space", "no\u00a0break", "x" * 235])
-def test_a_queue_may_have_any_name_that_the_broker_takes(name: str) -> None:
-    """Also not in English."""
+def test_a_queue_name_that_the_broker_takes_is_accepted(name: str) -> None:
     assert check_queue_name(name) == name
 
 
@@ -96,15 +93,14 @@ def test_a_queue_may_have_any_name_that_the_broker_takes(name: str) -> None:
         ("amq.x", "belong to the broker"),
     ],
 )
-def test_a_name_that_the_broker_refuses_is_refused_here(name: str, sentence: str) -> None:
-    """With the reason."""
+def test_a_queue_name_that_the_broker_refuses_is_refused_with_the_reason(name: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         check_queue_name(name)
 
 
 @pytest.mark.parametrize("delay", [0.001, 1.5, 3.999, 90_061.001, 8759.999 * 3600, 365 * 24 * 3600])
-def test_with_any_delay_the_longest_name_still_fits(delay: float) -> None:
-    """255 bytes is what AMQP can hold."""
+def test_the_retry_queue_of_the_longest_name_fits_for_any_delay(delay: float) -> None:
+    """AMQP's names have at most 255 bytes."""
     longest = max((size for size in range(256) if accepted("x" * size)), default=0)
     assert len(Topology("x" * longest).retry(delay)) <= 255
 
