@@ -81,7 +81,6 @@ class Acknowledger:
             (self.channel.basic_reject if counted else self.channel.basic_nack)(tag, requeue=True)
 
     def requeue_all(self) -> None:
-        """Requeue all that is unsettled."""
         if self.channel:
             self.flush()
             self._clear()

@@ -39,7 +39,6 @@ class RetryPublisher:
         self._quota.tick(now)
 
     def publish(self, copies: list[Copy]) -> None:
-        """Publish them, and log each that is a failure."""
         for copy in copies:
             if copy.error:
                 message = copy.delivery.message

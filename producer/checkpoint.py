@@ -79,7 +79,6 @@ class Checkpoint(Follower):
             self.writer.ask()
 
     def close(self) -> None:
-        """Have it written where it ends."""
         if self.writer.idle.wait(SLOW_WRITE_SECONDS) and self.position != self._written:
             self.writer.ask()
         self._warned = False
@@ -148,11 +147,9 @@ class BackgroundWriter:
         self._write, self._asked = write, Event()
 
     def start(self) -> None:
-        """Start the thread."""
         Thread(target=self._run, name="checkpoint", daemon=True).start()
 
     def ask(self) -> None:
-        """Have it written, and do not wait."""
         self.idle.clear()
         self._asked.set()
 

@@ -21,7 +21,6 @@ class RateLimiter:
     """A steady rate that does not hurry after a stop: at most one second's worth is caught up."""
 
     def __init__(self, rate: float) -> None:
-        """`rate` is in messages a second."""
         self._interval = 1 / rate
         self._due = 0.0
 
@@ -79,7 +78,6 @@ class SourceReader:
         self._thread = Thread(target=self._run, name="source", daemon=True)
 
     def start(self) -> None:
-        """Begin to read the source."""
         self._thread.start()
 
     def stop(self) -> None:

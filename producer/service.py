@@ -52,7 +52,6 @@ class ProducerService:
         self._confirmed = self._refused = 0
 
     def start(self) -> None:
-        """Connect, and begin to read the source."""
         self.publisher.connection.open()
         self._reader.start()
 
@@ -85,13 +84,11 @@ class ProducerService:
             follower.refused(refused.token)
 
     def tick(self, now: float) -> None:
-        """Look after time-outs."""
         self.publisher.tick(now)
         for follower in self._followers:
             follower.tick(now)
 
     def stop(self) -> None:
-        """Read the source no further."""
         self._stop()
 
     def done(self) -> bool:
@@ -102,14 +99,12 @@ class ProducerService:
         return self._reader.ended and not self._left()
 
     def close(self) -> None:
-        """Close the connection."""
         self._reader.stop()
         self.publisher.connection.close()
         for follower in self._followers:
             follower.close()
 
     def closed(self) -> bool:
-        """Whether the broker answered."""
         return self.publisher.connection.state is State.CLOSED
 
     def problems(self) -> list[str]:
@@ -117,7 +112,6 @@ class ProducerService:
         return []
 
     def reasons(self) -> list[str]:
-        """Why it is not ready."""
         return self.publisher.reasons()
 
     def summary(self) -> tuple[int, dict[str, Any]]:

@@ -23,7 +23,6 @@ class Spans(Follower):
         self._open: dict[int, Span] = {}  # put in by the source thread, taken out by the I/O thread
 
     def items(self) -> Iterator[Item]:
-        """What the source gives, as messages that carry a context."""
         for value, position in self._source():
             yield Item(value if isinstance(value, Exception) else self._begin(value, position), position)
 

@@ -76,7 +76,6 @@ class InFlight(Generic[T]):
         return taken
 
     def sent(self, publications: Sequence[Publication[T]], now: float) -> None:
-        """Note that these have the next tags of the channel."""
         self._sent.extend(publications)
         self.unconfirmed += len(publications)
         for publication in publications:

@@ -58,7 +58,6 @@ class Publisher(Generic[T]):
         return self._window.limit - len(self._in_flight) if sends else 0
 
     def reasons(self) -> list[str]:
-        """Why nothing is published now (http thread)."""
         return [*self.connection.reasons(), *filter(None, [self._window.reason])]
 
     def publish(self, publications: Iterable[Publication[T]]) -> None:

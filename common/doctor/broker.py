@@ -52,7 +52,6 @@ class Requester:
         self._next(None)
 
     def answer(self, reply: object) -> None:
-        """Take `reply` for the one that is waited for."""
         channel, self._channel = self._channel, None
         if channel:
             if channel.is_open:

@@ -44,17 +44,14 @@ class Preflight:
             self._mode, self._needed = "none", ()
 
     def start(self) -> None:
-        """Connect."""
         self.connection.open()
 
     def tick(self, now: float) -> None:
-        """Look at the deadline."""
         self._deadline = self._deadline or now + self._timeout
         if now >= self._deadline:
             self.process.stopping = True
 
     def stop(self) -> None:
-        """A signal came."""
         self.interrupted = True
 
     def done(self) -> bool:
@@ -62,19 +59,15 @@ class Preflight:
         return self.passed or self.process.stopping
 
     def close(self) -> None:
-        """Close the connection."""
         self.connection.close()
 
     def closed(self) -> bool:
-        """Whether the connection is closed."""
         return self.connection.state is State.CLOSED
 
     def summary(self) -> tuple[int, dict[str, Any]]:
-        """For the last log line."""
         return 0, {"ready": self.passed}
 
     def prepare(self, channel: Channel) -> None:
-        """Ask for what the services ask for."""
         accepted = self.connection.accepted
         Requester(channel.connection, self.process, self._requests(), lambda: accepted(channel))
 
@@ -92,7 +85,6 @@ class Preflight:
             self.connection.fail(broker_error)
 
     def opened(self, _channel: Channel) -> None:
-        """All was accepted."""
         self.passed = True
 
     def lost(self, _reason: BrokerError) -> None:

@@ -48,7 +48,6 @@ class EncodedProperties(bytes):
         return published_ms(timestamp, headers)
 
     def changed(self, headers: Mapping[str, Any], renamed: Mapping[str, str], **fields: Any) -> "EncodedProperties":
-        """All other bytes stay."""
         parts = self._parts()
         parts["headers"] = change_table(parts.get("headers", bytes(_size.size)), headers, renamed)
         for name, value in fields.items():

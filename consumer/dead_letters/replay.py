@@ -23,7 +23,6 @@ class Purge(Scan):
     command = "purge"
 
     def act(self, tag: int, _letter: DeadLetter) -> None:
-        """Delete the message."""
         self.browser.acknowledge([tag])
 
 
@@ -72,7 +71,6 @@ class Replay(Scan):
         self._publish()
 
     def tick(self, now: float) -> None:
-        """Tick the publisher, too."""
         self._publisher.tick(now)
         super().tick(now)
 
@@ -86,7 +84,6 @@ class Replay(Scan):
         return self._unconfirmed, super().summary()[1]
 
     def report(self) -> Report:
-        """With what only a replay can leave."""
         return super().report()._replace(unpublishable=self._unpublishable, unconfirmed=self._unconfirmed)
 
     @property

@@ -94,7 +94,6 @@ class Scan:
             self.act(tag, letter)
 
     def wants_more(self) -> bool:
-        """Implements `Visitor`."""
         return not self.interrupted and not self.filter.full
 
     def next_batch(self, seen: int, size: int, left: int) -> int:
@@ -102,12 +101,10 @@ class Scan:
         return min(left, FIRST_BATCH) if not seen else max(1, min(left, self.memory * seen // max(1, size)))
 
     def start(self) -> None:
-        """Connect."""
         for connection in self.connections:
             connection.open()
 
     def tick(self, now: float) -> None:
-        """Go on, leave, or give up."""
         browser = self.browser
         gave_up = self._deadline.error(self.connections, browser.last_activity, now)
         self.error = self.error or browser.error or gave_up
@@ -127,21 +124,17 @@ class Scan:
         return self.browser.finished or bool(self.error) or gone
 
     def close(self) -> None:
-        """Close the connections; what is held goes back with them."""
         self._progress.end()
         for connection in self.connections:
             connection.close()
 
     def closed(self) -> bool:
-        """Whether the broker answered."""
         return all(each.state is State.CLOSED for each in self.connections)
 
     def summary(self) -> tuple[int, dict[str, Any]]:
-        """For the last log line."""
         return 0, {"looked_at": self.filter.examined, "taken": self.filter.accepted}
 
     def report(self) -> Report:
-        """What came of the scan."""
         browser, wanted = self.browser, self.filter
         return Report(
             self.command,
@@ -171,5 +164,4 @@ class Listing(Scan):
         self._view = view
 
     def act(self, _tag: int, letter: DeadLetter) -> None:
-        """Keep the view."""
         self.views.append(self._view(letter))

@@ -41,7 +41,6 @@ class Receiver:
         self.connection = self._subscription.connection
 
     def start(self) -> None:
-        """Start the workers, and consume."""
         self._workers.start()
         self.connection.open()
 
@@ -87,7 +86,6 @@ class Sender:
         )
 
     def begin(self) -> None:
-        """Send from now on."""
         if not self._begun:
             self._begun = True
             self._send_what_is_due()
@@ -133,11 +131,9 @@ class Trial:
 
     @property
     def broker(self) -> str:
-        """The broker that was tried last."""
         return str(self._connections[0].broker)
 
     def start(self) -> None:
-        """Connect."""
         self._receiver.start()
         self._sender.publisher.connection.open()
 
@@ -152,7 +148,6 @@ class Trial:
         self._on_tick()
 
     def stop(self) -> None:
-        """A signal came."""
         if not self.done():
             self.problem = "stopped by a signal"
 
@@ -161,19 +156,15 @@ class Trial:
         return not self._left() or bool(self.problem)
 
     def close(self) -> None:
-        """Delete the queue, then close the connections."""
         self._receiver.cancel()
 
     def closed(self) -> bool:
-        """Whether both connections are closed."""
         return all(connection.state is State.CLOSED for connection in self._connections)
 
     def reasons(self) -> list[str]:
-        """Why nothing flows."""
         return [*self._receiver.connection.reasons(), *self._sender.publisher.reasons()]
 
     def summary(self) -> tuple[int, dict[str, Any]]:
-        """How many messages did not come through."""
         return self._left(), {}
 
     def _left(self) -> int:

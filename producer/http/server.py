@@ -73,7 +73,6 @@ class HttpSource:
         return self.pending.items()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request."""
         receipt = None
         try:
             messages = read_request(environ, environ["wsgi.input"].read(), self._settings.mq_max_body)

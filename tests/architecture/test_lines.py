@@ -9,8 +9,8 @@ from tests.architecture.modules import BESIDE_THE_PAIR, MODULES, WHOLE, lines, p
 SHORTEST, LONGEST = 30, 250  # lines of a module, which is one whole noun
 # What the whole must come to. A second number is the one that is wanted, where the tree is not there yet.
 MOST_MODULES = 85
-MOST_LINES = 7803  # wanted: 7300
-MOST_LINES_OF_THE_PAIR = 4669  # wanted: 4000
+MOST_LINES = 7641  # wanted: 7300
+MOST_LINES_OF_THE_PAIR = 4538  # wanted: 4000
 SLACK = 40  # lines by which a package may be shorter than its figure
 
 # Why these are shorter or longer than a module should be.
@@ -21,18 +21,18 @@ EXCEPTIONS = {
 }
 # Lines of each package's own modules. A commit that needs more says here how many, and why in its message.
 LINES = {
-    "common": 340,
-    "common.amqp": 1053,
-    "common.doctor": 815,
-    "common.observe": 412,
+    "common": 331,
+    "common.amqp": 1022,
+    "common.doctor": 806,
+    "common.observe": 394,
     "common.process": 279,
-    "common.settings": 436,
-    "common.wire": 611,
-    "consumer": 1358,
-    "consumer.dead_letters": 983,
-    "consumer.verify": 441,
-    "producer": 791,
-    "producer.http": 284,
+    "common.settings": 433,
+    "common.wire": 610,
+    "consumer": 1300,
+    "consumer.dead_letters": 972,
+    "consumer.verify": 432,
+    "producer": 779,
+    "producer.http": 283,
 }
 
 

@@ -19,7 +19,7 @@ from tests.architecture.modules import MODULES
 from tests.unit.conftest import PATIENCE, Loop
 from tests.unit.peer import Peer, Visit
 
-MOST_FILES_OF_A_DELIVERY = 18  # wanted: 12
+MOST_FILES_OF_A_DELIVERY = 12
 MOST_FILES_OF_A_PUBLISHED_MESSAGE = 13
 PREFETCH = 64  # deliveries
 

@@ -12,7 +12,7 @@ from pika.exceptions import NackError, UnroutableError
 from consumer.prefetch import SHORT_PREFETCH
 from tests.brokers import Broker
 from tests.processes import until
-from tests.system.kit import QUICK, SEAMS, Start, bodies, handled, peak, take
+from tests.system.kit import PLUGINS, QUICK, Start, bodies, handled, peak, take
 
 STOPS = 22
 PREFETCHED = 12
@@ -29,7 +29,7 @@ def test_a_queue_deleted_under_the_consumer_is_made_again_and_consumed(
     deletes.
     """
     record, reconnects = tmp_path / "record", 'mq_reconnects_total{connection="consumer"}'
-    consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:record", RECORD=record, **QUICK).wait_ready()
+    consumer = start("consumer", CONSUMER_HANDLER=f"{PLUGINS}:record", RECORD=record, **QUICK).wait_ready()
     channel.queue_delete(mq_ch)
     until(lambda: consumer.metric(reconnects), "it notices")
 
@@ -52,8 +52,8 @@ def test_a_queue_deleted_under_the_consumer_is_made_again_and_consumed(
 def test_one_worker_keeps_the_order(start: Start, mq_ch: str, tmp_path: Path) -> None:
     """Of a few thousand messages, taken while they come."""
     record = tmp_path / "record"
-    consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:record", CONSUMER_IDLE_EXIT="1s", RECORD=record)
-    assert start("producer", "--source", f"{SEAMS}:numbers", "--count", "3000").wait() == 0
+    consumer = start("consumer", CONSUMER_HANDLER=f"{PLUGINS}:record", CONSUMER_IDLE_EXIT="1s", RECORD=record)
+    assert start("producer", "--source", f"{PLUGINS}:numbers", "--count", "3000").wait() == 0
     assert consumer.wait() == 0
     assert bodies(record) == [str(number) for number in range(1, 3001)]
 
@@ -65,7 +65,7 @@ def test_deliveries_handed_back_at_twenty_stops_are_not_parked(
     """Prefetched and never begun, they cost nothing on any broker, however often a consumer is rolled out."""
     record = tmp_path / "record"
     go = Path(f"{record}.go")
-    settings = {"CONSUMER_HANDLER": f"{SEAMS}:hold_next", "RECORD": record, **QUICK}
+    settings = {"CONSUMER_HANDLER": f"{PLUGINS}:hold_next", "RECORD": record, **QUICK}
     start("consumer", CONSUMER_IDLE_EXIT="1ms").wait()
     total = 2 * STOPS + PREFETCHED
     for number in range(total):
@@ -99,7 +99,7 @@ def test_only_a_quick_handler_has_many_sent_ahead(
         for body in [b"quick"] * quick_before + [b"hold"] + [b"quick"] * (5 * SHORT_PREFETCH - 1):
             channel.basic_publish("", mq_ch, body, mandatory=True)
         go.unlink(missing_ok=True)
-        settings = {"CONSUMER_HANDLER": f"{SEAMS}:hold_one", "RECORD": tmp_path / "record", **QUICK}
+        settings = {"CONSUMER_HANDLER": f"{PLUGINS}:hold_one", "RECORD": tmp_path / "record", **QUICK}
         consumer = start("consumer", CONSUMER_IDLE_EXIT="1s", **settings).wait_ready()
         until(lambda: consumer.metric("consumer_unsettled") == held, f"it holds {held}")  # noqa: B023
         time.sleep(0.3)
@@ -117,7 +117,7 @@ def test_large_bodies_behind_many_small_ones_do_not_fill_the_memory(
     sizes = [1] * 3 * SHORT_PREFETCH + [MEGABYTE] * 200
     for number, size in enumerate(sizes):
         channel.basic_publish("", mq_ch, bytes(size), BasicProperties(message_id=f"{number}"), mandatory=True)
-    consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:weigh", RECORD=record).wait_ready()
+    consumer = start("consumer", CONSUMER_HANDLER=f"{PLUGINS}:weigh", RECORD=record).wait_ready()
     until(lambda: consumer.event("less is sent ahead: handlers are slow or messages large"), "it has enough")
     until(lambda: consumer.metric("consumer_unsettled") < 2 * SHORT_PREFETCH, "what is more went back")
     Path(f"{record}.go").touch()

@@ -11,7 +11,7 @@ from tests.brokers import Broker
 from tests.conftest import Start
 from tests.parking import COUNT, drain, ids, listed, names, park, ready, rows, run
 from tests.processes import PATIENCE, until
-from tests.system.kit import SEAMS
+from tests.system.kit import PLUGINS
 from tests.system.manage import policy
 
 LARGE = 2000
@@ -79,7 +79,7 @@ def test_what_the_broker_parked_comes_through_a_retry_after_its_replay(
     death = {"reason": "delivery_limit", "queue": mq_ch, "exchange": "", "routing-keys": [mq_ch], "count": 1}
     park(channel, mq_ch, 1, **{"x-death": [death], "x-first-death-reason": "delivery_limit"})
     run(start, "replay")
-    consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:fail", CONSUMER_RETRY_DELAYS="100ms", RECORD="/dev/null")
+    consumer = start("consumer", CONSUMER_HANDLER=f"{PLUGINS}:fail", CONSUMER_RETRY_DELAYS="100ms", RECORD="/dev/null")
     until(lambda: ready(channel, f"{mq_ch}.dead") == 1, "it failed twice")
     consumer.terminate()
     [(properties, _)] = drain(channel, f"{mq_ch}.dead", 1)

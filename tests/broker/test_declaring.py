@@ -7,7 +7,7 @@ import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
 from tests.processes import until
-from tests.system.kit import QUICK, SEAMS, Start
+from tests.system.kit import PLUGINS, QUICK, Start
 
 SAFE = {
     "x-queue-type": "quorum",
@@ -57,7 +57,7 @@ def test_with_none_the_producer_uses_any_queue_and_declares_nothing(
     start: Start, channel: BlockingChannel, mq_ch: str
 ) -> None:
     """A queue of another kind is as good, and until it is there every message is kept."""
-    producer = start("producer", "--count", "3", "--source", f"{SEAMS}:numbers", MQ_TOPOLOGY="none", **QUICK)
+    producer = start("producer", "--count", "3", "--source", f"{PLUGINS}:numbers", MQ_TOPOLOGY="none", **QUICK)
     until(lambda: "there is no queue" in str(producer.reasons()), "the producer says that its message came back")
     channel.queue_declare(mq_ch, durable=True)
     assert producer.wait() == 0

@@ -11,7 +11,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from consumer.delivery import SUSPECT
 from tests.brokers import Broker
 from tests.processes import Process, until
-from tests.system.kit import QUICK, SEAMS, Start, bodies, handled, take
+from tests.system.kit import PLUGINS, QUICK, Start, bodies, handled, take
 from tests.system.manage import add_user, policy
 
 SOME = 20
@@ -24,7 +24,7 @@ def test_a_failing_message_is_tried_once_and_after_each_delay_then_parked(
     """Attempts are counted and errors kept in headers; body, properties and foreign headers stay as they were."""
     record = tmp_path / "record"
     consumer = start(
-        "consumer", CONSUMER_HANDLER=f"{SEAMS}:fail", CONSUMER_RETRY_DELAYS="50ms,100ms,150ms", RECORD=record
+        "consumer", CONSUMER_HANDLER=f"{PLUGINS}:fail", CONSUMER_RETRY_DELAYS="50ms,100ms,150ms", RECORD=record
     ).wait_ready()
     theirs: dict[str, Any] = {"tenant": "a", "list": [1, "two", None], "x-mine": 7}
     sent = BasicProperties(headers=theirs, message_id="one", content_type="image/png", correlation_id="c", priority=3)
@@ -55,7 +55,7 @@ def test_a_rejected_message_is_parked_at_once_with_the_reason(
 ) -> None:
     """The handler's verdict costs no retries, and the message beside it is handled."""
     record = tmp_path / "record"
-    consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:reject_bad", RECORD=record).wait_ready()
+    consumer = start("consumer", CONSUMER_HANDLER=f"{PLUGINS}:reject_bad", RECORD=record).wait_ready()
     for text in ("bad", "good"):
         channel.basic_publish("", mq_ch, text, mandatory=True)
     until(lambda: consumer.metric("consumer_unsettled") == 0 and len(bodies(record)) == 2, "both are settled")
@@ -69,7 +69,7 @@ def test_a_failing_message_with_an_expiration_or_a_foreign_user_id_is_parked_alo
     """Both properties would lose or refuse the copy; they travel on as headers, and the neighbour is handled."""
     record = tmp_path / "record"
     consumer = start(
-        "consumer", CONSUMER_HANDLER=f"{SEAMS}:fail", CONSUMER_RETRY_DELAYS="50ms", RECORD=record
+        "consumer", CONSUMER_HANDLER=f"{PLUGINS}:fail", CONSUMER_RETRY_DELAYS="50ms", RECORD=record
     ).wait_ready()
     with (
         add_user(broker, mq_ch) as address,
@@ -94,7 +94,7 @@ def test_a_message_that_kills_its_process_is_parked_alone_by_the_broker(
 ) -> None:
     """After a bounded number of deaths it is out of the way; the messages prefetched with it are handled."""
     record = tmp_path / "record"
-    settings = {"CONSUMER_HANDLER": f"{SEAMS}:kill", "CONSUMER_WORKERS": 4, "RECORD": record, "HTTP_PORT": 0}
+    settings = {"CONSUMER_HANDLER": f"{PLUGINS}:kill", "CONSUMER_WORKERS": 4, "RECORD": record, "HTTP_PORT": 0}
     assert start("consumer", CONSUMER_IDLE_EXIT="1ms").wait() == 0
     with policy(broker, mq_ch, {"delivery-limit": LIMIT}):
         for text in ("kill", "one", "two", "three"):
@@ -115,7 +115,7 @@ def test_a_message_that_hangs_its_handler_is_parked_alone_by_the_broker(
 ) -> None:
     """Each time the process is not live any more, and is ended as Kubernetes does it; the neighbours are handled."""
     record = tmp_path / "record"
-    hanging = {"CONSUMER_HANDLER": f"{SEAMS}:hang", "CONSUMER_HANDLER_TIMEOUT": "300ms", "SHUTDOWN_GRACE": "200ms"}
+    hanging = {"CONSUMER_HANDLER": f"{PLUGINS}:hang", "CONSUMER_HANDLER_TIMEOUT": "300ms", "SHUTDOWN_GRACE": "200ms"}
     settings = {**hanging, "CONSUMER_IDLE_EXIT": "1s", "RECORD": record}
     assert start("consumer", CONSUMER_IDLE_EXIT="1ms").wait() == 0
     with policy(broker, mq_ch, {"delivery-limit": LIMIT}):
@@ -154,7 +154,7 @@ def test_failures_that_cannot_be_parked_are_no_more_after_losses(
     """The dead-letter queue is full, and the broker delivers them anew: one copy of each waits, and goes at last."""
     record, dead = tmp_path / "record", f"{mq_ch}.dead"
     assert start("consumer", CONSUMER_IDLE_EXIT="1ms").wait() == 0
-    settings = {"CONSUMER_HANDLER": f"{SEAMS}:fail", "CONSUMER_RETRY_DELAYS": "off", "RECORD": record, **QUICK}
+    settings = {"CONSUMER_HANDLER": f"{PLUGINS}:fail", "CONSUMER_RETRY_DELAYS": "off", "RECORD": record, **QUICK}
     for _ in range(2):
         channel.basic_publish("", dead, b"full", mandatory=True)
     with policy(broker, dead, {"max-length": 1, "overflow": "reject-publish"}):

@@ -8,7 +8,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from tests.brokers import Broker
 from tests.processes import until
-from tests.system.kit import QUICK, SEAMS, Start, bodies, take
+from tests.system.kit import PLUGINS, QUICK, Start, bodies, take
 
 WORKERS = 4
 SOON = 0.3  # seconds; by then an acknowledgement, which waits 5 ms at most, has reached the broker
@@ -26,13 +26,13 @@ def test_handlers_of_a_lost_channel_settle_no_message_of_the_next_channel(
     """
     held, quick = tmp_path / "held", tmp_path / "quick"
     old, new = ([f"{age}{number}" for number in range(WORKERS)] for age in ("old", "new"))
-    settings = {"CONSUMER_HANDLER": f"{SEAMS}:hold_each", "CONSUMER_WORKERS": WORKERS, "RECORD": held, **QUICK}
+    settings = {"CONSUMER_HANDLER": f"{PLUGINS}:hold_each", "CONSUMER_WORKERS": WORKERS, "RECORD": held, **QUICK}
     first = start("consumer", **settings).wait_ready()
     publish(channel, mq_ch, old)
     until(lambda: len(bodies(held)) == WORKERS, "each of its handlers is running")
     [pid] = connections(broker, "consumer")
 
-    second = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:record", RECORD=quick).wait_ready()
+    second = start("consumer", CONSUMER_HANDLER=f"{PLUGINS}:record", RECORD=quick).wait_ready()
     ahead = [f"ahead{number}" for number in range(WORKERS)]
     publish(channel, mq_ch, ahead)
     until(lambda: sorted(bodies(quick)) == ahead, "the second consumer takes what the first has no room for")

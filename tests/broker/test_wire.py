@@ -12,7 +12,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from tests.brokers import Broker
 from tests.processes import until
-from tests.system.kit import SEAMS, Start, bodies, handled, take
+from tests.system.kit import PLUGINS, Start, bodies, handled, take
 
 SMALL_FRAME = 8192  # bytes; the smallest that every broker takes
 
@@ -35,7 +35,7 @@ def test_a_message_without_any_property_is_handled(
 ) -> None:
     """Nothing is known of it but its body, which need be no text and no byte at all."""
     record = tmp_path / "record"
-    consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:record", RECORD=record).wait_ready()
+    consumer = start("consumer", CONSUMER_HANDLER=f"{PLUGINS}:record", RECORD=record).wait_ready()
     for body in (b"", b"\xff\x00"):
         channel.basic_publish("", mq_ch, body, mandatory=True)
     until(lambda: len(handled(record)) == 2, "both are handled")
@@ -50,7 +50,7 @@ def test_through_small_frames_all_sizes_come(start: Start, mq_ch: str, tmp_path:
     source, record = tmp_path / "source", tmp_path / "record"
     sizes = (1, SMALL_FRAME - 8, SMALL_FRAME - 7, 2 * SMALL_FRAME, 40_000, 2)
     source.write_text("".join("x" * size + "\n" for size in sizes))
-    settings = {"CONSUMER_HANDLER": f"{SEAMS}:tell", "CONSUMER_RETRY_DELAYS": "100ms", "RECORD": record}
+    settings = {"CONSUMER_HANDLER": f"{PLUGINS}:tell", "CONSUMER_RETRY_DELAYS": "100ms", "RECORD": record}
     consumer = start("consumer", **settings).wait_ready()
     assert start("producer", "--source", f"lines:{source}").wait() == 0
     until(lambda: len(handled(record)) >= 2 * len(sizes), "all are handled twice")
@@ -119,7 +119,7 @@ def test_headers_that_pika_cannot_read_harm_no_neighbour_and_park_unchanged(
 ) -> None:
     """A date beyond the year 9999, absurd nesting, floats: each is handed to the handler, and parked byte for byte."""
     record = tmp_path / "record"
-    consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:reject_bad", RECORD=record).wait_ready()
+    consumer = start("consumer", CONSUMER_HANDLER=f"{PLUGINS}:reject_bad", RECORD=record).wait_ready()
     for body, table in HEADERS.items():
         channel.basic_publish("", mq_ch, body, Raw(entry(b"first", b"t\x01") + table), mandatory=True)
         channel.basic_publish("", mq_ch, b"neighbour", mandatory=True)
@@ -143,7 +143,7 @@ def test_a_header_that_plain_pika_cannot_read_loses_no_neighbour_and_is_parked(
     for body in (*good[:5], "bad", *good[5:]):
         properties = Raw(HEADERS[b"bad year"]) if body == "bad" else BasicProperties(message_id=body)
         channel.basic_publish("", mq_ch, body, properties, mandatory=True)
-    settings = {"CONSUMER_HANDLER": f"{SEAMS}:reject_bad", "MQ_BACKOFF_MAX": "100ms", "RECORD": record}
+    settings = {"CONSUMER_HANDLER": f"{PLUGINS}:reject_bad", "MQ_BACKOFF_MAX": "100ms", "RECORD": record}
     consumer = start("consumer", **settings).wait_ready()
     until(lambda: {"bad", *bodies(record)} == {"bad", *good}, "all neighbours are handled")
 
@@ -171,7 +171,7 @@ def test_headers_of_our_names_from_outside_end_no_consumer_and_no_replay(
 ) -> None:
     """Numbers that can be read and not written: each would be its end again at every delivery."""
     record = tmp_path / "record"
-    consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:reject_bad", RECORD=record).wait_ready()
+    consumer = start("consumer", CONSUMER_HANDLER=f"{PLUGINS}:reject_bad", RECORD=record).wait_ready()
     values = {
         b"mq-attempt": b"T" + b"\xff" * 8,
         b"mq-first-error": b"T" + b"\xff" * 8,
@@ -193,7 +193,7 @@ def test_a_header_that_pika_cannot_read_does_not_hide_how_often_it_was_tried(
 ) -> None:
     """The broker sorts headers by name: ours come behind a time in milliseconds, and would be overlooked for ever."""
     record = tmp_path / "record"
-    settings = {"CONSUMER_HANDLER": f"{SEAMS}:fail", "CONSUMER_RETRY_DELAYS": "50ms,100ms", "RECORD": record}
+    settings = {"CONSUMER_HANDLER": f"{PLUGINS}:fail", "CONSUMER_RETRY_DELAYS": "50ms,100ms", "RECORD": record}
     consumer = start("consumer", **settings).wait_ready()
     created = entry(b"created-at", b"T" + struct.pack(">Q", int(time.time() * 1000)))
     channel.basic_publish("", mq_ch, b"late", Raw(created), mandatory=True)
@@ -206,7 +206,7 @@ def test_a_header_that_pika_cannot_read_does_not_hide_how_often_it_was_tried(
 def test_a_copy_goes_to_its_own_queue_alone(start: Start, channel: BlockingChannel, mq_ch: str, tmp_path: Path) -> None:
     """The header CC adds queues to each publish; a failed message would multiply there, and be confirmed by them."""
     record, audit = tmp_path / "record", f"{mq_ch}.audit"
-    settings = {"CONSUMER_HANDLER": f"{SEAMS}:fail", "CONSUMER_RETRY_DELAYS": "50ms,100ms", "RECORD": record}
+    settings = {"CONSUMER_HANDLER": f"{PLUGINS}:fail", "CONSUMER_RETRY_DELAYS": "50ms,100ms", "RECORD": record}
     consumer = start("consumer", **settings).wait_ready()
     channel.queue_declare(audit, durable=True, arguments={"x-queue-type": "quorum"})
     channel.basic_publish("", audit, b"x", BasicProperties(headers={"CC": [mq_ch]}), mandatory=True)
@@ -223,7 +223,7 @@ def test_a_header_that_no_broker_reads_is_refused_here_and_its_neighbours_go_thr
     start: Start, channel: BlockingChannel, mq_ch: str
 ) -> None:
     """The broker would close the connection over it, each time anew."""
-    producer = start("producer", "--source", f"{SEAMS}:no_number")
+    producer = start("producer", "--source", f"{PLUGINS}:no_number")
     assert producer.wait() == 1
     assert producer.event("stopped")["refused"] == 1
     assert "nan in a header" in producer.event("refused")["reason"]

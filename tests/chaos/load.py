@@ -1,4 +1,4 @@
-"""The two seams under test: a source that writes down what it attempts, handlers that write down what they handled.
+"""The two plugins under test: a source that writes down what it attempts, handlers that write down what they handled.
 
 They run inside the services; CHAOS_* variables name their files.
 """

@@ -73,7 +73,7 @@ def test_messages_flow_and_are_parked_with_the_least_rights(
         "consumer",
         MQ_URL=urls("consumer"),
         MQ_TOPOLOGY="assert",
-        CONSUMER_HANDLER="tests.deploy.seams:reject_odd_and_fail_even_once",
+        CONSUMER_HANDLER="tests.deploy.plugins:reject_odd_and_fail_even_once",
         CONSUMER_RETRY_DELAYS="500ms,30s",
         CONSUMER_IDLE_EXIT="3s",
     )

@@ -19,7 +19,7 @@ SETTINGS = {
     "MQ_CH": "watched",
     "MQ_BACKOFF_MAX": "1s",
     "PRODUCER_RATE": "50",
-    "CONSUMER_HANDLER": "seams:moody",
+    "CONSUMER_HANDLER": "plugins:moody",
     "CONSUMER_RETRY_DELAYS": "1s,2s",
 }
 
@@ -41,11 +41,11 @@ class Watched:
         self._project = project
         often, more = folder / "prometheus.yml", folder / "more.json"
         often.write_text((PROMETHEUS / "prometheus.yml").read_text().replace("interval: 5s", "interval: 1s"))
-        seams = f"{Path(__file__).with_name('seams.py')}:/app/seams.py:ro"
+        plugins = f"{Path(__file__).with_name('plugins.py')}:/app/plugins.py:ro"
         (folder / "image").mkdir()
         prometheus = stand_in(folder / "image", programs)
         prometheus["volumes"].append(f"{often}:/etc/prometheus/prometheus.yml:ro")
-        more.write_text(json.dumps({"services": {"consumer": {"volumes": [seams]}, "prometheus": prometheus}}))
+        more.write_text(json.dumps({"services": {"consumer": {"volumes": [plugins]}, "prometheus": prometheus}}))
         project.settings, project.files = SETTINGS, [more]
 
     def start(self) -> None:

@@ -14,7 +14,7 @@ from tests.brokers import Broker
 from tests.conftest import Start
 from tests.processes import ROOT, until
 from tests.readme.documents import example
-from tests.system.kit import QUICK, SEAMS, take
+from tests.system.kit import PLUGINS, QUICK, take
 
 TEXT = ROOT / "docs" / "from-the-example.md"
 BODIES = [b"Hello World %d!" % number for number in range(1, 4)]
@@ -70,7 +70,7 @@ def test_what_the_handler_fails_on_stays_in_the_old_queue(
 ) -> None:
     """There is no dead-letter queue yet, so nothing is acknowledged, and the log has the reason."""
     [consumer, _] = typed("drain", old_queue)
-    settings = {"CONSUMER_HANDLER": f"{SEAMS}:fail", "RECORD": tmp_path / "record", "SHUTDOWN_GRACE": "1s", **QUICK}
+    settings = {"CONSUMER_HANDLER": f"{PLUGINS}:fail", "RECORD": tmp_path / "record", "SHUTDOWN_GRACE": "1s", **QUICK}
     process = start(*consumer, **settings)
     until(lambda: f"{old_queue}.dead" in process.stderr.read_text(), "it says which queue is missing")
     process.terminate()

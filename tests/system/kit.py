@@ -15,11 +15,11 @@ from tests.processes import PATIENCE, Process
 
 Start = Callable[..., Process]
 QUICK = {"MQ_BACKOFF_MAX": "500ms"}  # for tests with an outage
-SEAMS = "tests.system.seams"
+PLUGINS = "tests.system.plugins"
 
 
 def handled(record: Path) -> list[dict[str, Any]]:
-    """What the handlers of `seams` wrote down, in order."""
+    """What the handlers of `plugins` wrote down, in order."""
     lines = record.read_text().splitlines(keepends=True) if record.exists() else []
     return [json.loads(line) for line in lines if line.endswith("\n")]
 

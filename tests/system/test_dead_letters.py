@@ -19,7 +19,7 @@ from tests.brokers import Broker
 from tests.conftest import Start
 from tests.parking import drain, ids, names, park, ready, rows, run
 from tests.processes import ROOT, until
-from tests.system.kit import SEAMS, peak
+from tests.system.kit import PLUGINS, peak
 from tests.system.manage import add_user, permit, policy
 
 WIDTH = 60  # columns
@@ -144,7 +144,7 @@ def test_what_was_replayed_twice_goes_a_third_time_only_when_asked(
 def test_a_replay_ends_while_its_messages_are_parked_again(start: Start, channel: BlockingChannel, mq_ch: str) -> None:
     """It goes to what was the end of the queue when it began, so that each message goes once."""
     park(channel, mq_ch, 3000, size=0)
-    consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:fail", CONSUMER_RETRY_DELAYS="off", RECORD="/dev/null")
+    consumer = start("consumer", CONSUMER_HANDLER=f"{PLUGINS}:fail", CONSUMER_RETRY_DELAYS="off", RECORD="/dev/null")
     consumer.wait_ready()
     [report] = rows(run(start, "replay", "--json"))
     assert (report["parked"], report["done"]) == (3000, 3000)

@@ -9,7 +9,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from local.ports import free_port
 from tests.brokers import Broker
 from tests.processes import until
-from tests.system.kit import QUICK, SEAMS, Mute, Start, bodies, take
+from tests.system.kit import PLUGINS, QUICK, Mute, Start, bodies, take
 from tests.system.manage import add_user, set_user
 
 
@@ -17,7 +17,7 @@ def test_a_source_that_breaks_ends_the_producer_with_1_after_confirming_what_it_
     start: Start, channel: BlockingChannel, mq_ch: str
 ) -> None:
     """The error is in the log, and what came before it is in the queue."""
-    producer = start("producer", "--source", f"{SEAMS}:breaking")
+    producer = start("producer", "--source", f"{PLUGINS}:breaking")
     assert producer.wait() == 1
     assert "the source broke" in producer.stderr.read_text()
     assert [body for _, body in take(channel, mq_ch, 5)] == [b"1", b"2", b"3", b"4", b"5"]
@@ -26,7 +26,7 @@ def test_a_source_that_breaks_ends_the_producer_with_1_after_confirming_what_it_
 def test_a_count_is_exact_and_a_rate_is_kept(start: Start, channel: BlockingChannel, mq_ch: str) -> None:
     """60 messages at 50 a second take between one and two seconds, and exit 0 follows the last confirm."""
     began = time.monotonic()
-    producer = start("producer", "--count", "60", "--rate", "50", "--source", f"{SEAMS}:numbers")
+    producer = start("producer", "--count", "60", "--rate", "50", "--source", f"{PLUGINS}:numbers")
     assert producer.wait() == 0
     assert time.monotonic() - began > 59 / 50
     taken = [properties for properties, _ in take(channel, mq_ch, 60)]
@@ -38,7 +38,7 @@ def test_a_consumer_that_is_idle_ends_with_0_and_not_before_its_work_is_done(sta
     """A handler at work is not idle, however long it takes."""
     record = tmp_path / "record"
     assert start("producer", "--count", "1").wait() == 0
-    consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:hold", CONSUMER_IDLE_EXIT="200ms", RECORD=record)
+    consumer = start("consumer", CONSUMER_HANDLER=f"{PLUGINS}:hold", CONSUMER_IDLE_EXIT="200ms", RECORD=record)
     until(lambda: bodies(record), "it works")
     longer = time.monotonic() + 1
     until(lambda: time.monotonic() > longer, "five times as long")

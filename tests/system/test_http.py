@@ -12,7 +12,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from tests.brokers import Broker, outlive_a_kill
 from tests.processes import ROOT, until
 from tests.system.http import Client, HttpProducer, Post
-from tests.system.kit import QUICK, SEAMS, Start, compare, handled, take
+from tests.system.kit import PLUGINS, QUICK, Start, compare, handled, take
 
 CONTEXT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 WATERMARK = "set_vm_memory_high_watermark"
@@ -64,7 +64,7 @@ def test_broker_and_producer_killed_under_clients_lose_nothing_that_was_confirme
     producer.process.terminate()
     assert producer.process.wait() == 0
     record = tmp_path / "record"
-    settings = {"CONSUMER_HANDLER": f"{SEAMS}:record", "CONSUMER_IDLE_EXIT": "1s", "RECORD": record}
+    settings = {"CONSUMER_HANDLER": f"{PLUGINS}:record", "CONSUMER_IDLE_EXIT": "1s", "RECORD": record}
     assert start("consumer", **settings).wait() == 0
     came = handled(record)
     assert all(row["message_id"] == row["body"] for row in came)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.brokers import Broker, outlive_a_kill
 from tests.processes import Process, until
-from tests.system.kit import QUICK, SEAMS, Start, bodies, compare, numbered
+from tests.system.kit import PLUGINS, QUICK, Start, bodies, compare, numbered
 
 WINDOW, PREFETCH = 200, 100
 SMALL = {"PRODUCER_WINDOW": WINDOW, "CONSUMER_PREFETCH": PREFETCH, **QUICK}
@@ -118,10 +118,10 @@ def test_a_consumer_killed_in_the_middle_loses_nothing(start: Start, tmp_path: P
     record = tmp_path / "record"
     sent = [b"%d" % number for number in range(1, 2001)]
     settings = {"RECORD": record, **SMALL}
-    first = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:slow", **settings)
-    producer = start("producer", "--source", f"{SEAMS}:numbers", "--count", str(len(sent)), **SMALL)
+    first = start("consumer", CONSUMER_HANDLER=f"{PLUGINS}:slow", **settings)
+    producer = start("producer", "--source", f"{PLUGINS}:numbers", "--count", str(len(sent)), **SMALL)
     until(lambda: len(bodies(record)) > 100, "it flows")
     first.kill()
     assert producer.wait() == 0
-    assert start("consumer", CONSUMER_HANDLER=f"{SEAMS}:record", CONSUMER_IDLE_EXIT="1s", **settings).wait() == 0
+    assert start("consumer", CONSUMER_HANDLER=f"{PLUGINS}:record", CONSUMER_IDLE_EXIT="1s", **settings).wait() == 0
     compare(sent, [body.encode() for body in bodies(record)], duplicates=PREFETCH)

@@ -8,7 +8,7 @@ import pytest
 from local.scrape import get
 from tests.brokers import Broker
 from tests.processes import until
-from tests.system.kit import QUICK, SEAMS, Start
+from tests.system.kit import PLUGINS, QUICK, Start
 from tests.system.manage import add_user, set_user
 
 PASSWORD = "S3cr:t@/#%x"
@@ -21,7 +21,7 @@ def test_a_password_is_not_in_logs_pages_or_the_process_table(
     """While it is refused, while it is right, and when the source breaks beside it; at the most talkative level."""
     with add_user(broker, mq_ch) as address:
         url = f"amqp://{mq_ch}:{quote(PASSWORD, safe='')}@{address}"
-        process = start(service, MQ_URL=url, PRODUCER_SOURCE=f"{SEAMS}:betraying", LOG_LEVEL="debug", **QUICK)
+        process = start(service, MQ_URL=url, PRODUCER_SOURCE=f"{PLUGINS}:betraying", LOG_LEVEL="debug", **QUICK)
         until(lambda: "ACCESS_REFUSED" in str(process.reasons()), "it is refused")
         seen = [get(f"{process.address}/{page}")[1] for page in ("livez", "readyz", "metrics")]
         seen.append(Path(f"/proc/{process.pid}/cmdline").read_text())

@@ -9,7 +9,7 @@ from pathlib import Path
 from local.scrape import get
 from tests.brokers import Broker
 from tests.processes import until
-from tests.system.kit import QUICK, SEAMS, Start
+from tests.system.kit import PLUGINS, QUICK, Start
 
 BOTH = {"mq_ready", "mq_connected", "mq_blocked", "mq_reconnects_total"}
 METRICS = {
@@ -66,7 +66,7 @@ def test_each_metric_has_its_help_and_follows_the_conventions(start: Start, mq_c
 def test_a_handler_over_its_time_makes_the_process_not_live(start: Start, tmp_path: Path) -> None:
     """Only a new process ends it; what it is, the page says."""
     record = tmp_path / "record"
-    settings = {"CONSUMER_HANDLER_TIMEOUT": "300ms", "CONSUMER_HANDLER": f"{SEAMS}:hold", "RECORD": record}
+    settings = {"CONSUMER_HANDLER_TIMEOUT": "300ms", "CONSUMER_HANDLER": f"{PLUGINS}:hold", "RECORD": record}
     consumer = start("consumer", **settings).wait_ready()
     assert consumer.live()
     start("producer", "--count", "1")

@@ -67,7 +67,7 @@ CONSUMER = {
     "CONSUMER_IDLE_EXIT": ["later"],
     "CONSUMER_RETRY_DELAYS": ["5", "5s,,30s", "0s"],
 }
-SEAMS = {
+PLUGINS = {
     ("producer", "PRODUCER_SOURCE"): [
         *("line", "lines:/no/such/file", "lines:/", "nowhere:source", "no.where:source", "os:nothing", "os:sep", "os:"),
     ],
@@ -140,7 +140,7 @@ def test_every_wrong_value_is_named_all_at_once(service: str, own: dict[str, lis
     refused(service, set(wrong), example=True, **wrong)
 
 
-@pytest.mark.parametrize(("who", "name"), [(who, name) for who, names in SEAMS.items() for name in names])
+@pytest.mark.parametrize(("who", "name"), [(who, name) for who, names in PLUGINS.items() for name in names])
 def test_a_source_or_handler_that_is_not_there_is_named(who: tuple[str, str], name: str) -> None:
     """A sentence, and no traceback."""
     service, variable = who

@@ -13,7 +13,7 @@ from common.process.run import SAME_SIGNAL_WITHIN
 from tests.brokers import Broker
 from tests.chaos.proxy import Proxy
 from tests.processes import ROOT, until
-from tests.system.kit import SEAMS, Start, bodies
+from tests.system.kit import PLUGINS, Start, bodies
 
 AT_ONCE = 2.0  # seconds
 
@@ -21,9 +21,9 @@ AT_ONCE = 2.0  # seconds
 def test_both_services_stopped_in_mid_flow_lose_nothing_and_handle_nothing_twice(start: Start, tmp_path: Path) -> None:
     """SIGTERM: the producer confirms what it took, the consumer settles what it began; both exit 0."""
     record = tmp_path / "record"
-    settings = {"CONSUMER_HANDLER": f"{SEAMS}:slow", "RECORD": record}
+    settings = {"CONSUMER_HANDLER": f"{PLUGINS}:slow", "RECORD": record}
     consumer = start("consumer", CONSUMER_WORKERS=4, **settings)
-    producer = start("producer", "--source", f"{SEAMS}:numbers", "--rate", "1000")
+    producer = start("producer", "--source", f"{PLUGINS}:numbers", "--rate", "1000")
     until(lambda: len(bodies(record)) > 200, "it flows")
     for process in (producer, consumer):
         process.terminate()
@@ -42,7 +42,7 @@ def test_a_producer_stopped_in_its_first_try_to_connect_sends_what_it_took(
     with Proxy(broker.port) as proxy:
         proxy.latency = 0.15
         url = broker.url.replace(str(broker.port), str(proxy.port))
-        producer = start("producer", "--source", f"{SEAMS}:announced", RECORD=record, MQ_URL=url)
+        producer = start("producer", "--source", f"{PLUGINS}:announced", RECORD=record, MQ_URL=url)
         until(record.exists, "the source is read")
         producer.terminate()
         assert producer.wait() == 0
@@ -54,7 +54,7 @@ def test_a_producer_stopped_in_its_first_try_to_connect_sends_what_it_took(
 def test_a_log_that_cannot_be_written_stops_no_messages(broker: Broker, mq_ch: str, tmp_path: Path) -> None:
     """A full disk, or a reader who left."""
     env = {**os.environ, "MQ_URL": broker.url, "MQ_CH": mq_ch, "HTTP_PORT": "0", "PRODUCER_RATE": "1000"}
-    command = [sys.executable, "-m", "producer", "--source", f"{SEAMS}:numbers", "--count", "100"]
+    command = [sys.executable, "-m", "producer", "--source", f"{PLUGINS}:numbers", "--count", "100"]
     with Path("/dev/full").open("w") as full:
         assert subprocess.run(command, env=env, cwd=ROOT, stderr=full, timeout=60, check=False).returncode == 0
     handled = tmp_path / "handled"
@@ -69,7 +69,7 @@ def test_a_log_that_cannot_be_written_stops_no_messages(broker: Broker, mq_ch: s
 def test_a_thread_that_a_handler_left_does_not_keep_the_process(start: Start, tmp_path: Path) -> None:
     """Python waits for such threads at its end, and an hour is longer than any grace."""
     assert start("producer", "--count", "1").wait() == 0
-    settings = {"CONSUMER_HANDLER": f"{SEAMS}:leave_a_thread", "RECORD": tmp_path / "record"}
+    settings = {"CONSUMER_HANDLER": f"{PLUGINS}:leave_a_thread", "RECORD": tmp_path / "record"}
     consumer = start("consumer", CONSUMER_IDLE_EXIT="1s", **settings)
     assert consumer.wait() == 1
     assert "does not end" in consumer.stderr.read_text()
@@ -79,7 +79,7 @@ def test_a_thread_that_a_handler_left_does_not_keep_the_process(start: Start, tm
 def test_a_handler_that_outlives_the_grace_leaves_its_message_in_the_queue(start: Start, tmp_path: Path) -> None:
     """The process ends at the deadline with 1, and says how many it left; the message comes again."""
     record = tmp_path / "record"
-    settings = {"CONSUMER_HANDLER": f"{SEAMS}:hold", "RECORD": record, "SHUTDOWN_GRACE": "500ms"}
+    settings = {"CONSUMER_HANDLER": f"{PLUGINS}:hold", "RECORD": record, "SHUTDOWN_GRACE": "500ms"}
     assert start("producer", "--count", "1").wait() == 0
     consumer = start("consumer", **settings)
     until(lambda: bodies(record), "it works on the message")
@@ -108,7 +108,7 @@ def test_a_second_signal_ends_at_once(number: signal.Signals, start: Start, tmp_
     """Whatever a handler is at, and however long the grace is."""
     record = tmp_path / "record"
     start("producer", "--count", "1")
-    consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:hold", RECORD=record, SHUTDOWN_GRACE="1m")
+    consumer = start("consumer", CONSUMER_HANDLER=f"{PLUGINS}:hold", RECORD=record, SHUTDOWN_GRACE="1m")
     until(lambda: bodies(record), "it works on the message")
     consumer.signal(number)
     until(lambda: consumer.reasons() == ["draining"], "it waits for the handler")

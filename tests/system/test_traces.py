@@ -11,7 +11,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from tests.processes import until
 from tests.system.collector import Collector, attributes
-from tests.system.kit import SEAMS, Mute, Start, bodies, take
+from tests.system.kit import PLUGINS, Mute, Start, bodies, take
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 CONTEXT = {"traceparent": f"00-{TRACE}-{SPAN}-01", "tracestate": "vendor=1"}
@@ -24,7 +24,7 @@ def test_a_context_reaches_the_handler_at_each_attempt_and_the_log_lines_of_its_
 ) -> None:
     """Without OpenTelemetry. A malformed one travels on as any header does, and stands in no line."""
     record = tmp_path / "record"
-    consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:tell", CONSUMER_RETRY_DELAYS="50ms", RECORD=record)
+    consumer = start("consumer", CONSUMER_HANDLER=f"{PLUGINS}:tell", CONSUMER_RETRY_DELAYS="50ms", RECORD=record)
     consumer.wait_ready()
     for body, context in (("good", CONTEXT), ("bad", FORGED)):
         channel.basic_publish("", mq_ch, body, BasicProperties(headers=context, message_id=body), mandatory=True)
@@ -47,7 +47,9 @@ def test_a_context_reaches_the_handler_at_each_attempt_and_the_log_lines_of_its_
 
 def test_a_parked_message_keeps_its_context(start: Start, channel: BlockingChannel, mq_ch: str, tmp_path: Path) -> None:
     """So who looks into the dead-letter queue finds the trace, and a replay goes on with it."""
-    consumer = start("consumer", CONSUMER_HANDLER=f"{SEAMS}:fail", CONSUMER_RETRY_DELAYS="50ms", RECORD=tmp_path / "r")
+    consumer = start(
+        "consumer", CONSUMER_HANDLER=f"{PLUGINS}:fail", CONSUMER_RETRY_DELAYS="50ms", RECORD=tmp_path / "r"
+    )
     consumer.wait_ready()
     channel.basic_publish("", mq_ch, b"x", BasicProperties(headers=CONTEXT), mandatory=True)
     until(lambda: consumer.metric('consumer_settled_total{outcome="parked"}') == 1, "it is parked")
@@ -57,7 +59,7 @@ def test_a_parked_message_keeps_its_context(start: Start, channel: BlockingChann
 
 def test_a_refused_message_is_found_by_its_trace(start: Start, channel: BlockingChannel, mq_ch: str) -> None:
     """The producer's own line says it as well."""
-    producer = start("producer", "--source", f"{SEAMS}:too_many_headers")
+    producer = start("producer", "--source", f"{PLUGINS}:too_many_headers")
     assert producer.wait() == 1
     line = producer.event("refused")
     assert (line["message_id"], line["trace_id"]) == ("m", TRACE)
@@ -72,7 +74,7 @@ def test_a_collector_sees_each_message_from_its_source_to_its_last_attempt_in_on
         assert start("producer", "--count", "2", "--rate", "100", **spans).wait() == 0
         consumer = start(
             "consumer",
-            CONSUMER_HANDLER=f"{SEAMS}:tell",
+            CONSUMER_HANDLER=f"{PLUGINS}:tell",
             CONSUMER_RETRY_DELAYS="50ms",
             CONSUMER_IDLE_EXIT="1s",
             RECORD=tmp_path / "record",
@@ -108,7 +110,7 @@ def test_a_collector_that_never_answers_holds_up_nothing(start: Start) -> None:
         began = time.monotonic()
         producer = start(
             "producer",
-            *("--source", f"{SEAMS}:numbers", "--count", "500"),
+            *("--source", f"{PLUGINS}:numbers", "--count", "500"),
             OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{mute.address}",
         )
         assert producer.wait() == 0
