@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.architecture.copies import copy_without
 from tests.architecture.modules import OPTIONAL
 from tests.brokers import Broker
@@ -12,8 +10,6 @@ from tests.processes import Process, until
 
 def test_without_the_fence_the_pair_carries_every_line(broker: Broker, mq_ch: str, tmp_path: Path) -> None:
     """By what pika makes public; slower, and nothing is lost."""
-    if broker.name != "container":
-        pytest.skip("what plain pika sends is shown on one broker")
     code, source, out = tmp_path / "code", tmp_path / "source", tmp_path / "out"
     copy_without(OPTIONAL["wire"], code)
     lines = [f"line {number}" for number in range(100)]
