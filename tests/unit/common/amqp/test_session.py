@@ -221,8 +221,10 @@ def test_a_connection_that_is_gone_already_has_no_handshake(
 def test_a_session_dropped_while_it_is_open_closes_its_connection(
     process: Loop, peer: Peer, owner: Owner, begin: Begin
 ) -> None:
-    opened(process, peer, owner, begin).drop()
+    session, began = opened(process, peer, owner, begin), time.monotonic()
+    session.drop()
     process.turn(lambda: not peer.visits[0].open, "the end of the connection")
+    assert time.monotonic() - began < 8, "the heartbeat of 10 s would have ended it"
     assert owner.lost == []
 
 
