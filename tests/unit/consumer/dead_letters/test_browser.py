@@ -3,7 +3,7 @@
 import time
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
-from unittest.mock import Mock
+from unittest.mock import Mock, call
 
 import pytest
 from pika import BasicProperties
@@ -81,8 +81,8 @@ def test_a_queue_is_read_in_batches_to_what_was_its_end(process: Loop, settings:
     assert not browser.ended
     opened.cancelled()
     assert browser.ended
-    assert [call.args[0] for call in visitor.visit.call_args_list] == [1, 2, 3]
-    assert [call.args for call in visitor.next_batch.call_args_list] == [(0, 0, 3), (2, 2, 1)]
+    assert [visit.args[0] for visit in visitor.visit.call_args_list] == [1, 2, 3]
+    assert [request.args for request in visitor.next_batch.call_args_list] == [(0, 0, 3), (2, 2, 1)]
 
 
 def test_a_visitor_without_room_is_asked_again_at_the_next_tick(process: Loop, settings: DeadLettersSettings) -> None:
@@ -147,7 +147,7 @@ def test_the_rest_is_nacked_when_it_keeps_the_order_and_no_consumer_gets_it_agai
         opened.cancelled()
     browser.leave()
     browser.leave()  # before the broker has answered
-    assert channel.basic_nack.called is nacks
+    assert channel.basic_nack.call_args_list == [call(0, multiple=True, requeue=True)] * nacks
     channel.tx_commit.assert_called_once()
 
 

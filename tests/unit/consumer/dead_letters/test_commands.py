@@ -49,6 +49,7 @@ def test_a_list_is_bounded_and_a_purge_is_not() -> None:
     """The rows of a list are kept in memory."""
     assert parse(["list"])[0].max == MAX_LISTED
     assert parse(["purge"])[0].max is None
+    assert parse(["purge", "--max", "1"])[0].max == 1
 
 
 def test_commands_declare_no_queues_and_log_only_errors() -> None:
