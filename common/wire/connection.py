@@ -1,7 +1,7 @@
 """WireConnection: pika's connection, which reads deliveries straight out of what came and writes a turn by one call.
 
 pika makes an object of each of a delivery's three frames, and again of its properties; here a delivery whose body came
-in one frame is read by three `unpack_from`, and everything else goes pika's way. pika builds and writes the three
+in one frame is read by two `unpack_from`, and everything else goes pika's way. pika builds and writes the three
 frames of each message it sends by themselves; here all that a turn of the loop wrote goes out at its end, in one call.
 All of it is internal to pika: `tests/unit/common/wire` holds it against the pika that is installed.
 """
@@ -19,9 +19,7 @@ from common.wire.reader import Consumer, Deliveries, FrameReader
 from common.wire.writer import message_frames
 
 RECEIVE = 64 * 1024  # bytes of one `recv`; pika's 4 KiB are a call of the system for every tenth message
-SEND = (
-    256 * 1024
-)  # bytes of one `send`; the socket's buffer takes no more, and joining more would be copied for nothing
+SEND = 256 * 1024  # bytes of one `send`: a socket's buffer takes no more, and what it leaves is copied again
 
 
 class WireConnection(PlainConnection):
@@ -29,13 +27,11 @@ class WireConnection(PlainConnection):
 
     if TYPE_CHECKING:  # pika's own, which its stubs do not name
         _body_max_length: int
-        _channels: Any
         _nbio: Any
         _process_frame: Any
         _terminate_stream: Any
         _transport: Any
         bytes_received: int
-        bytes_sent: int
         frames_received: int
 
     def __init__(self, parameters: ConnectionParameters, *arguments: Any, **more: Any) -> None:
