@@ -1,8 +1,10 @@
 """RabbitMQ's programs on this machine: where they are, and getting them."""
 
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from local import Failure
@@ -52,9 +54,15 @@ def ensure_server() -> Path:
 
     Raises Failure with one line on what to install.
     """
-    folder = find_server()
-    if folder:
-        return folder
+    found = find_server()
+    if found:
+        return found
+    with (Path(tempfile.gettempdir()) / f"mq-install-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a second process waits, and then finds it
+        return find_server() or _install()
+
+
+def _install() -> Path:
     words = as_root()
     if not shutil.which("apt-get"):
         raise Failure("rabbitmq-server is missing: install RabbitMQ 3.10 or newer, or Docker")
