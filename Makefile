@@ -43,7 +43,7 @@ run: $(READY) ## Broker, producer and consumer; COUNT=1000 ends by itself, RATE=
 
 # More than cores: most tests wait, for a broker or a cluster. WORKERS=0: one after the other, as --pdb needs it.
 WORKERS ?= 6
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 .PHONY: test
 test: $(READY) ## All tests that this machine can run; ARGS='tests/unit -x' for some
@@ -68,7 +68,7 @@ test-pika-pre: ## The unit tests, and a user's own pika, on the newest pre-relea
 	@$(MAKE) --no-print-directory venv VENV=$(PRE)
 	@$(PRE)/bin/python -m pip install -qq --disable-pip-version-check --upgrade --pre 'pika>=1.5.0rc1,<1.6'
 	@$(PRE)/bin/python -c 'import pika; print("pika", pika.__version__)'
-	@$(PRE)/bin/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(addprefix tests/unit/,common consumer producer) tests/broker/test_users_pika.py $(ARGS)
+	@$(PRE)/bin/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(addprefix tests/unit/,common consumer producer) tests/broker/test_users_pika.py $(ARGS)
 
 .PHONY: check
 check: $(READY) ## Format, lint, types, Dockerfiles, workflows

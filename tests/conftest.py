@@ -43,6 +43,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("broker", kinds, indirect=True, scope="session")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """By group. `--dist loadgroup` has no effect: pytest 9.2 ignores the names that pytest-xdist 3.8 gives."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid) or nodeid
+
+    return ByGroup(config, log)
+
+
 @pytest.hookimpl(trylast=True)  # behind pytest's own order, which keeps the tests of a broker together
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What the services do by themselves is shown on one broker; `tests/broker` shows both all that may differ.
@@ -61,11 +73,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (left_out if (other and (one or plain)) or (plain and direct) else kept).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-    groups = {item: group_of(item) for item in kept}
-    for item, group in groups.items():
-        if group:
-            item.add_marker(pytest.mark.xdist_group(group))
-    items[:] = sorted(kept, key=lambda item: (rank(item, groups[item]), groups[item]))
+    place = {each: rank(each.nodeid, slow=bool(each.get_closest_marker("slow"))) for each in kept}
+    items[:] = sorted(kept, key=lambda each: (place[each], group_of(each.nodeid)))
 
 
 @pytest.hookimpl(trylast=True)

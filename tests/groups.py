@@ -1,38 +1,34 @@
-"""Which tests run one after the other when workers run them side by side, and in which order they begin.
+"""Which tests run one after the other when workers run them side by side, and in which order they begin. Pure.
 
 A group is run by one worker: its tests share a broker, a cluster or Docker's caches. A test of no group runs anywhere.
 """
 
-import pytest
-
-from tests.processes import ROOT
+import re
 
 # Chains of minutes that mostly wait; but a unit test that fails is heard of at once. Then what computes for long.
 ORDER = ("cluster", "docker", "unit", "system", "container", "debian", "chaos", "local", "slow", "")
+CLUSTER = ("test_cluster", "test_production")
+DOCKER = ("test_compose", "test_queries", "test_images", "test_formation", "test_benchmark", "test_alerts")
 
 
-def group_of(item: pytest.Item) -> str:
-    """`container-pika` of a test on that broker and wire, say; "" if it needs no company."""
-    folder = item.path.relative_to(ROOT / "tests").parts[0]
-    callspec = getattr(item, "callspec", None)
-    parameters = callspec.params if callspec else {}
-    wire = "-pika" if parameters.get("wire") == "pika" else ""
-    if "broker" in parameters:
-        one = folder in {"system", "readme"} and parameters["broker"] == "container"
-        return "system" if one else f"{parameters['broker']}{wire}"
-    if folder == "chaos" and "promise" in parameters:
+def group_of(name: str) -> str:
+    """`container-pika` of the name (node id) of a test on that broker and wire, say; "" if it needs no company."""
+    path, _, test = name.partition("::")
+    folder, module = path.split("/")[1], path.rpartition("/")[2].removesuffix(".py")
+    words = (re.findall(r"\[(.*)\]$", test) or [""])[0].split("-")
+    wire = "-pika" if "pika" in words[:2] else ""
+    if words[0] in {"container", "debian"}:
+        return "system" if folder in {"system", "readme"} and words[0] == "container" else f"{words[0]}{wire}"
+    if module == "test_promises":
         return f"chaos{wire}"
-    if folder == "local" and item.get_closest_marker("slow"):
+    if folder == "local" and module in {"test_run", "test_node"}:
         return "local"  # they take the usual ports
     if folder == "deploy":
-        markers = {mark.name for mark in item.iter_markers()}
-        return "cluster" if "cluster" in markers else "docker" if markers & {"docker", "promtool"} else ""
+        return "cluster" if module in CLUSTER else "docker" if module in DOCKER else ""
     return ""
 
 
-def rank(item: pytest.Item, group: str) -> int:
+def rank(name: str, *, slow: bool) -> int:
     """Its place: an index of ORDER."""
-    folder = item.path.relative_to(ROOT / "tests").parts[0]
-    if not group:
-        group = "unit" if folder == "unit" else "slow" if item.get_closest_marker("slow") else ""
-    return ORDER.index(group.partition("-")[0])
+    alone = "unit" if name.startswith("tests/unit/") else "slow" if slow else ""
+    return ORDER.index(group_of(name).partition("-")[0] or alone)
