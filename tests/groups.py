@@ -16,7 +16,7 @@ def group_of(name: str) -> str:
     path, _, test = name.partition("::")
     folder, module = path.split("/")[1], path.rpartition("/")[2].removesuffix(".py")
     words = (re.findall(r"\[(.*)\]$", test) or [""])[0].split("-")
-    wire = "-pika" if "pika" in words[:2] else ""
+    wire = "-pika" if "pika" in words else ""
     if words[0] in {"container", "debian"}:
         return "system" if folder in {"system", "readme"} and words[0] == "container" else f"{words[0]}{wire}"
     if module == "test_promises":
