@@ -7,6 +7,7 @@ from pathlib import Path
 from traceback import walk_tb
 from types import FrameType
 
+from common.message import BodyError
 from common.settings.types import parse_duration
 
 ERROR_LENGTH = 500  # characters of an error that travel in a header
@@ -74,7 +75,7 @@ ACK = Ack()
 def decide(error: BaseException, attempt: int, delays: Sequence[float]) -> Outcome:
     """What follows when attempt number `attempt` (from 1) ended with `error`, with a retry after each of `delays`."""
     text, where = describe(error), location(error)
-    if isinstance(error, Reject):
+    if isinstance(error, Reject | BodyError):
         return Park(text, where)
     if isinstance(error, Postpone):
         return Postponed(error.delay, text, where)
