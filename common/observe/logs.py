@@ -10,6 +10,7 @@ import structlog
 
 from common.message import Message
 from common.observe.trace_context import trace_id
+from common.terminal import coloured, printable
 
 subject = local()  # `subject.message`: what this thread works on; its log lines get the names of the message
 
@@ -24,6 +25,28 @@ def add_names(_logger: object, _method: str, event: dict[str, Any]) -> dict[str,
     """A processor of structlog's: adds the names of this thread's message."""
     message = getattr(subject, "message", None)
     return names(message) | event if message else event
+
+
+class Written:
+    """A value that the text renderer shows as it is."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def write_out(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """A processor for text: no foreign character can act on the terminal. JSON is ASCII, and needs none."""
+    return {printable(str(key)): _written(key, value) for key, value in event.items()}
+
+
+def _written(key: str, value: object) -> object:
+    if key in ("event", "exception", "stack"):
+        return printable(str(value), "\n" * (key != "event"))
+    text = value if isinstance(value, str) else repr(value)
+    return value if text.isprintable() else Written(repr(value) if isinstance(value, str) else printable(text))
 
 
 class Stream:
@@ -45,20 +68,20 @@ class Stream:
 
 def configure(level: str, form: str) -> None:
     """Set up logging once. `form`: json, text, or auto, which means text on a terminal."""
-    terminal = Stream().isatty()
-    text = form == "text" or (form == "auto" and terminal)
+    text = form == "text" or (form == "auto" and Stream().isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         add_names,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if text else "iso", utc=not text),
     ]
-    last: list[Any] = (
-        # Plain tracebacks: rich tracebacks show local variables, and one of them may be a password.
-        [structlog.dev.ConsoleRenderer(colors=terminal, exception_formatter=structlog.dev.plain_traceback)]
-        if text
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
-    )
+    # Plain tracebacks: rich tracebacks show local variables, and one of them may be a password.
+    plain = structlog.dev.plain_traceback
+    last: list[Any] = [
+        structlog.processors.format_exc_info,
+        *([write_out, structlog.dev.ConsoleRenderer(colors=coloured(Stream()), exception_formatter=plain)] if text else []),
+        *([] if text else [structlog.processors.JSONRenderer(default=str)]),
+    ]
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*shared, *last],
