@@ -21,6 +21,7 @@ from common.process.exit import ExitCode, end_on_signals
 from common.process.run import Process
 from common.settings import flags
 from common.settings.broker_url import BrokerUrl
+from common.terminal import coloured
 
 ANSWERS_WITHIN = 10.0  # seconds for all requests; each takes some milliseconds
 UNANSWERED = BrokerError(Kind.OTHER, "the broker answers no more")
@@ -79,17 +80,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = flags.load(DoctorSettings, "doctor", arguments)
     # What a log would say, the report says.
     logs.configure("debug" if settings.log_level == "debug" else "error", settings.log_format)
-    pretty = flags.utf8() and sys.stdout.isatty()
+    terminal = bool(sys.stdout) and sys.stdout.isatty()
+    looks = {"pretty": terminal and flags.utf8(), "colours": bool(sys.stdout) and coloured(sys.stdout)}
     width = max(len(f"queue {queue.name}") for queue in settings.topology.queues)
     brokers: report.Brokers = []
 
-    def say(text: str) -> None:
+    def say(text: str, *, safe: bool = False) -> None:
         if not settings.doctor_json:
-            flags.say(text)
+            flags.say(text, safe=safe)
 
     def note(check: Check) -> None:
         checks.append(check)
-        say(report.row(check, width, pretty))
+        say(report.row(check, width, **looks), safe=True)
 
     if settings.doctor_wait:
         _run(Preflight(Process(settings.shutdown_grace), settings, settings.doctor_wait, login_only=True))

@@ -79,7 +79,11 @@ def configure(level: str, form: str) -> None:
     plain = structlog.dev.plain_traceback
     last: list[Any] = [
         structlog.processors.format_exc_info,
-        *([write_out, structlog.dev.ConsoleRenderer(colors=coloured(Stream()), exception_formatter=plain)] if text else []),
+        *(
+            [write_out, structlog.dev.ConsoleRenderer(colors=coloured(Stream()), exception_formatter=plain)]
+            if text
+            else []
+        ),
         *([] if text else [structlog.processors.JSONRenderer(default=str)]),
     ]
     number = logging.getLevelNamesMapping()[level.upper()]

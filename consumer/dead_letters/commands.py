@@ -15,6 +15,7 @@ from common.process.exit import ExitCode, end_on_signals
 from common.process.run import Process
 from common.settings import flags as cli
 from common.settings.shared import Settings
+from common.terminal import printable
 from consumer.dead_letters.dead_letter import DeadLetter
 from consumer.dead_letters.filter import MAX_REPLAYS, SYNTAX, Expression, Filter, parse_expression
 from consumer.dead_letters.render import broker_error, page, sentence, table
@@ -85,7 +86,8 @@ class Commands:
         position = int(wanted[1:]) if re.fullmatch(r"@\d{1,9}", wanted) else None
 
         def matches(letter: DeadLetter) -> bool:
-            return letter.position == position or letter.id == wanted
+            # Whoever publishes chooses ids: one that looks like a position must not be shown in its place.
+            return letter.position == position if position else letter.id == wanted
 
         listing, _, code = self._scan(Listing, Filter([matches], 1), view=lambda letter: letter.details)
         for details in listing.views:
@@ -150,7 +152,7 @@ def confirmed(report: Report) -> bool:
 
 def tell(text: str) -> None:
     """A line to the person, on standard error: standard output is for what was asked for."""
-    logs.Stream().write(f"{text}\n")
+    logs.Stream().write(f"{printable(text)}\n")
 
 
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, DeadLettersSettings]:
@@ -178,7 +180,7 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, DeadLettersSett
 def _add(parser: argparse.ArgumentParser, command: str) -> None:
     add = parser.add_argument
     if command == "show":
-        add("id", metavar="ID", help="a message id, or @3 for the third of the list")
+        add("id", metavar="ID", help="a message id, or @3 for the third of the list, whatever the ids are")
     else:
         told = f"only those for which all given hold: {SYNTAX}"
         add("--match", action="append", default=[], type=_expression, metavar="WHICH", help=told)

@@ -114,7 +114,9 @@ class Hostile:
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
-@pytest.mark.parametrize("value", [HOSTILE, f"a {HOSTILE}\n", HOSTILE.encode(errors="surrogateescape"), [HOSTILE], Hostile()])
+@pytest.mark.parametrize(
+    "value", [HOSTILE, f"a {HOSTILE}\n", HOSTILE.encode(errors="surrogateescape"), [HOSTILE], Hostile()]
+)
 def test_a_foreign_value_in_a_log_cannot_act_on_a_terminal(
     value: object, form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
