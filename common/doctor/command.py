@@ -35,8 +35,8 @@ class Doctor(Preflight):
     def __init__(self, process: Process, settings: CheckSettings, broker: BrokerUrl, report: Report) -> None:
         """`broker` is the only one of `settings`."""
         super().__init__(process, settings, 2 * settings.mq_connect_timeout + ANSWERS_WITHIN, login_only=True)
-        self._settings, self._vhost, self._report = settings, broker.vhost, report
-        self._login = Check("login", Status.OK, f"user {broker.username}")
+        self._settings, self._broker, self._tell = settings, broker, report
+        self._login = Check("login", Status.OK, f"user {broker.user}")
         self._at = time.monotonic()
         self._requester: Requester | None = None
 
@@ -57,13 +57,16 @@ class Doctor(Preflight):
     def opened(self, channel: Channel) -> None:
         """Logged in: ask."""
         self._report_timed(self._login)
-        self._report(Check("virtual host", Status.OK, self._vhost))
+        self._report(Check("virtual host", Status.OK, self._broker.vhost))
         connection, end = channel.connection, super().opened
         # An alarm is told to those who publish, and to publish is the last request.
         connection.add_on_connection_blocked_callback(self.process.guarded(self._on_blocked))
         settings = self._settings
         requests = check_broker(self.topology, settings.mq_topology, settings.permissions, self._report_timed)
         self._requester = Requester(connection, self.process, requests, lambda: end(channel))
+
+    def _report(self, check: Check) -> None:
+        self._tell(check._replace(text=self._broker.hide(check.text)))
 
     def _report_timed(self, check: Check) -> None:
         before, self._at = self._at, time.monotonic()
