@@ -3,7 +3,7 @@
 import shutil
 from typing import TextIO
 
-from common.observe.logs import Stream
+from common.observe.stream import Stream
 from common.terminal import printable, rewrites
 
 FIRST = 0.5  # seconds; what is done sooner says nothing

@@ -1,14 +1,13 @@
 """Log lines: structlog's, pika's and the standard library's through one renderer, on standard error."""
 
 import logging
-import sys
-from contextlib import suppress
 from threading import local
 from typing import Any
 
 import structlog
 
 from common.message import Message
+from common.observe.stream import STDERR
 from common.observe.trace_context import trace_id
 from common.terminal import coloured, printable
 
@@ -49,26 +48,9 @@ def _written(key: str, value: object) -> object:
     return value if text.isprintable() else Written(repr(value) if isinstance(value, str) else printable(text))
 
 
-class Stream:
-    """Standard error. A full disk or a reader who left is no error; a closed `sys.stderr` is None."""
-
-    def write(self, text: str) -> None:
-        with suppress(OSError):
-            if sys.stderr:
-                sys.stderr.write(text)
-
-    def flush(self) -> None:
-        with suppress(OSError):
-            if sys.stderr:
-                sys.stderr.flush()
-
-    def isatty(self) -> bool:
-        return bool(sys.stderr) and sys.stderr.isatty()
-
-
 def configure(level: str, form: str) -> None:
     """Set up logging once. `form`: json, text, or auto, which means text on a terminal."""
-    text = form == "text" or (form == "auto" and Stream().isatty())
+    text = form == "text" or (form == "auto" and STDERR.isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         add_names,
@@ -80,7 +62,7 @@ def configure(level: str, form: str) -> None:
     last: list[Any] = [
         structlog.processors.format_exc_info,
         *(
-            [write_out, structlog.dev.ConsoleRenderer(colors=coloured(Stream()), exception_formatter=plain)]
+            [write_out, structlog.dev.ConsoleRenderer(colors=coloured(STDERR), exception_formatter=plain)]
             if text
             else []
         ),
@@ -90,10 +72,10 @@ def configure(level: str, form: str) -> None:
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file=Stream()),  # type: ignore[arg-type]
+        logger_factory=structlog.WriteLoggerFactory(file=STDERR),  # type: ignore[arg-type]
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(Stream())
+    handler = logging.StreamHandler(STDERR)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],

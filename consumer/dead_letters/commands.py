@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field
 
 from common.observe import logs
+from common.observe.stream import STDERR
 from common.process.exit import ExitCode, end_on_signals
 from common.process.run import Process
 from common.settings import flags as cli
@@ -132,7 +133,7 @@ class Commands:
     def _scan(self, kind: Callable[..., S], wanted: Filter, **options: Any) -> tuple[S, Report, int]:
         """A scan that has come to its end, what came of it, and the exit code."""
         process = Process(self._settings.shutdown_grace)
-        scan = kind(process, self._settings, wanted, Progress(logs.Stream()), **options)
+        scan = kind(process, self._settings, wanted, Progress(STDERR), **options)
         left_over = process.run(scan)
         process.loop.close()
         end_on_signals()
@@ -145,14 +146,14 @@ class Commands:
 
 def confirmed(report: Report) -> bool:
     """Whether the person at the terminal answers that the messages shall be deleted."""
-    logs.Stream().write(f"Delete {report.done:,} of {report.parked:,} parked messages of {report.queue}? [y/N] ")
-    logs.Stream().flush()
+    STDERR.write(f"Delete {report.done:,} of {report.parked:,} parked messages of {report.queue}? [y/N] ")
+    STDERR.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def tell(text: str) -> None:
     """A line to the person, on standard error: standard output is for what was asked for."""
-    logs.Stream().write(f"{printable(text)}\n")
+    STDERR.write(f"{printable(text)}\n")
 
 
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, DeadLettersSettings]:

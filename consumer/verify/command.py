@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from common.observe import logs
+from common.observe.stream import STDERR
 from common.process.run import Process
 from common.settings import flags as cli
 from common.settings.types import format_duration
@@ -19,7 +20,7 @@ from consumer.verify.trial import Trial
 def main(arguments: Sequence[str] | None = None) -> None:
     """Exit 0 (nothing is lost), 1, or 2 (settings)."""
     settings = cli.load(VerifySettings, "consumer verify", arguments)
-    moving, line = rewrites(logs.Stream()), Progress(logs.Stream())
+    moving, line = rewrites(STDERR), Progress(STDERR)
     # On a terminal the moving line says what the log would.
     level = "debug" if settings.log_level == "debug" else "error" if moving else "warning"
     logs.configure(level, settings.log_format)
