@@ -28,6 +28,7 @@ class Retry:
     delay: float
     error: str
     where: str = ""
+    trace: str = ""  # a traceback, for the log alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +37,19 @@ class Park:
 
     error: str
     where: str = ""
+    trace: str = ""
 
 
 Outcome = Ack | Retry | Park
 ACK = Ack()
 
 
-def decide(error: BaseException, attempt: int, delays: Sequence[float]) -> Outcome:
+def decide(error: BaseException, attempt: int, delays: Sequence[float], trace: str = "") -> Outcome:
     """What follows when attempt number `attempt` (from 1) ended with `error`, with a retry after each of `delays`."""
     text, where = describe(error), location(error)
     if isinstance(error, Reject) or attempt > len(delays):
-        return Park(text, where)
-    return Retry(delays[attempt - 1], text, where)
+        return Park(text, where, trace)
+    return Retry(delays[attempt - 1], text, where, trace)
 
 
 def describe(error: BaseException) -> str:

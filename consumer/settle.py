@@ -26,6 +26,7 @@ class Copy(NamedTuple):
     counts_as: Literal["retried", "parked", "handed_back"]
     error: str = ""
     where: str = ""
+    trace: str = ""
 
 
 class Settlement(NamedTuple):
@@ -51,10 +52,10 @@ def settle(done: Iterable[Done], channel: object, topology: Topology, now: float
         match outcome:
             case Ack():
                 acks.append(delivery.tag)
-            case Retry(delay, error, where):
+            case Retry(delay, error, where, trace):
                 message = failed_copy(delivery.message, outcome, topology.name, now)
-                copies.append(Copy(delivery, topology.retry(delay), message, "retried", error, where))
-            case Park(error, where):
+                copies.append(Copy(delivery, topology.retry(delay), message, "retried", error, where, trace))
+            case Park(error, where, trace):
                 message = failed_copy(delivery.message, outcome, topology.name, now)
-                copies.append(Copy(delivery, topology.dead, message, "parked", error, where))
+                copies.append(Copy(delivery, topology.dead, message, "parked", error, where, trace))
     return settlement

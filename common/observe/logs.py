@@ -9,6 +9,7 @@ import structlog
 from common.message import Message
 from common.observe.stream import STDERR
 from common.observe.trace_context import trace_id
+from common.observe.tracebacks import formatted
 from common.terminal import coloured, printable
 
 subject = local()  # `subject.message`: what this thread works on; its log lines get the names of the message
@@ -57,10 +58,10 @@ def configure(level: str, form: str) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if text else "iso", utc=not text),
     ]
-    # Plain tracebacks: rich tracebacks show local variables, and one of them may be a password.
+    # Plain tracebacks: rich ones show local variables, and one of them may be a password or a body.
     plain = structlog.dev.plain_traceback
     last: list[Any] = [
-        structlog.processors.format_exc_info,
+        structlog.processors.ExceptionRenderer(formatted),
         *(
             [write_out, structlog.dev.ConsoleRenderer(colors=coloured(STDERR), exception_formatter=plain)]
             if text

@@ -12,6 +12,7 @@ import structlog
 from common.message import Message
 from common.observe import logs
 from common.observe.logs import Quota
+from common.observe.tracebacks import MAX_BYTES
 from common.settings.broker_url import parse_urls
 from common.settings.shared import Settings
 
@@ -178,6 +179,32 @@ def test_a_text_log_has_colours_where_they_are_wanted(
     line = capsys.readouterr().err
     assert ("\x1b[" in line) is coloured
     assert "\x1b[2J" not in line
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_traceback_in_a_log_is_bounded_and_readable(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """In text it has lines; in JSON it is the field `exception`. Its note and the innermost frame are there."""
+    logs.configure("info", form)
+
+    def deep(depth: int) -> None:
+        if not depth:
+            raise ValueError("y" * 10_000)
+        deeper(depth - 1)
+
+    def deeper(depth: int) -> None:
+        deep(depth - 1)
+
+    try:
+        deep(200)
+    except ValueError as error:
+        error.add_note("a note")
+        structlog.get_logger().exception("defect")
+        logging.getLogger("somebody").exception("defect")
+    shown = capsys.readouterr().err
+    first = shown.split("defect", 2)[1] if form == "text" else json.loads(shown.splitlines()[0])["exception"]
+    assert len(first) < MAX_BYTES
+    assert "\na note" in first
+    assert "\n    raise ValueError(" in first
 
 
 def test_a_value_that_is_no_json_does_not_stop_the_program(capsys: pytest.CaptureFixture[str]) -> None:
