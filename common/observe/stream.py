@@ -14,9 +14,9 @@ from common.observe.metrics import LOG_LINES_DROPPED
 
 DESCRIPTOR = 2
 MAX_WAITING = 1_000_000  # characters that wait to be written, some 5,000 lines; up to as many are being written
-AT_ONCE = 0.1  # seconds that a caller waits, so that its line is out if the process crashes next
+AT_ONCE = 0.25  # seconds that a caller waits, so that its line is out if the process crashes next
 SLOW, DISTRUST = 0.005, 10.0  # seconds; after a line that took longer, nobody waits for so long
-LAST_LINES = 1.0  # seconds for what waits at the end of the process
+LAST_LINES = 2.0  # seconds for what waits at the end of the process
 
 
 class Stream:
