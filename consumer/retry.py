@@ -24,7 +24,7 @@ class RetryPublisher:
     def __init__(
         self, process: Process, settings: ConsumerSettings, topology: Topology, subscription: Subscription
     ) -> None:
-        self.totals = {"retried": 0, "parked": 0, "handed_back": 0}
+        self.totals = {"retried": 0, "postponed": 0, "parked": 0, "handed_back": 0}
         self._subscription = subscription
         self._quota = Quota()
         self.publisher: Publisher[Copy] = Publisher(
@@ -50,7 +50,8 @@ class RetryPublisher:
                 fields |= {"exception": copy.trace} if copy.trace else {}
                 # A traceback is the only one of its kind in a minute, and has a bound of its own.
                 warn = log.warning if copy.trace else self._quota.warn
-                warn("failed", to=copy.queue, **fields, **names(message))
+                event = "postponed" if copy.counts_as == "postponed" else "failed"
+                warn(event, to=copy.queue, **fields, **names(message))
         self.publisher.publish([Publication(copy.queue, copy.message, copy) for copy in copies])
 
     def lost(self) -> None:

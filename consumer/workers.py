@@ -9,7 +9,7 @@ from common.message import Message
 from common.observe.logs import subject
 from common.observe.tracebacks import Tracebacks
 from consumer.delivery import Delivery
-from consumer.outcome import ACK, Outcome, decide, location
+from consumer.outcome import ACK, Outcome, decide
 from consumer.settle import Done
 
 UNSTARTED = (Awaitable, Generator, AsyncGenerator)  # what a call returns that ran nothing of the function
@@ -100,8 +100,7 @@ class Workers:
                 outcome: Outcome = ACK
             except BaseException as error:  # noqa: BLE001 - SystemExit in a handler is a failed attempt as well
                 delivery = delivery._replace(message=delivery.message.original())
-                trace = self._tracebacks.first(error, location(error))
-                outcome = decide(error, delivery.message.attempt, self._delays, trace)
+                outcome = decide(error, delivery.message.attempt, self._delays, self._tracebacks.first)
             done.append((delivery, outcome, clock() - start))
             started_at[number] = 0.0
             if not self._wake_sent:
