@@ -7,6 +7,7 @@ from pathlib import Path
 from traceback import walk_tb
 from types import FrameType
 
+from common.message import BodyError
 from common.settings.types import parse_duration
 
 ERROR_LENGTH = 500  # characters of an error that travel in a header
@@ -85,7 +86,7 @@ def decide(
     `trace(error, where)` is the traceback that a failure gets; a verdict gets none.
     """
     text, where = describe(error), location(error)
-    if isinstance(error, Reject):
+    if isinstance(error, Reject | BodyError):
         return Park(text, where)
     if isinstance(error, Postpone):
         return Postponed(error.delay, text, where)

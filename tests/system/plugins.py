@@ -49,6 +49,12 @@ def announced() -> Iterator[int]:
         yield number
 
 
+def parse(message: Message) -> None:
+    """Needs a list of numbers."""
+    message.parse(list[int])
+    record(message)
+
+
 def depend(message: Message) -> None:
     """Needs something that is away while the file AWAY is there; poison fails always, by an error of either kind."""
     if message.body.startswith(b"poison"):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.message import Message
+from common.message import BodyError, Message
 from consumer.outcome import ERROR_LENGTH, Park, Postpone, Postponed, Reject, Retry, decide, describe, location
 
 DELAYS = st.lists(st.floats(0.001, 1e6), max_size=20)
@@ -28,12 +28,12 @@ def test_a_failed_attempt_is_retried_after_its_delay_and_the_last_is_parked(
 
 @given(ATTEMPTS, DELAYS, st.text())
 def test_a_rejected_message_is_parked_at_once(attempt: int, delays: list[float], text: str) -> None:
-    """At any attempt, by any kind of `Reject`."""
+    """At any attempt, by any kind of `Reject`, and one whose body does not fit."""
 
     class Mine(Reject):
         pass
 
-    for error in (Reject(text), Mine(text)):
+    for error in (Reject(text), Mine(text), BodyError(text)):
         assert isinstance(decide(error, attempt, delays), Park)
         assert isinstance(decide(error, 1, [5.0]), Park), "though a retry is left"
 
@@ -149,9 +149,9 @@ def test_the_place_of_an_error_in_a_library_is_the_users_line() -> None:
         message.json()
 
     errors = []
-    for call in (handle, Message.json):
+    for call, body in ((handle, Message(b"{")), (json.loads, b"{")):
         try:
-            call(Message(b"{"))
+            call(body)
         except ValueError as error:
             errors.append(error)
     assert location(errors[0]) == f"{__file__}:{handle.__code__.co_firstlineno + 1}"
