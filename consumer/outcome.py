@@ -10,6 +10,7 @@ from types import FrameType
 ERROR_LENGTH = 500  # characters of an error that travel in a header
 LIBRARY = str(Path(os.__file__).parent)  # the standard one
 OURS = {"common", "consumer"}
+FINISHED = (int, float, str, bytes)  # what a handler may return besides nothing: these can hide no work to be done
 
 
 class Reject(Exception):  # noqa: N818 - a verdict, not an error
@@ -40,6 +41,20 @@ class Park:
 
 Outcome = Ack | Retry | Park
 ACK = Ack()
+
+
+def check_returned(value: object) -> None:
+    """Raise TypeError unless all that the handler does is done.
+
+    A coroutine, a future, a `map`, a list of them: nobody would see the error in what runs later, or never.
+    """
+    if value is False:
+        raise TypeError("the handler returned False: raise an exception when it failed, and return nothing when not")
+    if value is not None and not isinstance(value, FINISHED):
+        raise TypeError(
+            f"the handler returned a {type(value).__qualname__}, whose work may not be done: "
+            "wait for its result in the handler, and return nothing"
+        )
 
 
 def decide(error: BaseException, attempt: int, delays: Sequence[float]) -> Outcome:

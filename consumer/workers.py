@@ -2,16 +2,15 @@
 
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from threading import Condition, Thread
 
 from common.message import Message
 from common.observe.logs import subject
 from consumer.delivery import Delivery
-from consumer.outcome import ACK, Outcome, decide
+from consumer.outcome import ACK, Outcome, check_returned, decide
 from consumer.settle import Done
 
-UNSTARTED = (Awaitable, Generator, AsyncGenerator)  # what a call returns that ran nothing of the function
 IDLE_WAIT_SECONDS = 1.0  # only a bound: work wakes a worker at once
 
 
@@ -93,8 +92,8 @@ class Workers:
             subject.message = delivery.message
             try:
                 returned: object = handle(delivery.message)
-                if returned is not None and isinstance(returned, UNSTARTED):
-                    raise TypeError(f"the handler returned a {type(returned).__name__}, and nothing of it has run")
+                if returned is not None:
+                    check_returned(returned)
                 outcome: Outcome = ACK
             except BaseException as error:  # noqa: BLE001 - SystemExit in a handler is a failed attempt as well
                 delivery = delivery._replace(message=delivery.message.original())
