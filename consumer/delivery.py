@@ -21,6 +21,10 @@ class Delivery(NamedTuple):
     redelivered: bool = False
 
 
+Running = tuple[float, Delivery]
+"""A handler that runs: since when, by `time.monotonic()`, and for what."""
+
+
 def delivery_count(message: Message) -> int:
     """How often it was delivered before, by the broker's count."""
     # Decode a throw-away copy: a decoded table takes many times the bytes that came.

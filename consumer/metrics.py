@@ -10,6 +10,12 @@ SETTLED = Counter(
 )
 ACKED, RETRIED, PARKED = (SETTLED.labels(outcome) for outcome in ("ack", "retry", "parked"))
 BY_COPIES = {"retried": RETRIED, "parked": PARKED}
+CUT = Counter(
+    "consumer_handlers_cut",
+    "Running handlers whose message the broker took back: over its consumer timeout, or with the connection.",
+    ["by"],
+)
+CUT_BY = {by: CUT.labels(by) for by in ("timeout", "connection")}
 UNSETTLED = Gauge("consumer_unsettled", "Deliveries that wait or are being handled.")
 WORKERS = Gauge("consumer_workers", "CONSUMER_WORKERS: how many handlers may run at once.")
 OLDEST_SECONDS = Gauge(

@@ -7,7 +7,7 @@ from threading import Condition, Thread
 
 from common.message import Message
 from common.observe.logs import subject
-from consumer.delivery import Delivery
+from consumer.delivery import Delivery, Running
 from consumer.outcome import ACK, Outcome, check_returned, decide
 from consumer.settle import Done
 
@@ -25,7 +25,7 @@ class Workers:
         self._handle, self._delays, self._wake = handle, delays, wake
         self._pending: deque[Delivery] = deque()  # the I/O thread appends, workers take
         self._done: deque[Done] = deque()  # workers append, the I/O thread takes
-        self._started_at = [0.0] * count  # each written by its worker: when its handler started; 0 while it waits
+        self._running: list[Running | None] = [None] * count  # each written by its worker; None while it waits
         self._wake_sent = False
         self._work = Condition()
         self._threads = [Thread(target=self._run, args=(i,), name=f"handler-{i}", daemon=True) for i in range(count)]
@@ -64,11 +64,15 @@ class Workers:
     @property
     def busy(self) -> int:
         """Handlers that run now."""
-        return sum(1 for started in self._started_at if started)
+        return len(self.running())
+
+    def running(self) -> list[Running]:
+        """Since when, and for what. Any thread."""
+        return [each for each in self._running if each]
 
     def longest(self, now: float) -> float:
         """Seconds that the longest running handler has taken so far; 0 when none runs. Any thread."""
-        return max((now - started for started in self._started_at if started), default=0.0)
+        return max((now - started for started, _ in self.running()), default=0.0)
 
     def oldest(self) -> float:
         """Age in seconds of the delivery that is next for a handler; 0 when none waits. Any thread."""
@@ -78,7 +82,7 @@ class Workers:
             return 0.0
 
     def _run(self, number: int) -> None:
-        pending, started_at, done = self._pending, self._started_at, self._done
+        pending, running, done = self._pending, self._running, self._done
         handle, clock = self._handle, time.monotonic
         while True:
             try:
@@ -88,7 +92,8 @@ class Workers:
                     if not pending:
                         self._work.wait(IDLE_WAIT_SECONDS)
                 continue
-            started_at[number] = start = clock()
+            start = clock()
+            running[number] = start, delivery
             subject.message = delivery.message
             try:
                 returned: object = handle(delivery.message)
@@ -98,8 +103,8 @@ class Workers:
             except BaseException as error:  # noqa: BLE001 - SystemExit in a handler is a failed attempt as well
                 delivery = delivery._replace(message=delivery.message.original())
                 outcome = decide(error, delivery.message.attempt, self._delays)
+            running[number] = None  # first: who has taken the outcome must not find the run
             done.append((delivery, outcome, clock() - start))
-            started_at[number] = 0.0
             if not self._wake_sent:
                 self._wake_sent = True
                 self._wake()

@@ -162,7 +162,7 @@ def test_deliveries_that_no_handler_began_with_can_be_taken_back() -> None:
 def test_the_longest_running_handler_is_the_one_that_started_first() -> None:
     workers = Workers(fail_by_body, 3, [], lambda: None)
     assert (workers.busy, workers.longest(10.0)) == (0, 0.0)
-    workers._started_at[:] = [5.0, 3.0, 0.0]
+    workers._running[:] = [(5.0, delivery(1)), (3.0, delivery(2)), None]
     assert (workers.busy, workers.longest(10.0)) == (2, 7.0)
 
 
