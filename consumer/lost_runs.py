@@ -83,6 +83,11 @@ class LostRuns:
                 why = {**seconds, **self._limits, "losses": run.losses, "reason": run.reason}
                 log.warning("the broker took a message from its running handler", **names(run.message), **why)
 
+    def runs(self, delivery: Delivery) -> bool:
+        """Whether a handler runs for this redelivery, or an equal one."""
+        identity = identify(delivery.message) if delivery.redelivered and self._runs else None
+        return any(run.identity == identity for run in self._runs.values())
+
     def claim(
         self, deliveries: list[Delivery], running: Iterable[Running], now: float
     ) -> tuple[list[Delivery], list[Done]]:

@@ -36,6 +36,7 @@ class ConsumerService:
         self._subscription = Subscription(process, settings, *on)
         self._topology = Topology(settings.mq_ch, delays)
         self._lost_runs = LostRuns(self._handler_timeout)
+        self._subscription.runs_here = self._lost_runs.runs
         self._retry = RetryPublisher(process, settings, self._topology, self._subscription)
         self._requeue = Requeue(self._subscription, self._workers, self._retry, self._topology)
         metrics.WORKERS.set(settings.consumer_workers)

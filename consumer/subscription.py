@@ -38,6 +38,7 @@ class Subscription:
         self.connection, self.topology = Connection("consumer", process, settings, self), Topology(settings.mq_ch)
         self.channel: Channel | None = None  # the open one, on which deliveries may be settled
         self.cancelled = self._stopping = False  # for good, and on the way there
+        self.runs_here: Callable[[Delivery], bool] = lambda _: False  # so it is not what kills its process
         self.active_at = time.monotonic()  # when something last came or was settled, or the connection was not open
         self._process, self._settings = process, settings
         self._on_deliveries, self._on_lost, self._on_cancelled = on_deliveries, on_lost, on_cancelled
@@ -133,7 +134,9 @@ class Subscription:
         self._acks.delivered([each.tag for each in deliveries], sizes)
         metrics.DELIVERED.inc(len(deliveries))
         if self._prefetch.count == 1:
-            self._intake.widen(self._prefetch.delivered(delivery_count(deliveries[0].message), sizes[0]))
+            first = deliveries[0]
+            losses = 0 if self.runs_here(first) else delivery_count(first.message)
+            self._intake.widen(self._prefetch.delivered(losses, sizes[0]))
         if self._prefetch.growing:
             self._prefetch.arrived(sizes, time.monotonic())
         self._on_deliveries(deliveries)

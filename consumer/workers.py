@@ -7,6 +7,7 @@ from threading import Condition, Thread
 
 from common.message import Message
 from common.observe.logs import subject
+from common.process import fork
 from consumer.delivery import Delivery, Running
 from consumer.outcome import ACK, Outcome, check_returned, decide
 from consumer.settle import Done
@@ -100,7 +101,11 @@ class Workers:
                 if returned is not None:
                     check_returned(returned)
                 outcome: Outcome = ACK
+                if fork.child:
+                    fork.end_child(None)
             except BaseException as error:  # noqa: BLE001 - SystemExit in a handler is a failed attempt as well
+                if fork.child:
+                    fork.end_child(error)
                 delivery = delivery._replace(message=delivery.message.original())
                 outcome = decide(error, delivery.message.attempt, self._delays)
             running[number] = None  # first: who has taken the outcome must not find the run

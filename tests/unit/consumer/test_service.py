@@ -16,7 +16,7 @@ from common.amqp.errors import BrokerError, Kind, broker_said
 from common.amqp.topology import DELIVERY_LIMIT
 from common.message import Message
 from common.process.run import Process
-from consumer.delivery import Delivery
+from consumer.delivery import SUSPECT, Delivery
 from consumer.outcome import Park, Reject
 from consumer.retry import RetryPublisher
 from consumer.service import ConsumerService
@@ -176,6 +176,15 @@ def test_a_redelivery_of_what_still_runs_waits_and_takes_its_success(process: Lo
     process.turn(lambda: consuming.service._subscription.unsettled == 0, "it is acknowledged")
     assert handle.began.count(b"held") == 1
     assert call(1, multiple=True) in consuming.channel.basic_ack.call_args_list
+
+
+def test_what_runs_on_after_three_losses_keeps_no_message_from_the_free_handlers(process: Loop) -> None:
+    """It is not what kills its process, which would come alone."""
+    consuming, handle = held(process)
+    worn = BasicProperties(message_id="m", headers={"x-delivery-count": SUSPECT, "tenant": "a"})
+    turned(process, consuming, 1, worn, b"held", True)
+    assert consuming.channel.basic_qos.call_args_list == [call(prefetch_count=3)], "one more for each free handler"
+    handle.go_on.set()
 
 
 def test_a_redelivery_of_what_still_runs_takes_its_failure(process: Loop) -> None:

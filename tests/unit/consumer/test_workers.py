@@ -1,5 +1,7 @@
 """The handler threads: nothing lost, nothing doubled, woken when there is something."""
 
+import subprocess
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -17,6 +19,7 @@ from common.observe.logs import subject
 from consumer.delivery import Delivery
 from consumer.outcome import Ack, Park, Reject, Retry
 from consumer.workers import Done, Workers
+from tests.processes import ROOT
 from tests.unit.origins import received
 
 PATIENCE = 10.0  # seconds
@@ -320,3 +323,44 @@ def test_a_worker_survives_errors_that_cannot_be_printed(odd: type[BaseException
     workers.start()
     workers.hand_over([delivery(1, b"odd"), delivery(2)])
     assert [type(outcome) for _, outcome, _ in collect(workers, woken, 2)] == [Retry, Ack]
+
+
+CHILDREN = """
+import os, sys
+from threading import Semaphore
+from common.message import Message
+from common.process import fork
+from consumer.delivery import Delivery
+from consumer.workers import Workers
+
+def handle(message):
+    if not (pid := os.fork()):
+        {child}
+        return
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+fork.serving(True)
+woken = Semaphore(0)
+workers = Workers(handle, 1, [], woken.release)
+workers.hand_over([Delivery("channel", tag, Message(b"x")) for tag in (1, 2)])
+workers.start()
+done = []
+while len(done) < 2:
+    woken.acquire()
+    done += workers.outcomes()
+print(*(type(outcome).__name__ for _, outcome, _ in done))
+"""
+
+
+@pytest.mark.parametrize(("child", "code"), [("pass", 0), ("raise ValueError", 1), ("sys.exit(3)", 3)])
+def test_a_forked_child_that_leaves_the_handler_is_no_worker(child: str, code: int) -> None:
+    """It ends where a program would end: it handles no other message, and its parent does not wait for ever."""
+    done = subprocess.run(
+        [sys.executable, "-c", CHILDREN.format(child=child)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.stdout.split() == [f"{code}", f"{code}", "Ack", "Ack"]
