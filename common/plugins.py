@@ -9,7 +9,7 @@ from typing import Any
 
 # Which names of Python's library these have replaced.
 PATCHERS = {"gevent.monkey": "is_module_patched", "eventlet.patcher": "is_monkey_patched"}
-NEEDED = ("select", "socket", "thread", "_thread", "threading")
+NEEDED = ("select", "socket", "thread", "threading")
 
 
 class ConfigError(Exception):

@@ -12,7 +12,10 @@ from contextlib import suppress
 from traceback import print_exception
 from typing import NoReturn
 
+from common.process.exit import ExitCode
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)  # which a service handles
+BYTE = 0xFF  # of an exit code, what a parent is told
 child = False  # True in a child that was forked while a service ran
 _sockets: set[int] = set()
 _serving = _hooked = False
@@ -39,7 +42,7 @@ def serving(begins: bool) -> None:
 
 def end_child(error: BaseException | None) -> NoReturn:
     """End this child as Python ends a program: the user's function returned, or raised `error`."""
-    code = error.code if isinstance(error, SystemExit) else 1 if error else 0
+    code = error.code if isinstance(error, SystemExit) else ExitCode.FAILED if error else ExitCode.DONE
     with suppress(Exception):  # nobody may be reading
         if error and not isinstance(error, SystemExit):
             print_exception(error)
@@ -47,7 +50,8 @@ def end_child(error: BaseException | None) -> NoReturn:
             sys.stderr.write(f"{code}\n")
         sys.stdout.flush()
         sys.stderr.flush()
-    os._exit(code & 0xFF if isinstance(code, int) else int(code is not None))
+    number = code if isinstance(code, int) else ExitCode.FAILED if code else ExitCode.DONE
+    os._exit(number & BYTE)
 
 
 def _become_child() -> None:
