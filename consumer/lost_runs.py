@@ -54,7 +54,7 @@ def identify(message: Message) -> bytes:
 
 
 class LostRuns:
-    """False when no delivery needs to be looked at.
+    """`active` is True while deliveries must be looked at.
 
     A run is the outcome of one delivery at most. So of two equal messages without an id, which nobody can tell apart,
     both have their run, whichever of them is acknowledged for which.
@@ -65,14 +65,11 @@ class LostRuns:
         self._limits["consumer_timeout"] = format_duration(consumer_timeout(handler_timeout))
         self._runs: dict[tuple[object, int], LostRun] = {}  # by channel and tag of the delivery that was lost
         self._kept: dict[bytes, tuple[Outcome, float]] = {}  # how runs ended, and their seconds
-        self._lost = False  # since the last look at deliveries
-
-    def __bool__(self) -> bool:
-        return self._lost or bool(self._runs or self._kept)
+        self.active = False
 
     def lost(self, running: Iterable[Running], broker_error: BrokerError, now: float) -> None:
         """The channel is gone; `running` are all handlers that run, `now` is `time.monotonic()`."""
-        self._lost, timed_out = True, "consumer_timeout" in str(broker_error)
+        self.active, timed_out = True, "consumer_timeout" in str(broker_error)
         self._note(running)
         for run in self._runs.values():
             run.losses, run.redelivery, run.reason = run.losses + 1, None, broker_error.text
@@ -95,7 +92,6 @@ class LostRuns:
         channel = deliveries[0].channel
         # A worker may have taken its delivery just before the loss, and noted it behind it.
         self._note(each for each in running if each[1].channel is not channel)
-        self._lost = False
         others: list[Delivery] = []
         done: list[Done] = []
         for delivery in deliveries:
@@ -110,6 +106,7 @@ class LostRuns:
                 done.append((delivery, *self._kept.pop(identity)))
             else:
                 others.append(delivery)
+        self.active = bool(self._runs or self._kept)
         return others, done
 
     def ended(self, stale: Iterable[Done]) -> list[Done]:
@@ -124,6 +121,7 @@ class LostRuns:
                 self._kept[run.identity if run else identify(delivery.message)] = outcome, seconds
                 if len(self._kept) > MAX_KEPT:
                     del self._kept[next(iter(self._kept))]
+        self.active |= bool(self._kept)
         return taken
 
     def reasons(self, now: float) -> list[str]:

@@ -113,7 +113,7 @@ class ConsumerService:
         return left, {"handled": self._handled, **self._retry.totals}
 
     def _on_deliveries(self, deliveries: list[Delivery]) -> None:
-        if self._lost_runs:
+        if self._lost_runs.active:
             deliveries, done = self._lost_runs.claim(deliveries, self._workers.running(), time.monotonic())
             self._settle(done)
         self._workers.hand_over(deliveries)

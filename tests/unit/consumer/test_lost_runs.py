@@ -62,12 +62,12 @@ def test_what_is_in_the_body_is_not_taken_for_properties() -> None:
 def test_deliveries_are_looked_at_behind_a_loss_alone() -> None:
     """It would cost with every message, and nothing runs on."""
     runs = LostRuns(300.0)
-    assert not runs
+    assert not runs.active
     runs.lost([], GONE, 0.0)
-    assert runs
+    assert runs.active
     came = [redelivery(1, message(message_id="m"))]
     assert runs.claim(came, [], 0.0) == (came, [])
-    assert not runs
+    assert not runs.active
 
 
 def test_a_run_that_its_worker_noted_behind_the_loss_is_found() -> None:
@@ -79,8 +79,10 @@ def test_a_run_that_its_worker_noted_behind_the_loss_is_found() -> None:
     assert runs.claim([new], [(0.0, old), (0.0, Delivery("new", 9, message(b"other")))], 0.0) == ([], [])
     assert runs.runs(redelivery(2, sent))
     assert not runs.runs(Delivery("new", 2, sent))
+    assert runs.active
     assert runs.ended([(old, ACK, 1.0)]) == [(new, ACK, 1.0)]
-    assert not runs
+    assert runs.claim([redelivery(3, sent)], [], 0.0)[1] == []
+    assert not runs.active
 
 
 def test_a_redelivery_that_was_lost_too_is_acknowledged_by_nothing() -> None:
