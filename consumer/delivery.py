@@ -18,6 +18,11 @@ class Delivery(NamedTuple):
     channel: object
     tag: int
     message: Message
+    redelivered: bool = False
+
+
+Running = tuple[float, Delivery]
+"""A handler that runs: since when, by `time.monotonic()`, and for what."""
 
 
 def delivery_count(message: Message) -> int:

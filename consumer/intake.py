@@ -31,6 +31,7 @@ class Intake:
     def __init__(
         self, process: Process, queue: str, on_turn: Callable[[], None], on_cancelled: Callable[[], None]
     ) -> None:
+        self.arguments: dict[str, int] = {}  # of each consumer
         self.cancelling = False  # what comes now is to be requeued
         self._process, self._queue = process, queue
         self._on_turn, self._on_cancelled = on_turn, on_cancelled
@@ -75,11 +76,11 @@ class Intake:
         received, self._received = self._received, []
         made = Message.with_origin
         deliveries = [
-            Delivery(channel, tag, made(body, properties))
+            Delivery(channel, tag, made(body, properties), redelivered)
             for channel, came in received
-            for tag, properties, body in came
+            for tag, properties, body, redelivered in came
         ]
-        return deliveries, [len(body) + len(properties) for _, came in received for _, properties, body in came]
+        return deliveries, [len(body) + len(properties) for _, came in received for _, properties, body, _ in came]
 
     def _on_deliveries(self, channel: Channel, came: list[Came]) -> None:
         # Not guarded, and so without anything that can fail: it is called most often.
@@ -90,7 +91,7 @@ class Intake:
     def _add_consumer(self, channel: Channel) -> None:
         self._consumer_tags.append(next(self._names))
         connection: Any = channel.connection
-        connection.consume(channel, self._queue, self._consumer_tags[-1], self._on_deliveries)
+        connection.consume(channel, self._queue, self._consumer_tags[-1], self._on_deliveries, self.arguments)
 
     def _cancel(self, channel: Channel) -> None:
         if channel is self._channel:

@@ -13,6 +13,7 @@ from common.settings.types import parse_duration
 ERROR_LENGTH = 500  # characters of an error that travel in a header
 LIBRARY = str(Path(os.__file__).parent)  # the standard one
 OURS = {"common", "consumer"}
+FINISHED = (int, float, str, bytes)  # what a handler may return besides nothing: these can hide no work to be done
 # What a message's content makes a handler raise, or a defect of the handler. An outage raises others: OSError
 # (connections, time-outs), or the classes of a client library.
 OF_THE_CONTENT = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, TypeError, ValueError)
@@ -73,6 +74,20 @@ class Postponed:
 
 Outcome = Ack | Retry | Park | Postponed
 ACK = Ack()
+
+
+def check_returned(value: object) -> None:
+    """Raise TypeError unless all that the handler does is done.
+
+    A coroutine, a future, a `map`, a list of them: nobody would see the error in what runs later, or never.
+    """
+    if value is False:
+        raise TypeError("the handler returned False: raise an exception when it failed, and return nothing when not")
+    if value is not None and not isinstance(value, FINISHED):
+        raise TypeError(
+            f"the handler returned a {type(value).__qualname__}, whose work may not be done: "
+            "wait for its result in the handler, and return nothing"
+        )
 
 
 def decide(

@@ -32,11 +32,15 @@ class Copy(NamedTuple):
 
 
 class Settlement(NamedTuple):
-    """`acks` are delivery tags of the current channel; `ages` are in seconds, of all that was handled on it."""
+    """`acks` are delivery tags of the current channel; `ages` are in seconds, of all that was handled on it.
+
+    `stale` is what a lost channel delivered.
+    """
 
     acks: list[int]
     copies: list[Copy]
     ages: list[float]
+    stale: list[Done]
 
 
 def settle(
@@ -46,9 +50,10 @@ def settle(
 
     A tag of another channel names another message there: to settle it would lose that one.
     """
-    acks, copies, ages = settlement = Settlement([], [], [])
-    for delivery, outcome, _ in done:
+    acks, copies, ages, stale = settlement = Settlement([], [], [], [])
+    for delivery, outcome, seconds in done:
         if delivery.channel is not channel:
+            stale.append((delivery, outcome, seconds))
             continue
         age = delivery.message.age_at(now)
         if age is not None:

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from common.amqp.errors import BrokerError, Kind
 from common.doctor import report
-from common.doctor.broker import Report, Requester, check_broker
+from common.doctor.broker import Report, Requester, check_broker, check_consumer_timeout
 from common.doctor.network import check_clock, check_network
 from common.doctor.preflight import Preflight
 from common.doctor.report import Check, Status, exit_code, refused
@@ -62,6 +62,9 @@ class Doctor(Preflight):
         # An alarm is told to those who publish, and to publish is the last request.
         connection.add_on_connection_blocked_callback(self.process.guarded(self._on_blocked))
         settings = self._settings
+        if settings.preflight_for == "consumer":
+            version = (channel.connection.server_properties or {}).get("version", "?")
+            self._report(check_consumer_timeout(str(version), settings.consumer_handler_timeout))
         requests = check_broker(self.topology, settings.mq_topology, settings.permissions, self._report_timed)
         self._requester = Requester(connection, self.process, requests, lambda: end(channel))
 

@@ -236,3 +236,14 @@ def test_the_preflight_does_not_wait_for_the_end_of_an_alarm(start: Start, mq_ch
         assert start("common.doctor.preflight", PREFLIGHT_TIMEOUT="20s").wait() == 0
     finally:
         broker.rabbitmqctl("set_vm_memory_high_watermark", "0.6")
+
+
+def test_the_time_for_handlers_is_compared_with_what_the_broker_allows(start: Start, broker: Broker) -> None:
+    """RabbitMQ goes by what the consumer asks for from 4.3 on; older ones have a time of their own."""
+    newer = broker.name.startswith("container")
+    assert doctor(start)[1]["handlers"]["verdict"] == "ok"
+    _, checks, _ = doctor(start, CONSUMER_HANDLER_TIMEOUT="1h")
+    check = checks["handlers"]
+    assert check["verdict"] == ("ok" if newer else "warning")
+    assert ("the consumer asks for 125m" if newer else "handlers need up to 125m") in check["text"]
+    assert "handlers" not in doctor(start, PREFLIGHT_FOR="producer")[1]

@@ -24,7 +24,7 @@ class Broker:
         """How many may come to the next consumer."""
         self._hear(f"qos {prefetch_count}", callback)
 
-    def consume(self, channel: object, queue: str, consumer_tag: str, _on_deliveries: object) -> None:
+    def consume(self, channel: object, queue: str, consumer_tag: str, _on_deliveries: object, _: object) -> None:
         """By this name."""
         assert channel is self
         self.heard.append(f"consume {queue} {consumer_tag}")
@@ -131,13 +131,13 @@ class Consuming:
         self.connection = self
         self.on_deliveries: Any = None
 
-    def consume(self, _channel: object, _queue: str, _consumer_tag: str, on_deliveries: Any) -> None:
+    def consume(self, _channel: object, _queue: str, _consumer_tag: str, on_deliveries: Any, _: object) -> None:
         """Here."""
         self.on_deliveries = on_deliveries
 
 
 def came(*tags: int) -> list[Any]:
-    return [(tag, received(BasicProperties(message_id=f"m{tag}")), b"x" * tag) for tag in tags]
+    return [(tag, received(BasicProperties(message_id=f"m{tag}")), b"x" * tag, tag == 2) for tag in tags]
 
 
 @pytest.fixture
@@ -187,10 +187,10 @@ def test_deliveries_behind_a_hand_over_have_their_own(
 def test_each_delivery_is_taken_once_with_its_channel_and_its_size(receiving: Intake, channel: Any) -> None:
     """In the order in which they came; properties count beside the body."""
     deliveries, sizes = receiving.take()
-    assert [(each.channel, each.tag, each.message.message_id, each.message.body) for each in deliveries] == [
-        (channel, tag, f"m{tag}", b"x" * tag) for tag in (1, 2, 3)
-    ]
-    assert sizes == [len(properties) + tag for tag, properties, _ in came(1, 2, 3)]
+    assert [
+        (each.channel, each.tag, each.message.message_id, each.message.body, each.redelivered) for each in deliveries
+    ] == [(channel, tag, f"m{tag}", b"x" * tag, tag == 2) for tag in (1, 2, 3)]
+    assert sizes == [len(properties) + tag for tag, properties, *_ in came(1, 2, 3)]
     assert receiving.take() == ([], [])
 
 

@@ -26,7 +26,7 @@ def lost() -> list[str]:
 @pytest.fixture
 def subscription(process: Loop, lost: list[str]) -> Subscription:
     settings = ConsumerSettings.model_validate({"mq_url": "amqp://127.0.0.1:1", "mq_ch": "jobs"})
-    return Subscription(process, settings, lambda _: None, lambda: lost.append("lost"), lambda *_: None)
+    return Subscription(process, settings, lambda _: None, lambda _: lost.append("lost"), lambda *_: None)
 
 
 def test_a_delivery_of_a_lost_channel_is_not_settled(subscription: Subscription) -> None:
@@ -67,7 +67,7 @@ class Consumed:
         )
         self.handed: list[Delivery] = []
         self.back: list[list[Delivery]] = []
-        self.subscription = Subscription(process, settings, self.handed.extend, lambda: None, self.back.append)
+        self.subscription = Subscription(process, settings, self.handed.extend, lambda _: None, self.back.append)
         self.channel: Any = Mock()  # pika's
         self.subscription.opened(self.channel)
         self._arrive = self.channel.connection.consume.call_args.args[3]
@@ -79,7 +79,7 @@ class Consumed:
 
     def come(self, tag: int, body: bytes = b"small") -> None:
         """The next delivery."""
-        self._arrive(self.channel, [(tag, received(BasicProperties()), body)])
+        self._arrive(self.channel, [(tag, received(BasicProperties()), body, False)])
 
     def answer_cancel(self) -> None:
         """The answers to what it asks before it consumes no more."""
