@@ -1,13 +1,22 @@
 """The producer's settings."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import SettingsConfigDict
 
-from common.settings.shared import Settings
+from common.settings.shared import ReadableFile, Settings
 from common.settings.types import Duration
+
+
+def check_hosts(text: str) -> str:
+    """`text` in lower case, if it is a list of host names. Raises ValueError."""
+    names = [name.strip().lower() for name in text.split(",")]
+    if not all(re.fullmatch(r"\*|[a-z0-9._-]+", name) for name in names):
+        raise ValueError("host names without ports, with commas between")
+    return ",".join(names)
 
 
 class ProducerSettings(Settings):
@@ -57,9 +66,23 @@ class ProducerSettings(Settings):
         10.0, description="with http: a request that is unconfirmed for so long is answered 504", examples=["10s"]
     )
 
+    producer_http_hosts: Annotated[str, AfterValidator(check_hosts)] = Field(
+        "localhost,producer",
+        description="with http: names that a request's Host may have, beside addresses; * is any",
+        examples=["localhost,producer,producer.mq-pair"],
+    )
+    producer_http_token_file: ReadableFile | None = Field(
+        None,
+        description="with http: a file with the bearer token that requests need; read again at each",
+        examples=["/run/secrets/token"],
+        json_schema_extra={"unset": "off"},
+    )
+
     def problems(self) -> dict[str, str]:
         """As the base's, and what only the producer can get wrong."""
         found = super().problems()
         if self.producer_checkpoint and not self.producer_source.startswith("lines:"):
             found["PRODUCER_CHECKPOINT"] = "needs PRODUCER_SOURCE=lines:PATH: other sources cannot be taken up midway"
+        if self.producer_http_token_file and not self.producer_http_token_file.read_bytes().strip():
+            found["PRODUCER_HTTP_TOKEN_FILE"] = f"{self.producer_http_token_file} is empty"
         return found
