@@ -7,6 +7,8 @@ from queue import Queue
 from threading import Thread
 from typing import Any
 
+from prometheus_client import REGISTRY
+
 from common.message import Message
 from local.ports import free_port
 from producer.http.server import HttpSource
@@ -52,6 +54,16 @@ class Opened:
                 self.source.pending.confirmed(position)
 
         Thread(target=confirm, daemon=True).start()
+
+    @staticmethod
+    def statuses() -> dict[str, float]:
+        """How many answers of each status were given."""
+        return {
+            each.labels["status"]: each.value
+            for family in REGISTRY.collect()
+            if family.name == "producer_http_requests"
+            for each in family.samples
+        }
 
     def connect(self, sent: bytes = b"") -> socket.socket:
         """A connection to it, on which so much was sent."""
