@@ -14,7 +14,7 @@ from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
 from waitress.parser import HTTPRequestParser  # type: ignore[import-untyped]
 from waitress.server import TcpWSGIServer  # type: ignore[import-untyped]
-from waitress.task import ErrorTask  # type: ignore[import-untyped]
+from waitress.task import ErrorTask, ThreadedTaskDispatcher  # type: ignore[import-untyped]
 
 REQUEST_SECONDS = 30  # for a whole request from its first byte, for taking its answer, and between two requests
 LOOK_INTERVAL = 1.0  # seconds between two looks for connections whose time is over
@@ -101,8 +101,10 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         self._look_at = self._accept_at = 0.0
         # One more than may be: it is accepted, and then there is one to close.
         taken = Adjustments(sockets=[listener], connection_limit=most + BESIDE + 1, **adjustments)
+        threads = ThreadedTaskDispatcher()  # first: without them there is nothing yet to be closed
+        threads.set_thread_count(taken.threads)
         info = (listener.family, listener.type, listener.proto, listener.getsockname())
-        super().__init__(application, None, True, listener, None, taken, info, False)
+        super().__init__(application, None, True, listener, threads, taken, info, False)
 
     def readable(self) -> bool:
         """Whether to accept; asked at each turn of the loop."""

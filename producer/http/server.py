@@ -30,8 +30,7 @@ SPARE_THREADS = 4  # for what is answered at once, beside those that wait for co
 SPARE_CONNECTIONS = 32  # that may be open beside one for each request
 MAX_HEADER_BYTES = 16 * 1024  # of a request
 MAX_RETRY_AFTER_SECONDS = {429: 2, 503: 10}  # drawn: who was sent away together should not come back together
-
-NAMES = {401: ("WWW-Authenticate", "Bearer"), 405: ("Allow", "POST")}  # headers that a status must have
+NEEDED = {401: ("WWW-Authenticate", "Bearer"), 405: ("Allow", "POST")}  # headers that a status must have
 
 log = structlog.get_logger()
 REQUESTS = Counter("producer_http_requests", "Requests that were answered; 202 is confirmed.", ["status"])
@@ -61,18 +60,22 @@ class HttpSource:
             change = "PRODUCER_HTTP_PORT" if error.errno in PORT_ERRORS else "HTTP_HOST"
             raise ConfigError(f"http cannot listen on {host}:{port}: {error.strerror}; change {change}") from None
         logging.getLogger("waitress").setLevel(logging.ERROR)  # it warns of each request that finds all threads at work
-        self._server = Server(
-            self,
-            listener,
-            settings.producer_http_requests + SPARE_CONNECTIONS,
-            self._refused,
-            threads=settings.producer_http_requests + SPARE_THREADS,
-            max_request_header_size=MAX_HEADER_BYTES,
-            max_request_body_size=settings.producer_http_max_body + 1,
-            inbuf_overflow=settings.producer_http_max_body + 1,  # never into a file: the root may be read-only
-            asyncore_use_poll=True,
-            ident=None,
-        )
+        try:
+            self._server = Server(
+                self,
+                listener,
+                settings.producer_http_requests + SPARE_CONNECTIONS,
+                self._refused,
+                threads=settings.producer_http_requests + SPARE_THREADS,
+                max_request_header_size=MAX_HEADER_BYTES,
+                max_request_body_size=settings.producer_http_max_body + 1,
+                inbuf_overflow=settings.producer_http_max_body + 1,  # never into a file: the root may be read-only
+                asyncore_use_poll=True,
+                ident=None,
+            )
+        except RuntimeError as error:
+            listener.close()
+            raise ConfigError(f"http has no thread for each request: {error}; lower PRODUCER_HTTP_REQUESTS") from None
         PENDING.set_function(self.pending.__len__)
         log.info("listening for POST /messages", host=host, port=port)
 
@@ -99,8 +102,8 @@ class HttpSource:
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
         if most := MAX_RETRY_AFTER_SECONDS.get(answer.status):
             headers.append(("Retry-After", str(random.randint(1, most))))
-        if answer.status in NAMES:
-            headers.append(NAMES[answer.status])
+        if answer.status in NEEDED:
+            headers.append(NEEDED[answer.status])
         start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers)
         # A body after HEAD would be read as the start of the next answer.
         return self._written(b"" if environ["REQUEST_METHOD"] == "HEAD" else body, receipt)

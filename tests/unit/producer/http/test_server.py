@@ -5,6 +5,7 @@ import socket
 from collections.abc import Container, Iterator
 from http.client import HTTPConnection
 from pathlib import Path
+from threading import Thread
 from typing import IO
 
 import pytest
@@ -283,3 +284,14 @@ def test_the_token_is_asked_for_and_read_again_from_its_file(tmp_path: Path) -> 
     file.unlink()
     assert opened.post(Authorization="Bearer other").answer()[0] == 503
     assert opened.bodies == [b"x", b"x"]
+
+
+def test_without_a_thread_for_each_request_it_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may have a limit; the sentence names the variable."""
+
+    def start(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Thread, "start", start)
+    with pytest.raises(ConfigError, match="can't start new thread; lower PRODUCER_HTTP_REQUESTS"):
+        HttpSource(make(), list)
