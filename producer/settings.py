@@ -19,6 +19,13 @@ def check_hosts(text: str) -> str:
     return ",".join(names)
 
 
+def check_token(path: Path) -> Path:
+    """`path` if there is something in it. Raises ValueError."""
+    if not path.read_bytes().strip():
+        raise ValueError("is empty")
+    return path
+
+
 class ProducerSettings(Settings):
     """Take messages from a source and put them on a RabbitMQ queue, each confirmed by the broker."""
 
@@ -71,7 +78,7 @@ class ProducerSettings(Settings):
         description="with http: names that a request's Host may have, beside addresses; * is any",
         examples=["localhost,producer,producer.mq-pair"],
     )
-    producer_http_token_file: ReadableFile | None = Field(
+    producer_http_token_file: Annotated[ReadableFile, AfterValidator(check_token)] | None = Field(
         None,
         description="with http: a file with the bearer token that requests need; read again at each",
         examples=["/run/secrets/token"],
@@ -83,6 +90,4 @@ class ProducerSettings(Settings):
         found = super().problems()
         if self.producer_checkpoint and not self.producer_source.startswith("lines:"):
             found["PRODUCER_CHECKPOINT"] = "needs PRODUCER_SOURCE=lines:PATH: other sources cannot be taken up midway"
-        if self.producer_http_token_file and not self.producer_http_token_file.read_bytes().strip():
-            found["PRODUCER_HTTP_TOKEN_FILE"] = f"{self.producer_http_token_file} is empty"
         return found
