@@ -114,6 +114,9 @@ class ProducerService:
     def reasons(self) -> list[str]:
         return self.publisher.reasons()
 
+    def notes(self) -> list[str]:
+        return []
+
     def summary(self) -> tuple[int, dict[str, Any]]:
         """Left over: taken and not confirmed, or refused; and totals."""
         unconfirmed = self._left()

@@ -5,6 +5,7 @@ minute: longer than a stopping pod may have. And pika's loop ends with an error 
 opened for (IPv6 where the kernel has none, any when no file descriptor is left). Here such addresses are left out.
 """
 
+import errno
 import socket
 from collections.abc import Callable
 from threading import Thread
@@ -31,7 +32,11 @@ class _Lookup(AbstractIOReference):
         hints["type"] = hints.pop("socktype", 0)
         # An ASCII name as bytes: for text, Python first loads the codec of international names.
         name = host.encode() if host.isascii() else host
-        Thread(target=self._look_up, args=(name, port, hints), name="resolver", daemon=True).start()
+        try:
+            Thread(target=self._look_up, args=(name, port, hints), name="resolver", daemon=True).start()
+        except RuntimeError as error:  # the container has used up its threads
+            failed = OSError(errno.EAGAIN, str(error))
+            services.add_callback_threadsafe(lambda: self._tell(failed))
 
     def cancel(self) -> bool:
         """Whether the look-up was still waited for."""

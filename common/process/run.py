@@ -63,6 +63,9 @@ class Watched(Service, Protocol):
     def reasons(self) -> list[str]:
         """Why the service is not ready (http thread)."""
 
+    def notes(self) -> list[str]:
+        """What an operator should know though the service is ready (http thread)."""
+
 
 class Loop(IOLoop):
     """Whose sockets are the service's alone."""
@@ -196,7 +199,9 @@ class Process:
 
 def serve(process: Process, service: Watched, settings: Settings) -> int:
     """Run `service` with its health page; the exit code. Exits with CONFIGURATION if it cannot listen."""
-    health = Health(lambda: process.problems() + service.problems(), lambda: process.reasons(service))
+    health = Health(
+        lambda: process.problems() + service.problems(), lambda: process.reasons(service), lambda: service.notes()
+    )
     if settings.http_port:
         try:
             health.listen(settings.http_host, settings.http_port)

@@ -141,7 +141,8 @@ def test_every_variable_is_one_that_the_program_knows(objects: list[Object]) -> 
         pod = workloads(objects)[service]["spec"]
         known = {field.upper() for field in settings.model_fields}
         early = {field.upper() for field in PreflightSettings.model_fields}
-        assert {each["name"] for each in pod["containers"][0]["env"]} <= known
+        # The name of the namespace is there for what stands behind it.
+        assert {each["name"] for each in pod["containers"][0]["env"]} - {"POD_NAMESPACE"} <= known
         first = {each["name"]: each["value"] for each in pod["initContainers"][0]["env"]}
         assert first.keys() <= early
         assert first.get("PREFLIGHT_FOR", PreflightSettings.model_fields["preflight_for"].default) == service
@@ -163,6 +164,7 @@ def test_compose_hands_on_every_variable_but_those_of_files_and_ports(service: s
         "HTTP_HOST",
         "HTTP_PORT",
         "PRODUCER_HTTP_PORT",
+        "PRODUCER_HTTP_TOKEN_FILE",
     }
     assert compose["services"][service]["environment"].keys() == known - own
 

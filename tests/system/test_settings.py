@@ -59,6 +59,8 @@ PRODUCER = {
     "PRODUCER_HTTP_REQUESTS": ["0", "257"],
     "PRODUCER_HTTP_MAX_BODY": ["0", "1MB"],
     "PRODUCER_HTTP_TIMEOUT": ["0s", "10"],
+    "PRODUCER_HTTP_HOSTS": ["http://queue", "queue:8000"],
+    "PRODUCER_HTTP_TOKEN_FILE": ["/no/such/file", "/dev/null"],
 }
 CONSUMER = {
     "CONSUMER_WORKERS": ["0", "257"],
