@@ -43,8 +43,13 @@ class Follower:
         """Nothing more is confirmed."""
 
 
-def open_source(settings: ProducerSettings, offset: int = 0) -> Callable[[], Iterable[Item]]:
-    """The source that PRODUCER_SOURCE names, a file's lines from `offset` on. Raises ConfigError."""
+def open_source(
+    settings: ProducerSettings, offset: int = 0, descriptor: int | None = None
+) -> Callable[[], Iterable[Item]]:
+    """The source that PRODUCER_SOURCE names, a file's lines from `offset` on. Raises ConfigError.
+
+    `descriptor` is of that file, if it is open already.
+    """
     name = settings.producer_source
     if name == "heartbeat":
         return heartbeat
@@ -53,7 +58,7 @@ def open_source(settings: ProducerSettings, offset: int = 0) -> Callable[[], Ite
             raise ConfigError("standard input is closed")
         return lambda: starmap(Item, read_lines(sys.stdin.fileno(), settings.mq_max_body))
     if (path := name.removeprefix("lines:")) not in (name, ""):
-        return file_lines(Path(path), settings.mq_max_body, offset)
+        return file_lines(Path(path), settings.mq_max_body, offset, descriptor)
     source = load_callable(name, "heartbeat, lines, lines:PATH, http or package.module:callable", arguments=0)
     if is_any(source, (inspect.iscoroutinefunction, inspect.isasyncgenfunction)):
         raise ConfigError(f"{name} is async, and a source is read by a plain `for`. Name a plain function or generator")
@@ -71,14 +76,17 @@ def heartbeat() -> Iterator[Item]:
     return (Item(f"Hello World {number}!", number) for number in count(1))
 
 
-def file_lines(path: Path, limit: int, offset: int) -> Callable[[], Iterable[Item]]:
-    """The lines of a file from `offset` bytes on. Raises ConfigError."""
+def file_lines(path: Path, limit: int, offset: int, descriptor: int | None = None) -> Callable[[], Iterable[Item]]:
+    """The lines of a file, which may be open as `descriptor`, from `offset` bytes on. Raises ConfigError."""
     try:
-        if stat.S_ISFIFO(path.stat().st_mode):  # its `open` waits for a writer, so it is the source's own thread's
+        if descriptor is None and stat.S_ISFIFO(
+            path.stat().st_mode
+        ):  # its `open` waits for a writer, so it is the source's own thread's
             if offset:
                 raise ConfigError(f"{path}: is a pipe, and cannot go on where its checkpoint says")
             return lambda: starmap(Item, read_lines(os.open(path, os.O_RDONLY | os.O_CLOEXEC), limit))
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        if descriptor is None:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             raise ConfigError(f"{path}: is a folder")
         if offset:
