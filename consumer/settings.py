@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, PlainValidator
 
 from common.settings.shared import Settings
-from common.settings.types import RETRY_DELAYS, Delays, Duration, parse_duration
+from common.settings.types import RETRY_DELAYS, Delays, Duration, Plugin, parse_duration
 
 
 def parse_idle(text: str | float | None) -> float | None:
@@ -19,7 +19,7 @@ class ConsumerSettings(Settings):
     `consumer verify` proves a deployment instead; `consumer dead-letters` shows, replays or deletes what was parked.
     """
 
-    consumer_handler: str = Field(
+    consumer_handler: Plugin = Field(
         "log", description="log, append:PATH, or package.module:callable", examples=["append:/data/out.txt"]
     )
     consumer_workers: Annotated[int, Field(ge=1, le=256)] = Field(

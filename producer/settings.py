@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import SettingsConfigDict
 
 from common.settings.shared import Settings
-from common.settings.types import Duration
+from common.settings.types import Duration, Plugin, check_path
 
 
 class ProducerSettings(Settings):
@@ -15,7 +15,7 @@ class ProducerSettings(Settings):
 
     model_config = SettingsConfigDict(defer_build=False)  # but at once, while the garbage collector is off
 
-    producer_source: str = Field(
+    producer_source: Plugin = Field(
         "heartbeat",
         description="heartbeat, lines (standard input), lines:PATH, http, or package.module:callable",
         examples=["lines:/data/input.txt"],
@@ -35,7 +35,7 @@ class ProducerSettings(Settings):
     producer_window: Annotated[int, Field(ge=1, le=65535)] = Field(
         1024, description="messages published and not yet confirmed, at most", examples=["1024"]
     )
-    producer_checkpoint: Path | None = Field(
+    producer_checkpoint: Annotated[Path, AfterValidator(check_path)] | None = Field(
         None,
         description="with lines:PATH: a file that remembers how far all is confirmed, to go on from there",
         examples=["/data/input.checkpoint"],

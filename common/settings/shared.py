@@ -4,20 +4,20 @@ import ssl
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PlainValidator, SecretStr, ValidationInfo
+from pydantic import AfterValidator, Field, PlainValidator, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from common.settings.broker_url import EXAMPLE, BrokerUrl, check_host, parse_urls
-from common.settings.types import Duration, check_queue_name
+from common.settings.types import Duration, check_queue_name, check_visible
 
 
 def check_readable(path: Path) -> Path:
-    """`path` if it is a file that can be read. Raises ValueError."""
+    """The absolute path of a file that can be read: a plugin may change the working folder. Raises ValueError."""
     try:
         if path.is_fifo():  # opening a pipe waits for a writer, and the file is read at every connect
             raise ValueError("is a pipe")
         with path.open("rb"):
-            return path
+            return path.absolute()
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from None
 
@@ -105,6 +105,12 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "text"] = setting(
         "auto", "auto is text on a terminal and json elsewhere", "json"
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _visible(cls, value: object, info: ValidationInfo) -> object:
+        # MQ_URL is looked at without the white space around it, and no part of it may be shown.
+        return check_visible(value) if isinstance(value, str) and info.field_name != "mq_url" else value
 
     def broker_urls(self) -> tuple[BrokerUrl, ...]:
         """The brokers to try, in turn; reads MQ_URL_FILE again. Raises OSError or ValueError, without the password."""

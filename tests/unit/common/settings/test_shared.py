@@ -40,6 +40,25 @@ def test_a_file_that_cannot_be_read_is_refused_at_the_start(tmp_path: Path) -> N
     assert check_readable(file) == file
 
 
+def test_a_plugin_that_changes_the_working_folder_does_not_move_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read again at every connect."""
+    (tmp_path / "mq-url").write_text(URL)
+    monkeypatch.chdir(tmp_path)
+    settings = make(mq_url=None, mq_url_file="mq-url")
+    monkeypatch.chdir("/")
+    assert settings.problems() == {}
+
+
+def test_a_value_with_a_character_that_nobody_sees_is_refused_whatever_the_setting() -> None:
+    """Only MQ_URL, of which nothing may be shown, has an error of its own, and takes a line end."""
+    for name in Settings.model_fields.keys() - {"mq_url"}:
+        with pytest.raises(ValidationError, match=r"nobody sees: U\+000D"):
+            make(**{name: "1\r"})
+    assert make(mq_url=f"{URL}\r\n").broker_urls()
+
+
 def test_a_pipe_as_a_file_is_refused_at_once(tmp_path: Path) -> None:
     """Opening a pipe would wait for a writer, and no signal would be heard."""
     pipe = tmp_path / "pipe"
