@@ -239,6 +239,32 @@ def test_an_unsendable_item_is_taken_refused_logged_and_counted_and_its_neighbou
     assert REGISTRY.get_sample_value("producer_refused_total") == 2
 
 
+def test_what_is_never_sent_waits_for_no_confirm(process: Loop) -> None:
+    """On a new channel one message goes first; of those that cannot go none is that one, and no tick is waited for."""
+    running = Running(process, *[b"xxxxx"] * 300, b"a", mq_max_body=4)
+    with capture_logs() as lines:
+        running.open()
+        process.turn(lambda: running.wire.published, "the first that can be sent")
+    assert len(lines) == 300
+    assert running.service.summary() == (301, {"published": 1, "confirmed": 0, "unconfirmed": 1, "refused": 300})
+
+
+def test_what_cannot_be_encoded_waits_for_no_confirm(process: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is found only when it is sent."""
+    running = Running(process, *[b"bad"] * 300, b"a")
+    real = running.wire.publish
+
+    def publish(channel: object, routing_key: str, message: Message) -> None:
+        if message.body == b"bad":
+            raise ValueError("a header that AMQP cannot hold")
+        real(channel, routing_key, message)
+
+    monkeypatch.setattr(running.wire, "publish", publish)
+    running.open()
+    process.turn(lambda: running.wire.published, "the first that can be sent")
+    assert running.service.summary()[1]["refused"] == 300
+
+
 def test_a_message_that_the_broker_cannot_take_is_refused_to_the_followers(process: Loop) -> None:
     running = Running(process, b"a")
     running.open()
