@@ -29,7 +29,7 @@ class ProducerService:
         """`name` begins the ids of messages. `stop` asks the source to end by itself; without it, it is left behind."""
         self._process, self._window, self._followers = process, settings.producer_window, followers
         fill = process.guarded(self._fill)
-        self._fill_soon = lambda: process.call_soon(fill)
+        self._fill_soon: Callable[[], None] = lambda: process.call_soon(fill)
         self._reader = SourceReader(
             source,
             self._fill_soon,
@@ -39,6 +39,7 @@ class ProducerService:
             max_body=settings.mq_max_body,
             count=settings.producer_count,
             rate=settings.producer_rate or (1.0 if settings.producer_source == "heartbeat" else None),
+            skip=settings.producer_bad_item == "refuse",
         )
         self.publisher: Publisher[int] = Publisher(
             "producer",

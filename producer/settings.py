@@ -1,7 +1,7 @@
 """The producer's settings."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 from pydantic_settings import SettingsConfigDict
@@ -34,6 +34,11 @@ class ProducerSettings(Settings):
     )
     producer_window: Annotated[int, Field(ge=1, le=65535)] = Field(
         1024, description="messages published and not yet confirmed, at most", examples=["1024"]
+    )
+    producer_bad_item: Literal["stop", "refuse"] = Field(
+        "stop",
+        description="an item of the source that cannot be a message: stop there, or refuse it and go on",
+        examples=["refuse"],
     )
     producer_checkpoint: Annotated[Path, AfterValidator(check_path)] | None = Field(
         None,
