@@ -35,6 +35,11 @@ class ProducerSettings(Settings):
     producer_window: Annotated[int, Field(ge=1, le=65535)] = Field(
         1024, description="messages published and not yet confirmed, at most", examples=["1024"]
     )
+    producer_line_ends: Literal["lf", "any"] = Field(
+        "lf",
+        description="with lines: lf keeps the \\r of a Windows line end in the message, any takes both ends away",
+        examples=["any"],
+    )
     producer_bad_item: Literal["stop", "refuse"] = Field(
         "stop",
         description="an item of the source that cannot be a message: stop there, or refuse it and go on",

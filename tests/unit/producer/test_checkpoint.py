@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 
 from common.plugins import ConfigError
 from producer.checkpoint import BackgroundWriter, Checkpoint, open_checkpoint
-from producer.source import file_lines
+from producer.settings import ProducerSettings
+from producer.source import open_source
 
 
 @given(st.data(), st.integers(0, 100))
@@ -265,7 +266,10 @@ def test_what_is_looked_at_is_what_is_read(file: Path, tmp_path: Path) -> None:
     assert checkpoint
     (tmp_path / "new").write_bytes(b"new\n" * 10_000)
     (tmp_path / "new").replace(file)
-    items = list(file_lines(file, 100, checkpoint.position, checkpoint.descriptor)())
+    settings = ProducerSettings.model_validate(
+        {"mq_url": "amqp://h", "mq_ch": "jobs", "producer_source": f"lines:{file}"}
+    )
+    items = list(open_source(settings, checkpoint.position, checkpoint.descriptor)())
     assert [item.value for item in items[:2]] == [b"000000500", b"000000501"]
     checkpoint.taken(items[0].position)
     checkpoint.confirmed(items[0].position)
