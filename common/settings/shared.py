@@ -114,11 +114,15 @@ class Settings(BaseSettings):
 
     def broker_urls(self) -> tuple[BrokerUrl, ...]:
         """The brokers to try, in turn; reads MQ_URL_FILE again. Raises OSError or ValueError, without the password."""
+        return parse_urls(self.url_text())
+
+    def url_text(self) -> str:
+        """MQ_URL, or what is in MQ_URL_FILE now. Raises OSError."""
         if self.mq_url_file:
-            # parse_urls refuses what is no UTF-8, and its error shows none of it.
-            return parse_urls(self.mq_url_file.read_text(errors="surrogateescape"))
+            # Also with a Windows editor's byte order mark. parse_urls refuses what is no UTF-8, and shows none of it.
+            return self.mq_url_file.read_text("utf-8-sig", errors="surrogateescape")
         assert self.mq_url  # noqa: S101 - validated: one of the two is set
-        return parse_urls(self.mq_url.get_secret_value())
+        return self.mq_url.get_secret_value()
 
     def tls_context(self) -> ssl.SSLContext:
         """TLS 1.2 or newer that verifies the broker's certificate and host name. Raises OSError for unusable files."""
