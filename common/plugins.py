@@ -73,9 +73,9 @@ def check_free(module_name: str) -> None:
         return
     found = {Path(each).resolve() for each in (spec.origin, *(spec.submodule_search_locations or ())) if each}
     for folder in (Path.cwd(), HOME):
-        package = (folder / top).resolve()
-        own = [] if package in found and package.parent != HOME else [package.with_name(f"{top}.py")]
-        for file in own + (sorted(package.glob("*.py")) if package not in found else []):
+        package, module = folder / top, folder / f"{top}.py"
+        ours = package.resolve() in found
+        for file in [module] * (not ours or folder == HOME) + sorted(package.glob("*.py")) * (not ours):
             if file.is_file() and file.resolve() not in found:
                 taker = spec.origin if spec.has_location else "Python itself"
                 raise ConfigError(f"{file}: the name {top} is taken by {taker}: rename yours")
