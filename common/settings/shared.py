@@ -112,6 +112,13 @@ class Settings(BaseSettings):
         # MQ_URL is looked at without the white space around it, and no part of it may be shown.
         return check_visible(value) if isinstance(value, str) and info.field_name != "mq_url" else value
 
+    @field_validator(
+        "mq_topology", "mq_wire", "log_level", "log_format", "preflight_for", mode="before", check_fields=False
+    )
+    @classmethod
+    def _in_any_case(cls, word: object) -> object:
+        return word.lower() if isinstance(word, str) else word
+
     def broker_urls(self) -> tuple[BrokerUrl, ...]:
         """The brokers to try, in turn; reads MQ_URL_FILE again. Raises OSError or ValueError, without the password."""
         return parse_urls(self.url_text())
