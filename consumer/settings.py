@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, PlainValidator
 
 from common.settings.shared import Settings
-from common.settings.types import HANDLER_TIMEOUT, RETRY_DELAYS, Delays, Duration, parse_duration
+from common.settings.types import HANDLER_TIMEOUT, RETRY_DELAYS, Delays, Duration, Plugin, parse_duration
 
 
 def parse_off(value: object) -> object:
@@ -24,7 +24,7 @@ class ConsumerSettings(Settings):
     `consumer verify` proves a deployment instead; `consumer dead-letters` shows, replays or deletes what was parked.
     """
 
-    consumer_handler: str = Field(
+    consumer_handler: Plugin = Field(
         "log",
         description="log (the first 200 characters of each body too), append:PATH, or package.module:callable",
         examples=["append:/data/out.txt"],

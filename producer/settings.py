@@ -2,13 +2,13 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 from pydantic_settings import SettingsConfigDict
 
 from common.settings.shared import ReadableFile, Settings
-from common.settings.types import Duration
+from common.settings.types import Duration, Plugin, check_path
 
 
 def check_hosts(text: str) -> str:
@@ -31,7 +31,7 @@ class ProducerSettings(Settings):
 
     model_config = SettingsConfigDict(defer_build=False)  # but at once, while the garbage collector is off
 
-    producer_source: str = Field(
+    producer_source: Plugin = Field(
         "heartbeat",
         description="heartbeat, lines (standard input), lines:PATH, http, or package.module:callable",
         examples=["lines:/data/input.txt"],
@@ -51,7 +51,17 @@ class ProducerSettings(Settings):
     producer_window: Annotated[int, Field(ge=1, le=65535)] = Field(
         1024, description="messages published and not yet confirmed, at most", examples=["1024"]
     )
-    producer_checkpoint: Path | None = Field(
+    producer_line_ends: Literal["lf", "any"] = Field(
+        "lf",
+        description="with lines: lf keeps the \\r of a Windows line end in the message, any takes both ends away",
+        examples=["any"],
+    )
+    producer_bad_item: Literal["stop", "refuse"] = Field(
+        "stop",
+        description="an item of the source that cannot be a message: stop there, or refuse it and go on",
+        examples=["refuse"],
+    )
+    producer_checkpoint: Annotated[Path, AfterValidator(check_path)] | None = Field(
         None,
         description="with lines:PATH: a file that remembers how far all is confirmed, to go on from there",
         examples=["/data/input.checkpoint"],

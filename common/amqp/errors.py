@@ -60,6 +60,7 @@ class BrokerError(NamedTuple):
         return f"{self.text}; {self.advice}" if self.advice else self.text
 
 
+STREAM = "rabbit_stream_queue"  # how the broker names one that refuses an argument
 # Searched in this order in the broker's words.
 BROKER_SAYS = (
     ("Login was refused", Kind.CREDENTIALS, ADVICE[Kind.CREDENTIALS]),
@@ -71,6 +72,7 @@ BROKER_SAYS = (
     ("transient_nonexcl_queues", Kind.TOPOLOGY, "this broker refuses transient queues: delete the old queue"),
     ("inequivalent arg", Kind.TOPOLOGY, f"run `doctor`, which lists every difference; then {ADVICE[Kind.TOPOLOGY]}"),
     ("delivery acknowledgement", Kind.OTHER, "let handlers take less time than the broker's consumer_timeout"),
+    (STREAM, Kind.TOPOLOGY, "a stream skips what came before its consumer: take a quorum queue as MQ_CH"),
     ("PRECONDITION_FAILED", Kind.TOPOLOGY, "change what the broker names"),
     ("RESOURCE_LOCKED", Kind.TOPOLOGY, "another connection holds the queue for itself"),
 )

@@ -17,6 +17,11 @@ BROKERS_CONSUMER_TIMEOUT = 1800.0  # seconds, the default, for which the prefetc
 OnDeliveries = Callable[[Channel, list[Came]], None]  # gets deliveries in their order; must not raise
 
 
+# The default priority, which any queue takes as an argument but a stream (3.10 to 4.3). A stream would skip what came
+# before its consumer, and keep what is acknowledged.
+NO_STREAM = {"x-priority": 0}
+
+
 def consumer_timeout(handler_timeout: float) -> float:
     """Seconds in which each delivery is settled: it may wait for one other handler before its own, and for a stop."""
     return max(BROKERS_CONSUMER_TIMEOUT, 2 * handler_timeout + 300.0)
@@ -52,7 +57,7 @@ class PlainConnection(SelectConnection):
         def on_message(_: object, method: Any, properties: Any, body: bytes) -> None:
             on_deliveries(channel, [(method.delivery_tag, received(properties), body, method.redelivered)])
 
-        channel.basic_consume(queue, on_message, consumer_tag=consumer_tag, arguments=arguments)
+        channel.basic_consume(queue, on_message, consumer_tag=consumer_tag, arguments=NO_STREAM | (arguments or {}))
 
     def publish(self, channel: Channel, routing_key: str, message: Message) -> None:
         """Publish to the queue `routing_key`, mandatory. Raises what an encoder raises, and then has sent nothing."""

@@ -13,7 +13,7 @@ from pika import spec
 from pika.channel import Channel
 from pika.connection import Connection
 
-from common.amqp.errors import ADVICE, BrokerError, Kind, explain
+from common.amqp.errors import ADVICE, STREAM, BrokerError, Kind, explain
 from common.amqp.plain import BROKERS_CONSUMER_TIMEOUT, consumer_timeout
 from common.amqp.topology import Queue, Topology
 from common.doctor.report import Check, Status, refused
@@ -113,10 +113,10 @@ def is_same(queue: str, arguments: Mapping[str, object]) -> Request:
 
 
 def first_missing(needed: Sequence[str], queue: str) -> Requests[BrokerError | None]:
-    """Why one of `needed` (consume, publish) is refused to the user: of the first; None when all are granted."""
+    """Why one of `needed` (consume, publish) is refused to the user, or by a stream; None when all are granted."""
     for permission in needed:
         reply = yield may_consume(queue) if permission == "consume" else may_publish
-        if isinstance(reply, BrokerError) and reply.kind is Kind.PERMISSION:
+        if isinstance(reply, BrokerError) and (reply.kind is Kind.PERMISSION or STREAM in reply.text):
             return reply
     return None
 

@@ -122,9 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def one_by_one(settings: DoctorSettings) -> Iterator[DoctorSettings]:
     """The settings as they would be with each of the brokers alone."""
-    urls = settings.mq_url_file.read_text() if settings.mq_url_file else settings.mq_url
-    text = urls if isinstance(urls, str) else urls.get_secret_value() if urls else ""
-    for url in text.split(","):
+    for url in settings.url_text().split(","):
         yield settings.model_copy(update={"mq_url": SecretStr(url), "mq_url_file": None})
 
 

@@ -199,9 +199,7 @@ class Process:
 
 def serve(process: Process, service: Watched, settings: Settings) -> int:
     """Run `service` with its health page; the exit code. Exits with CONFIGURATION if it cannot listen."""
-    health = Health(
-        lambda: process.problems() + service.problems(), lambda: process.reasons(service), lambda: service.notes()
-    )
+    health = Health(lambda: process.problems() + service.problems(), lambda: process.reasons(service), service.notes)
     if settings.http_port:
         try:
             health.listen(settings.http_host, settings.http_port)

@@ -8,16 +8,16 @@ from pydantic import AfterValidator, Field, PlainValidator, SecretStr, Validatio
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from common.settings.broker_url import EXAMPLE, BrokerUrl, check_host, parse_urls
-from common.settings.types import Duration, check_queue_name
+from common.settings.types import Duration, check_queue_name, check_visible
 
 
 def check_readable(path: Path) -> Path:
-    """`path` if it is a file that can be read. Raises ValueError."""
+    """The absolute path of a file that can be read: a plugin may change the working folder. Raises ValueError."""
     try:
         if path.is_fifo():  # opening a pipe waits for a writer, and the file is read at every connect
             raise ValueError("is a pipe")
         with path.open("rb"):
-            return path
+            return path.absolute()
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from None
 
@@ -106,6 +106,12 @@ class Settings(BaseSettings):
         "auto", "auto is text on a terminal and json elsewhere", "json"
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _visible(cls, value: object, info: ValidationInfo) -> object:
+        # MQ_URL is looked at without the white space around it, and no part of it may be shown.
+        return check_visible(value) if isinstance(value, str) and info.field_name != "mq_url" else value
+
     @field_validator(
         "mq_topology", "mq_wire", "log_level", "log_format", "preflight_for", mode="before", check_fields=False
     )
@@ -115,11 +121,15 @@ class Settings(BaseSettings):
 
     def broker_urls(self) -> tuple[BrokerUrl, ...]:
         """The brokers to try, in turn; reads MQ_URL_FILE again. Raises OSError or ValueError, without the password."""
+        return parse_urls(self.url_text())
+
+    def url_text(self) -> str:
+        """MQ_URL, or what is in MQ_URL_FILE now. Raises OSError."""
         if self.mq_url_file:
-            # parse_urls refuses what is no UTF-8, and its error shows none of it.
-            return parse_urls(self.mq_url_file.read_text(errors="surrogateescape"))
+            # Also with a Windows editor's byte order mark. parse_urls refuses what is no UTF-8, and shows none of it.
+            return self.mq_url_file.read_text("utf-8-sig", errors="surrogateescape")
         assert self.mq_url  # noqa: S101 - validated: one of the two is set
-        return parse_urls(self.mq_url.get_secret_value())
+        return self.mq_url.get_secret_value()
 
     def tls_context(self) -> ssl.SSLContext:
         """TLS 1.2 or newer that verifies the broker's certificate and host name. Raises OSError for unusable files."""

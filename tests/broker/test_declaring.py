@@ -53,6 +53,26 @@ def test_with_assert_a_service_waits_for_queues_that_others_make(
     process.wait_ready()
 
 
+@pytest.mark.parametrize("mode", ["assert", "none"])
+def test_a_consumer_refuses_a_stream_and_takes_a_queue_of_any_other_kind(
+    mode: str, start: Start, channel: BlockingChannel, mq_ch: str
+) -> None:
+    """A stream hands out only what comes after the consumer, and keeps it: what came before would be skipped."""
+    channel.queue_declare(f"{mq_ch}.dead", durable=True, arguments=expected(mq_ch)[f"{mq_ch}.dead"])
+    channel.queue_declare(mq_ch, durable=True, arguments={"x-queue-type": "stream"})
+    channel.basic_publish("", mq_ch, b"before")
+    settings = {"MQ_TOPOLOGY": mode, "CONSUMER_RETRY_DELAYS": "off", **QUICK}
+    consumer = start("consumer", **settings)
+    until(lambda: "take a quorum queue" in str(consumer.reasons()), "it says what is wrong, and what to do")
+    assert consumer.metric('consumer_settled_total{outcome="ack"}') == 0
+    done = start("common.doctor.preflight", **settings, PREFLIGHT_TIMEOUT="1s")
+    assert done.wait() == 17
+    for kind in ("classic", "quorum"):
+        channel.queue_delete(mq_ch)
+        channel.queue_declare(mq_ch, durable=True, arguments={"x-queue-type": kind})
+        consumer.wait_ready()
+
+
 def test_with_none_the_producer_uses_any_queue_and_declares_nothing(
     start: Start, channel: BlockingChannel, mq_ch: str
 ) -> None:

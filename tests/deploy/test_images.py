@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.deploy.images import docker
-from tests.processes import ROOT
+from tests.processes import ROOT, until
 from tests.readme.documents import example
 
 pytestmark = pytest.mark.docker
@@ -47,7 +47,7 @@ def test_nothing_of_the_machine_that_built_it_and_no_secret_is_in_it(images: dic
     ours = _inspect(images[service])["Config"]["Env"]
     base = _inspect("python:3.13-slim")["Config"]["Env"]
     assert {each.partition("=")[0] for each in ours} - {each.partition("=")[0] for each in base} == {
-        "PYTHONPATH",
+        "PYTHONSAFEPATH",
         "PYTHONUNBUFFERED",
         "PYTHONDONTWRITEBYTECODE",
         "HTTP_HOST",
@@ -68,6 +68,43 @@ def test_it_says_what_is_missing_on_a_root_that_cannot_be_written(images: dict[s
     assert "MQ_CH" in done.stderr
     assert "Traceback" not in done.stderr
     assert "--mq-ch" in docker("run", *HARDENED, images[service], "--help")
+
+
+def test_it_finds_itself_wherever_it_runs(images: dict[str, str], service: str) -> None:
+    """In any working folder, and with a PYTHONPATH of the user's."""
+    for place in (("--workdir=/tmp",), ("--env=PYTHONPATH=/plugins",), ("--workdir=/", "--env=PYTHONPATH=/usr")):
+        assert "--mq-ch" in docker("run", *HARDENED, *place, images[service], "--help")
+
+
+@pytest.mark.parametrize("name", ["types", "email", "http", "json", "random", "enum", "logging", "consumer", "common"])
+def test_a_module_of_the_users_whose_name_is_taken_is_told_in_one_sentence(
+    images: dict[str, str], tmp_path: Path, name: str
+) -> None:
+    """From /app, and from a folder on PYTHONPATH that is mounted: nothing else of ours is in the way."""
+    (tmp_path / "mine.py").write_text("def handle(message): ...")
+    (tmp_path / "mine.py").chmod(0o644)
+    settings = ("--env=MQ_URL=amqp://nowhere.invalid/", "--env=MQ_CH=q", "--workdir=/tmp")
+    mount = f"--volume={tmp_path / 'mine.py'}:/app/{name}.py:ro"
+    command = ("docker", "run", *HARDENED, *settings, mount, images["consumer"], "--handler", f"{name}:handle")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2, done.stderr
+    assert f"/app/{name}.py: the name {name} is taken by" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_its_health_check_asks_where_the_service_listens(images: dict[str, str], service: str) -> None:
+    """By a flag or by the environment, from any working folder, also beside files of the user's."""
+    settings = ("--env=MQ_URL=amqp://127.0.0.1:1/", "--env=MQ_CH=q", "--workdir=/tmp", "--detach", "--init")
+    container = docker("run", *HARDENED, *settings, images[service], "--http-port", "9000").strip()
+    try:
+        check = [*_inspect(images[service])["Config"]["Healthcheck"]["Test"][1:]]
+        ask = ["docker", "exec", container, *check]
+        until(
+            lambda: '"ready": false' in subprocess.run(ask, capture_output=True, text=True, check=False).stderr,
+            "it answers, and says why it is not ready",
+        )
+    finally:
+        docker("rm", "--force", container)
 
 
 def test_the_wait_of_the_init_container_is_in_it(images: dict[str, str], service: str) -> None:

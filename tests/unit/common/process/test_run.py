@@ -342,6 +342,9 @@ def test_a_service_is_served_with_its_health_page_and_misspelled_settings_are_lo
 class Unused:
     """A service that must not be used."""
 
+    def notes(self) -> list[str]:
+        raise AssertionError("notes were asked for")
+
     def __getattr__(self, name: str) -> object:
         raise AssertionError(f"{name} was asked for")
 

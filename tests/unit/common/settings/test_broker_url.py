@@ -75,6 +75,13 @@ def test_a_host_that_can_be_looked_up_is_accepted(host: str) -> None:
         ("amqp://h/a/b", "%2F"),
         ("amqp://u:p w@h", "white space"),
         ("amqp://h,", "URL 2 of 2: must start"),
+        ("amqp://u:s3cr3t%zz@h", "a percent sign is written %25"),
+        ("amqp://u:100%@h", "a percent sign is written %25"),
+        ("amqp://u%4:p@h", "a percent sign is written %25"),
+        ("amqp://h/50%off", "a percent sign is written %25"),
+        ("amqp://a,amqp://u:%zz@h", "URL 2 of 2: a percent sign"),
+        ("amqp://u:p%e4@h", "escapes that are no UTF-8"),
+        ("amqp://h/v%ff", "escapes that are no UTF-8"),
         ("amqp://a,b://c", "URL 2 of 2: must start"),
     ],
 )
