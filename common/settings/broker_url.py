@@ -14,14 +14,20 @@ class BrokerUrl:
     host: str
     port: int
     vhost: str
-    username: str
+    username: str = field(repr=False)
     password: str = field(repr=False)
     tls: bool
+    token: bool = False
+
+    @property
+    def user(self) -> str:
+        """The user's name for logs: without a password beside it, it is one (`amqp://TOKEN@host`)."""
+        return "…" if self.token else self.username
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         scheme = "amqps" if self.tls else "amqp"
-        return f"{scheme}://{self.username}@{host}:{self.port}/{'' if self.vhost == '/' else self.vhost}"
+        return f"{scheme}://{self.user}@{host}:{self.port}/{'' if self.vhost == '/' else self.vhost}"
 
 
 def parse_urls(text: str) -> tuple[BrokerUrl, ...]:
@@ -60,6 +66,7 @@ def _parse_url(text: str, which: str) -> BrokerUrl:
         username=unquote(url.username) if url.username is not None else "guest",
         password=unquote(url.password) if url.password is not None else "guest",
         tls=url.scheme == "amqps",
+        token=url.username is not None and url.password is None,
     )
 
 

@@ -10,6 +10,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from common.settings.broker_url import EXAMPLE, BrokerUrl, check_host, parse_urls
 from common.settings.types import Duration, check_queue_name
 
+IN_THE_CLEAR = (
+    "amqp:// is not encrypted, and MQ_TLS_CA_FILE or MQ_TLS_CERT_FILE is set: write amqps://, or leave them out"
+)
+
 
 def check_readable(path: Path) -> Path:
     """`path` if it is a file that can be read. Raises ValueError."""
@@ -110,9 +114,14 @@ class Settings(BaseSettings):
         """The brokers to try, in turn; reads MQ_URL_FILE again. Raises OSError or ValueError, without the password."""
         if self.mq_url_file:
             # parse_urls refuses what is no UTF-8, and its error shows none of it.
-            return parse_urls(self.mq_url_file.read_text(errors="surrogateescape"))
-        assert self.mq_url  # noqa: S101 - validated: one of the two is set
-        return parse_urls(self.mq_url.get_secret_value())
+            urls = parse_urls(self.mq_url_file.read_text(errors="surrogateescape"))
+        else:
+            assert self.mq_url  # noqa: S101 - validated: one of the two is set
+            urls = parse_urls(self.mq_url.get_secret_value())
+        # At each connect too: the file may have become another.
+        if (self.mq_tls_ca_file or self.mq_tls_cert_file) and not all(url.tls for url in urls):
+            raise ValueError(IN_THE_CLEAR)
+        return urls
 
     def tls_context(self) -> ssl.SSLContext:
         """TLS 1.2 or newer that verifies the broker's certificate and host name. Raises OSError for unusable files."""
@@ -128,11 +137,14 @@ class Settings(BaseSettings):
         found = {}
         if self.mq_url and self.mq_url_file:
             found["MQ_URL_FILE"] = "and MQ_URL are both set; set one"
-        elif self.mq_url_file:
+        else:
             try:
                 self.broker_urls()
             except (OSError, ValueError) as error:
-                found["MQ_URL_FILE"] = f"{self.mq_url_file}: {error}"
+                if self.mq_url_file:
+                    found["MQ_URL_FILE"] = f"{self.mq_url_file}: {error}"
+                else:
+                    found["MQ_URL"] = str(error)
         if bool(self.mq_tls_cert_file) != bool(self.mq_tls_key_file):
             found["MQ_TLS_CERT_FILE"] = "and MQ_TLS_KEY_FILE go together"
         elif self.mq_tls_ca_file or self.mq_tls_cert_file:

@@ -31,12 +31,15 @@ class Sessions:
         self.made: list[Any] = []
         self.handshake = True
 
-    def __call__(self, owner: Connection, parameters: Any, _process: object, timeout: float, wire: str) -> Any:
+    def __call__(
+        self, owner: Connection, parameters: Any, _process: object, timeout: float, wire: str, *, tries: int
+    ) -> Any:
         calls: list[str] = []
         session = SimpleNamespace(
             owner=owner,
             host=parameters.host,
             limits=(timeout, wire),
+            tries=tries,
             calls=calls,
             settled=lambda: calls.append("settled"),
             drop=lambda: calls.append("drop"),
@@ -214,6 +217,7 @@ def test_all_brokers_are_tried_and_have_failed_when_the_last_of_them_has(monkeyp
         failed.append((connection.all_failed, alone.retry()))
     assert failed == [(False, 0.0), (False, 0.0), (True, 0.2)]
     assert alone.sessions.hosts == ["a", "b", "c", "a"]
+    assert [session.tries for session in alone.sessions.made] == [0, 0, 0, 1], "of each broker"
     alone.accept()
     assert not connection.all_failed
     connection.on_lost(LOST)
@@ -463,6 +467,23 @@ def test_of_several_brokers_none_has_failed_before_each_was_tried(
         process.turn(lambda: made.all_failed, "none of them answers")
         assert away[2:6] == [False, False, False, True]
         made.close()
+
+
+def test_of_two_addresses_the_second_is_tried_when_the_first_accepts_and_is_silent(
+    process: Loop, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one that answers with another protocol. Until the connection was lost the one that works is kept."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        stream = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+        records = [(*stream, silent.getsockname()), (*stream, ("127.0.0.1", peer.port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: list(records))
+        user = Ready()
+        settings = {"mq_ch": "jobs", "mq_backoff_max": "50ms", "mq_url": "amqp://broker", "mq_connect_timeout": "300ms"}
+        user.made = Connection("test", process, Settings.model_validate(settings), user)
+        user.made.open()
+        process.turn(lambda: user.made.state is State.OPEN, "it is open")
+        user.made.close()
+        process.turn(lambda: user.made.state is State.CLOSED, "it is closed")
 
 
 def make(**values: object) -> Settings:

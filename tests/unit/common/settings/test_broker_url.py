@@ -105,3 +105,11 @@ def test_a_password_that_must_be_percent_encoded_is_refused_and_not_taken_for_a_
 def test_an_ipv6_host_is_logged_in_brackets() -> None:
     """So that the address can be copied into MQ_URL."""
     assert str(parse_urls("amqps://u:p@[::1]/v")[0]) == "amqps://u@[::1]:5671/v"
+
+
+def test_a_user_name_that_stands_alone_is_not_shown() -> None:
+    """It is a token: no user of RabbitMQ's is without a password."""
+    (url,) = parse_urls(f"amqp://{SECRET}@h/v")
+    assert SECRET not in f"{url} {url!r} {url.user}"
+    assert str(url) == "amqp://…@h:5672/v"
+    assert [str(each) for each in parse_urls("amqp://h,amqp://u:@h")] == ["amqp://guest@h:5672/", "amqp://u@h:5672/"]
