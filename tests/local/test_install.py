@@ -36,8 +36,8 @@ class Machine:
         (folder / "sitecustomize.py").write_text(
             "import pathlib\n"
             "there = pathlib.Path.exists\n"
-            "pathlib.Path.exists = lambda path, **more: not str(path).startswith(('/usr/lib/rabbitmq', '/opt', '/usr/l'))"
-            " and there(path, **more)\n"
+            "away = ('/usr/lib/rabbitmq', '/opt', '/usr/local')\n"
+            "pathlib.Path.exists = lambda path, **more: not str(path).startswith(away) and there(path, **more)\n"
         )
         sh = Path(shutil.which("sh") or "/bin/sh")
         for name in ("sh", "touch", "chmod", "sleep", "test"):
