@@ -72,6 +72,10 @@ chaos: $(READY) ## Every fault and a ten-minute mix, as a table (25 minutes)
 mutants: $(READY) ## Small defects put into the core one at a time, which the unit tests must notice; ARGS for some
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(READY) ## What strangers write, drawn at random, for ten minutes: properties, HTTP requests, checkpoints
+	@FUZZ_SECONDS=200 $(BIN)/python -m pytest tests/fuzz $(ARGS)
+
 .PHONY: bench
 bench: $(READY) ## Ours against the peers; ARGS for its options
 	@$(BIN)/python -m benchmarks $(ARGS)
