@@ -20,7 +20,7 @@ class RetryPublisher:
     def __init__(
         self, process: Process, settings: ConsumerSettings, topology: Topology, subscription: Subscription
     ) -> None:
-        self.totals = {"retried": 0, "parked": 0, "handed_back": 0}
+        self.totals = {"retried": 0, "postponed": 0, "parked": 0, "handed_back": 0}
         self._subscription = subscription
         self._quota = Quota()
         self.publisher: Publisher[Copy] = Publisher(
@@ -43,7 +43,12 @@ class RetryPublisher:
             if copy.error:
                 message = copy.delivery.message
                 fields = {"error": copy.error, "where": copy.where, "attempt": message.attempt}
-                self._quota.warn("failed", to=copy.queue, **fields, **names(message))
+                self._quota.warn(
+                    "postponed" if copy.counts_as == "postponed" else "failed",
+                    to=copy.queue,
+                    **fields,
+                    **names(message),
+                )
         self.publisher.publish([Publication(copy.queue, copy.message, copy) for copy in copies])
 
     def lost(self) -> None:
