@@ -1,6 +1,5 @@
 """The way to a broker as far as it goes without a user: name, TCP, TLS, AMQP's greeting; and its machine's clock."""
 
-import os
 import re
 import socket
 import ssl
@@ -38,14 +37,15 @@ def check_network(url: BrokerUrl, settings: Settings) -> Iterator[Check]:
     """
     began = time.monotonic()
     try:
-        found = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM, flags=socket.AI_CANONNAME)
     except OSError as error:
         yield refused("name", explain(error), time.monotonic() - began)
         return
     addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
     text = f"{url.host} is {', '.join(addresses)}"
     yield Check("name", Status.OK, text, seconds=time.monotonic() - began)
-    if not url.tls and not stays_near(url.host, addresses):
+    # The resolver's whole name of `rabbitmq-service.mq-pair` in a pod is that of a Service.
+    if not url.tls and not any(stays_near(name, addresses) for name in (url.host, found[0][3])):
         yield Check("password", Status.WARNING, f"amqp:// sends it in the clear to {url.host}", ENCRYPT)
     for number, address in enumerate(addresses, 1):
         with closing(_steps(url, settings, address)) as steps:
@@ -67,10 +67,8 @@ def check_network(url: BrokerUrl, settings: Settings) -> Iterator[Check]:
 
 def stays_near(host: str, addresses: Sequence[str]) -> bool:
     """Whether what is sent to `host` stays on this machine, or in its cluster or Compose project."""
-    dots = host.count(".")
-    in_cluster = (dots == 0 and ":" not in host) or re.search(r"^[^.]+\.[^.]+\.svc(\.|$)", host)
-    in_pod = dots == 1 and "KUBERNETES_SERVICE_HOST" in os.environ
-    return bool(in_cluster or in_pod) or all(ip_address(each).is_loopback for each in addresses)
+    in_cluster = re.fullmatch(r"[^.:]+|[^.]+\.[^.]+\.svc(\..+)?", host)
+    return bool(in_cluster) or all(ip_address(each).is_loopback for each in addresses)
 
 
 def _steps(url: BrokerUrl, settings: Settings, address: str) -> Generator[Check]:

@@ -316,12 +316,15 @@ def test_a_password_in_the_clear_to_another_machine_is_a_warning(monkeypatch: py
         ("fd00::7", "fd00::7", False),
     ],
 )
-def test_what_stays_near(host: str, address: str, near: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+def test_what_stays_near(host: str, address: str, near: bool) -> None:
     assert stays_near(host, [address]) is near
 
 
-def test_a_name_with_its_namespace_is_near_in_a_pod(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-    assert stays_near("rabbitmq-service.mq-pair", ["10.0.0.7"])
-    assert not stays_near("mq.example.com", ["192.0.2.1"])
+def test_a_name_with_its_namespace_is_near_where_it_resolves_to_a_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the whole name that the resolver found."""
+    for whole, warned in (("rabbitmq-service.mq-pair.svc.cluster.local", False), ("rabbitmq-service.mq-pair", True)):
+        record = (socket.AF_INET, socket.SOCK_STREAM, 6, whole, ("192.0.2.1", 1))
+        resolve_to(monkeypatch, ("192.0.2.1", 1))
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, record=record, **__: [record])
+        found = steps("amqp://rabbitmq-service.mq-pair")
+        assert any(check.name == "password" for check in found) == warned
