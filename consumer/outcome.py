@@ -1,7 +1,7 @@
 """Outcome: what a handler's end means, as a value; and the one place that decides it. Pure."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import walk_tb
@@ -48,6 +48,7 @@ class Retry:
     error: str
     where: str = ""
     outage: bool = False
+    trace: str = ""  # a traceback, for the log alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Park:
     error: str
     where: str = ""
     outage: bool = False
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +68,23 @@ class Postponed:
     delay: float
     error: str
     where: str = ""
+    trace: str = ""
 
 
 Outcome = Ack | Retry | Park | Postponed
 ACK = Ack()
 
 
-def decide(error: BaseException, attempt: int, delays: Sequence[float]) -> Outcome:
-    """What follows when attempt number `attempt` (from 1) ended with `error`, with a retry after each of `delays`."""
+def decide(
+    error: BaseException,
+    attempt: int,
+    delays: Sequence[float],
+    trace: Callable[[BaseException, str], str] = lambda *_: "",
+) -> Outcome:
+    """What follows when attempt number `attempt` (from 1) ended with `error`, with a retry after each of `delays`.
+
+    `trace(error, where)` is the traceback that a failure gets; a verdict gets none.
+    """
     text, where = describe(error), location(error)
     if isinstance(error, Reject | BodyError):
         return Park(text, where)
@@ -81,8 +92,8 @@ def decide(error: BaseException, attempt: int, delays: Sequence[float]) -> Outco
         return Postponed(error.delay, text, where)
     outage = isinstance(error, OSError) or not isinstance(error, OF_THE_CONTENT)
     if attempt > len(delays):
-        return Park(text, where, outage)
-    return Retry(delays[attempt - 1], text, where, outage)
+        return Park(text, where, outage, trace(error, where))
+    return Retry(delays[attempt - 1], text, where, outage, trace(error, where))
 
 
 def describe(error: BaseException) -> str:

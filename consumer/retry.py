@@ -1,5 +1,7 @@
 """RetryPublisher: what was not handled goes on as a copy; the original is acknowledged on the copy's confirm."""
 
+import structlog
+
 from common.amqp.inflight import Publication
 from common.amqp.publisher import Publisher
 from common.amqp.topology import Topology
@@ -9,6 +11,8 @@ from consumer import metrics
 from consumer.settings import ConsumerSettings
 from consumer.settle import Copy
 from consumer.subscription import Subscription
+
+log = structlog.get_logger()
 
 
 class RetryPublisher:
@@ -43,12 +47,11 @@ class RetryPublisher:
             if copy.error:
                 message = copy.delivery.message
                 fields = {"error": copy.error, "where": copy.where, "attempt": message.attempt}
-                self._quota.warn(
-                    "postponed" if copy.counts_as == "postponed" else "failed",
-                    to=copy.queue,
-                    **fields,
-                    **names(message),
-                )
+                fields |= {"exception": copy.trace} if copy.trace else {}
+                # A traceback is the only one of its kind in a minute, and has a bound of its own.
+                warn = log.warning if copy.trace else self._quota.warn
+                event = "postponed" if copy.counts_as == "postponed" else "failed"
+                warn(event, to=copy.queue, **fields, **names(message))
         self.publisher.publish([Publication(copy.queue, copy.message, copy) for copy in copies])
 
     def lost(self) -> None:

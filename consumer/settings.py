@@ -25,7 +25,9 @@ class ConsumerSettings(Settings):
     """
 
     consumer_handler: str = Field(
-        "log", description="log, append:PATH, or package.module:callable", examples=["append:/data/out.txt"]
+        "log",
+        description="log (the first 200 characters of each body too), append:PATH, or package.module:callable",
+        examples=["append:/data/out.txt"],
     )
     consumer_workers: Annotated[int, Field(ge=1, le=256)] = Field(
         1,

@@ -28,6 +28,7 @@ class Copy(NamedTuple):
     counts_as: Literal["retried", "postponed", "parked", "handed_back"]
     error: str = ""
     where: str = ""
+    trace: str = ""
 
 
 class Settlement(NamedTuple):
@@ -74,7 +75,7 @@ def _copy(delivery: Delivery, outcome: Retry | Postponed | Park, topology: Topol
         case Park():
             queue, counts_as = topology.dead, "parked"
     message = failed_copy(delivery.message, outcome, topology.name, now)
-    return Copy(delivery, queue, message, counts_as, outcome.error, outcome.where)
+    return Copy(delivery, queue, message, counts_as, outcome.error, outcome.where, outcome.trace)
 
 
 def _bounded(
@@ -82,9 +83,11 @@ def _bounded(
 ) -> Postponed | Park:
     """`outcome`, or what is left where no retry queue is, or where it is postponed for too long."""
     if not topology.delays:
-        return Park(f"postponed, but CONSUMER_RETRY_DELAYS is off: {outcome.error}", outcome.where)
+        return Park(f"postponed, but CONSUMER_RETRY_DELAYS is off: {outcome.error}", outcome.where, trace=outcome.trace)
     if now - postponed_since(delivery.message, now) > max_age:
-        return Park(f"postponed for over {format_duration(max_age)}: {outcome.error}", outcome.where)
+        return Park(
+            f"postponed for over {format_duration(max_age)}: {outcome.error}", outcome.where, trace=outcome.trace
+        )
     return outcome
 
 

@@ -7,6 +7,7 @@ from threading import Condition, Thread
 
 from common.message import Message
 from common.observe.logs import subject
+from common.observe.tracebacks import Tracebacks
 from consumer.delivery import Delivery
 from consumer.outcome import ACK, Outcome, decide
 from consumer.settle import Done
@@ -27,6 +28,7 @@ class Workers:
         self._pending: deque[Delivery] = deque()  # the I/O thread appends, workers take
         self._done: deque[Done] = deque()  # workers append, the I/O thread takes
         self._started_at = [0.0] * count  # each written by its worker: when its handler started; 0 while it waits
+        self._tracebacks = Tracebacks()
         self._wake_sent = False
         self._work = Condition()
         self._threads = [Thread(target=self._run, args=(i,), name=f"handler-{i}", daemon=True) for i in range(count)]
@@ -98,7 +100,7 @@ class Workers:
                 outcome: Outcome = ACK
             except BaseException as error:  # noqa: BLE001 - SystemExit in a handler is a failed attempt as well
                 delivery = delivery._replace(message=delivery.message.original())
-                outcome = decide(error, delivery.message.attempt, self._delays)
+                outcome = decide(error, delivery.message.attempt, self._delays, self._tracebacks.first)
             done.append((delivery, outcome, clock() - start))
             started_at[number] = 0.0
             if not self._wake_sent:

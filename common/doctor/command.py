@@ -21,6 +21,7 @@ from common.process.exit import ExitCode, end_on_signals
 from common.process.run import Process
 from common.settings import flags
 from common.settings.broker_url import BrokerUrl
+from common.terminal import coloured
 
 ANSWERS_WITHIN = 10.0  # seconds for all requests; each takes some milliseconds
 UNANSWERED = BrokerError(Kind.OTHER, "the broker answers no more")
@@ -38,7 +39,7 @@ class Doctor(Preflight):
         timeout = (1 + tries) * settings.mq_connect_timeout + ANSWERS_WITHIN
         super().__init__(process, settings, timeout, login_only=True)
         self._tries = tries
-        self._settings, self._vhost, self._report = settings, broker.vhost, report
+        self._settings, self._broker, self._tell = settings, broker, report
         self._login = Check("login", Status.OK, f"user {broker.user}")
         self._at = time.monotonic()
         self._requester: Requester | None = None
@@ -62,13 +63,16 @@ class Doctor(Preflight):
     def opened(self, channel: Channel) -> None:
         """Logged in: ask."""
         self._report_timed(self._login)
-        self._report(Check("virtual host", Status.OK, self._vhost))
+        self._report(Check("virtual host", Status.OK, self._broker.vhost))
         connection, end = channel.connection, super().opened
         # An alarm is told to those who publish, and to publish is the last request.
         connection.add_on_connection_blocked_callback(self.process.guarded(self._on_blocked))
         settings = self._settings
         requests = check_broker(self.topology, settings.mq_topology, settings.permissions, self._report_timed)
         self._requester = Requester(connection, self.process, requests, lambda: end(channel))
+
+    def _report(self, check: Check) -> None:
+        self._tell(check._replace(text=self._broker.hide(check.text)))
 
     def _report_timed(self, check: Check) -> None:
         before, self._at = self._at, time.monotonic()
@@ -85,17 +89,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = flags.load(DoctorSettings, "doctor", arguments)
     # What a log would say, the report says.
     logs.configure("debug" if settings.log_level == "debug" else "error", settings.log_format)
-    pretty = flags.utf8() and sys.stdout.isatty()
+    terminal = bool(sys.stdout) and sys.stdout.isatty()
+    looks = {"pretty": terminal and flags.utf8(), "colours": bool(sys.stdout) and coloured(sys.stdout)}
     width = max(len(f"queue {queue.name}") for queue in settings.topology.queues)
     brokers: report.Brokers = []
 
-    def say(text: str) -> None:
+    def say(text: str, *, safe: bool = False) -> None:
         if not settings.doctor_json:
-            flags.say(text)
+            flags.say(text, safe=safe)
 
     def note(check: Check) -> None:
         checks.append(check)
-        say(report.row(check, width, pretty))
+        say(report.row(check, width, **looks), safe=True)
 
     if settings.doctor_wait:
         _run(Preflight(Process(settings.shutdown_grace), settings, settings.doctor_wait, login_only=True))

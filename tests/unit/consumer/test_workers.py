@@ -233,6 +233,17 @@ def test_log_lines_of_a_handler_bear_the_names_of_its_message() -> None:
     assert subjects == [handed.message]
 
 
+def test_the_first_failure_of_a_kind_has_its_traceback() -> None:
+    """The place and the type are the same; the message is not, and its body is in no traceback."""
+    woken = Semaphore(0)
+    workers = Workers(fail_by_body, 1, [5.0], woken.release)
+    workers.start()
+    workers.hand_over([delivery(tag, body) for tag, body in enumerate([b"fail", b"fail", b"exit", b"ok", b"reject"])])
+    traces = [getattr(outcome, "trace", None) for _, outcome, _ in collect(workers, woken, 5)]
+    assert [bool(trace) for trace in traces] == [True, False, True, False, False], "a verdict needs none"
+    assert str(traces[0]).endswith('raise ValueError("x")\nValueError: x')
+
+
 def test_the_next_deliveries_can_be_kept() -> None:
     """What is taken back is what came last."""
     workers = Workers(fail_by_body, 1, [], lambda: None)

@@ -107,9 +107,14 @@ def test_an_ipv6_host_is_logged_in_brackets() -> None:
     assert str(parse_urls("amqps://u:p@[::1]/v")[0]) == "amqps://u@[::1]:5671/v"
 
 
-def test_a_user_name_that_stands_alone_is_not_shown() -> None:
-    """It is a token: no user of RabbitMQ's is without a password."""
-    (url,) = parse_urls(f"amqp://{SECRET}@h/v")
-    assert SECRET not in f"{url} {url!r} {url.user}"
-    assert str(url) == "amqp://…@h:5672/v"
-    assert [str(each) for each in parse_urls("amqp://h,amqp://u:@h")] == ["amqp://guest@h:5672/", "amqp://u@h:5672/"]
+@pytest.mark.parametrize("user", [SECRET, f"{SECRET}:", f"{SECRET}%2Fx"])
+def test_a_user_without_a_password_may_be_a_token_and_is_not_shown(user: str) -> None:
+    """Nor in what a broker says of it. Whoever has a password is shown, and so is the guest."""
+    (url,) = parse_urls(f"amqps://{user}@rabbit/v")
+    assert SECRET in url.username
+    assert str(url) == "amqps://…@rabbit:5671/v"
+    said = url.hide(f"403 ACCESS_REFUSED - access to vhost 'v' refused for user '{url.username}'")
+    assert SECRET not in f"{url} {url!r} {said}"
+    assert said.startswith("403 ACCESS_REFUSED - access to vhost 'v' refused for user '")
+    assert str(parse_urls("amqp://guest@h")[0]) == "amqp://guest@h:5672/"
+    assert parse_urls("amqp://u:p@h")[0].hide("u") == "u"

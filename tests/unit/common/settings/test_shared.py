@@ -156,3 +156,21 @@ def test_files_for_tls_with_a_url_that_has_none_are_refused(given: str, url: str
     assert "amqps://" in settings.problems()["MQ_URL_FILE"]
     with pytest.raises(ValueError, match="amqps://"):
         settings.broker_urls()
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("log_level", "INFO"),
+        ("log_level", "Debug"),
+        ("log_format", "JSON"),
+        ("mq_topology", "Assert"),
+        ("mq_wire", "PIKA"),
+    ],
+)
+def test_a_word_of_a_choice_may_be_written_in_capitals(name: str, word: str) -> None:
+    """As other programs write their log levels."""
+    settings = Settings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs", name: word})
+    assert getattr(settings, name) == word.lower()
+    with pytest.raises(ValidationError):
+        Settings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs", name: "LOUD"})
