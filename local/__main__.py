@@ -8,6 +8,7 @@ import sys
 from common.terminal import printable
 from local import Failure
 from local.compose import Compose, compose_works
+from local.install import install_server
 from local.ports import free_port
 from local.processes import Processes
 from local.runner import Runner
@@ -40,6 +41,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--gui-port", type=_port, default=_GUI_PORT, help="of the management page (default: %(default)s)"
     )
+    parser.add_argument(
+        "--install", choices=("yes", "no"), default="no", help="yes: without Docker, install rabbitmq-server if missing"
+    )
     return parser.parse_args()
 
 
@@ -61,6 +65,8 @@ def _pair(asked: argparse.Namespace) -> Compose | Processes:
     settings = _settings(asked.count, asked.rate)
     if asked.docker == "auto" and compose_works():
         return Compose(settings, port)
+    if asked.install == "yes":
+        install_server()
     return Processes(settings, port)
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from pika import ConnectionParameters, SelectConnection
-from pika.adapters.select_connection import IOLoop
 from pika.channel import Channel
 
 from common.amqp.resolver import IOServices
@@ -33,7 +32,7 @@ class PlainConnection(SelectConnection):
     def __init__(
         self,
         parameters: ConnectionParameters,
-        loop: IOLoop,
+        services: IOServices,
         on_open: Callable[[Any], None],
         on_close: Callable[[Any, BaseException], None],
     ) -> None:
@@ -43,7 +42,7 @@ class PlainConnection(SelectConnection):
             on_open_callback=on_open,
             on_open_error_callback=on_close,
             on_close_callback=on_close,
-            custom_ioloop=IOServices(loop),  # type: ignore[arg-type]
+            custom_ioloop=services,
         )
 
     def consume(

@@ -11,12 +11,18 @@ from collections.abc import Callable
 from threading import Thread
 from typing import Any
 
+from pika.adapters.select_connection import IOLoop
 from pika.adapters.utils.nbio_interface import AbstractIOReference
 from pika.adapters.utils.selector_ioloop_adapter import SelectorIOServicesAdapter
 
 
 class IOServices(SelectorIOServicesAdapter):
     """pika's services of a loop, with another resolver; given to a connection as its `custom_ioloop`."""
+
+    def __init__(self, loop: IOLoop, tries: int = 0) -> None:
+        """`tries` failed before: pika gives up at the first address that accepts and is silent, so begin further on."""
+        super().__init__(loop)  # type: ignore[arg-type]
+        self.tries = tries
 
     def getaddrinfo(self, host: str, port: int, on_done: Callable[[Any], object], **hints: int) -> AbstractIOReference:  # type: ignore[override]
         """Look up `host`; `on_done` gets the addresses, or the error, on the I/O thread."""
@@ -46,6 +52,9 @@ class _Lookup(AbstractIOReference):
     def _look_up(self, name: str | bytes, port: int, hints: dict[str, int]) -> None:
         try:
             found: Any = _usable(socket.getaddrinfo(name, port, **hints))
+            if isinstance(found, list) and found:
+                first = self._services.tries % len(found)
+                found = found[first:] + found[:first]
         except Exception as error:  # noqa: BLE001 - the connection gets any error
             found = error
         self._services.add_callback_threadsafe(lambda: self._tell(found))

@@ -26,9 +26,12 @@ Request = Callable[[Channel, Answer], object]  # sends something on an open chan
 Requests = Generator[Request, Any, T]  # yields requests, and is sent the reply to each, or the `BrokerError`
 Report = Callable[[Check], None]
 
+NAMED_MAX = 140  # bytes; the words around a name have 105, and the virtual host's name
 IMPOSSIBLE = "no number"  # where the broker wants one
 PARKED = "the headers mq-last-error and mq-first-error of each say why"
 NOT_CONSUMED = "does the consumer run? its /readyz says what it waits for"
+# Its kind is that of what cannot be known now.
+NOT_ASKED = BrokerError(Kind.LIMIT, "not asked: MQ_CH is too long for the broker to refuse it by name")
 ALARM = "free memory or disk on the broker (rabbitmq-diagnostics alarms); the services wait, and keep what they have"
 # How to give a permission that is missing.
 GIVE = {
@@ -39,6 +42,11 @@ INEQUIVALENT = re.compile(
     r"(?s)inequivalent arg '(?P<argument>.+?)' for queue '(?P<queue>.+)' in vhost '.*': "
     r"received (?P<wanted>.+) but current is (?P<found>.+)"
 )
+
+
+def can_be_refused(queue: str) -> bool:
+    """Whether the broker's refusal may name `queue`: one of over 255 bytes it cuts, or ends the connection (541)."""
+    return queue.isascii() or len(queue.encode()) <= NAMED_MAX
 
 
 class Requester:
@@ -115,6 +123,8 @@ def is_same(queue: str, arguments: Mapping[str, object]) -> Request:
 def first_missing(needed: Sequence[str], queue: str) -> Requests[BrokerError | None]:
     """Why one of `needed` (consume, publish) is refused to the user, or by a stream; None when all are granted."""
     for permission in needed:
+        if permission == "consume" and not can_be_refused(queue):
+            continue
         reply = yield may_consume(queue) if permission == "consume" else may_publish
         if isinstance(reply, BrokerError) and (reply.kind is Kind.PERMISSION or STREAM in reply.text):
             return reply
@@ -158,7 +168,9 @@ def check_broker(topology: Topology, mode: str, needed: Sequence[str], report: R
     for queue in topology.queues:
         report((yield from _check_queue(queue, topology, mode)))
     main = next(queue for queue in topology.queues if queue.name == topology.name)
-    replies = {"declare": (yield may_declare(main)), "consume": (yield may_consume(main.name))}
+    replies: dict[str, object] = dict.fromkeys(("declare", "consume"), NOT_ASKED)
+    if can_be_refused(main.name):
+        replies = {"declare": (yield may_declare(main)), "consume": (yield may_consume(main.name))}
     alarm = replies["publish"] = yield may_publish
     if _kind(alarm) is not Kind.LIMIT:
         alarm = yield lambda _, answer: answer(None)
@@ -189,8 +201,9 @@ def _check_queue(queue: Queue, topology: Topology, mode: str) -> Requests[Check]
     there = yield lambda channel, answer: channel.queue_declare(queue.name, passive=True, callback=answer)
     if isinstance(there, BrokerError):
         if mode == "create" and "NOT_FOUND" in there.text:
-            there = yield may_declare(queue)
-            if _kind(there) is not Kind.PERMISSION:
+            if can_be_refused(queue.name):
+                there = yield may_declare(queue)
+            if _kind(there) not in {Kind.PERMISSION, Kind.LIMIT}:
                 return Check(name, Status.NOTE, "not there yet: the services make it")
         return refused(name, there, fatal=mode != "none")
     found = _check_counts(name, there.method, topology)

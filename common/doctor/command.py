@@ -32,9 +32,13 @@ class Doctor(Preflight):
 
     NAME = "doctor"
 
-    def __init__(self, process: Process, settings: CheckSettings, broker: BrokerUrl, report: Report) -> None:
-        """`broker` is the only one of `settings`."""
-        super().__init__(process, settings, 2 * settings.mq_connect_timeout + ANSWERS_WITHIN, login_only=True)
+    def __init__(
+        self, process: Process, settings: CheckSettings, broker: BrokerUrl, report: Report, tries: int = 1
+    ) -> None:
+        """`broker` is the only one of `settings`; the last of its `tries` reaches an address that speaks."""
+        timeout = (1 + tries) * settings.mq_connect_timeout + ANSWERS_WITHIN
+        super().__init__(process, settings, timeout, login_only=True)
+        self._tries = tries
         self._settings, self._broker, self._tell = settings, broker, report
         self._login = Check("login", Status.OK, f"user {broker.user}")
         self._at = time.monotonic()
@@ -42,7 +46,9 @@ class Doctor(Preflight):
 
     def done(self) -> bool:
         """Whether all is answered, or nothing will be."""
-        return super().done() or self.connection.broker_error is not None
+        why = self.connection.broker_error
+        another = why and why.kind <= Kind.HANDSHAKE and self.connection.failed < self._tries
+        return super().done() or (why is not None and not another)
 
     def close(self) -> None:
         """Report what stands in the way, if something does."""
@@ -109,7 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for check in check_network(url, settings):
             note(check)
         if not exit_code(checks):
-            _run(Doctor(Process(settings.shutdown_grace), one, url, note))
+            tries = 1 + sum(check.status is Status.WARNING for check in checks)
+            _run(Doctor(Process(settings.shutdown_grace), one, url, note, tries))
     checks = []
     note(check_clock(settings.mq_management_url, settings))
     codes = [exit_code(each) for _, each in brokers]

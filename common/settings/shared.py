@@ -10,6 +10,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from common.settings.broker_url import EXAMPLE, BrokerUrl, check_host, parse_urls
 from common.settings.types import Duration, check_queue_name, check_visible
 
+IN_THE_CLEAR = (
+    "amqp:// is not encrypted, and MQ_TLS_CA_FILE or MQ_TLS_CERT_FILE is set: write amqps://, or leave them out"
+)
+
 
 def check_readable(path: Path) -> Path:
     """The absolute path of a file that can be read: a plugin may change the working folder. Raises ValueError."""
@@ -121,7 +125,11 @@ class Settings(BaseSettings):
 
     def broker_urls(self) -> tuple[BrokerUrl, ...]:
         """The brokers to try, in turn; reads MQ_URL_FILE again. Raises OSError or ValueError, without the password."""
-        return parse_urls(self.url_text())
+        urls = parse_urls(self.url_text())
+        # At each connect too: the file may have become another.
+        if (self.mq_tls_ca_file or self.mq_tls_cert_file) and not all(url.tls for url in urls):
+            raise ValueError(IN_THE_CLEAR)
+        return urls
 
     def url_text(self) -> str:
         """MQ_URL, or what is in MQ_URL_FILE now. Raises OSError."""
@@ -145,11 +153,14 @@ class Settings(BaseSettings):
         found = {}
         if self.mq_url and self.mq_url_file:
             found["MQ_URL_FILE"] = "and MQ_URL are both set; set one"
-        elif self.mq_url_file:
+        else:
             try:
                 self.broker_urls()
             except (OSError, ValueError) as error:
-                found["MQ_URL_FILE"] = f"{self.mq_url_file}: {error}"
+                if self.mq_url_file:
+                    found["MQ_URL_FILE"] = f"{self.mq_url_file}: {error}"
+                else:
+                    found["MQ_URL"] = str(error)
         if bool(self.mq_tls_cert_file) != bool(self.mq_tls_key_file):
             found["MQ_TLS_CERT_FILE"] = "and MQ_TLS_KEY_FILE go together"
         elif self.mq_tls_ca_file or self.mq_tls_cert_file:

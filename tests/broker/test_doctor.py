@@ -247,3 +247,37 @@ def test_the_time_for_handlers_is_compared_with_what_the_broker_allows(start: St
     assert check["verdict"] == ("ok" if newer else "warning")
     assert ("the consumer asks for 125m" if newer else "handlers need up to 125m") in check["text"]
     assert "handlers" not in doctor(start, PREFLIGHT_FOR="producer")[1]
+
+
+def test_a_long_name_that_is_not_ascii_passes_as_it_does_for_the_services(start: Start, mq_ch: str) -> None:
+    """The broker cannot refuse it by name: its sentence would have over 255 bytes, and it ends the connection."""
+    for letter, count in (("é", 90), ("世", 70)):
+        settings = {"MQ_CH": f"{mq_ch}{letter * count}", **QUICK}
+        assert start("common.doctor.preflight", **settings).wait() == 0
+        code, checks, _ = doctor(start, **settings)
+        assert (code, checks["permissions"]["verdict"]) == (0, "ok")
+        assert "not known now: declare, consume" in checks["permissions"]["text"]
+
+
+def test_a_limit_of_a_user_or_a_virtual_host_is_18(start: Start, mq_ch: str, broker: Broker) -> None:
+    """And the advice is to raise it, in place of a virtual host to be made or a queue to be changed."""
+    with add_user(broker, mq_ch) as address:
+        broker.rabbitmqctl("add_vhost", mq_ch)
+        broker.rabbitmqctl("set_permissions", "-p", mq_ch, mq_ch, ".*", ".*", ".*")
+        try:
+            settings = {"MQ_URL": f"amqp://{mq_ch}:pass@{address.rstrip('/')}/{mq_ch}", **QUICK}
+            for limits in (
+                ("set_user_limits", mq_ch, '{"max-channels": 0}'),
+                ("set_user_limits", mq_ch, '{"max-connections": 0}'),
+                ("set_vhost_limits", "-p", mq_ch, '{"max-queues": 0}'),
+                ("set_vhost_limits", "-p", mq_ch, '{"max-connections": 0}'),
+            ):
+                broker.rabbitmqctl(*limits)
+                preflight = start("common.doctor.preflight", **settings)
+                assert preflight.wait() == 18, limits
+                assert "raise the limit" in preflight.event("the broker cannot be used")["advice"]
+                if "max-queues" not in limits[-1]:  # only who makes one is told
+                    assert doctor(start, **settings)[0] == 18
+                broker.rabbitmqctl("clear_user_limits", mq_ch, "all")
+        finally:
+            broker.rabbitmqctl("delete_vhost", mq_ch)

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.readme.documents import example
 pytestmark = pytest.mark.docker
 
 HARDENED = ("--rm", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=none")
+SOURCES = ("common", "producer", "consumer")
 LARGEST = 20_000_000  # bytes of our layers
 
 
@@ -146,6 +148,42 @@ def test_one_that_was_built_where_only_the_owner_may_read_runs_for_all(tmp_path:
     build = ("build", "--quiet", "--file", str(tmp_path / "docker" / "Dockerfile"), "--target", "producer")
     docker(*build, "--tag", tag, str(tmp_path), timeout=600)
     assert "--mq-ch" in docker("run", *HARDENED, tag, "--help")
+
+
+STRANGERS = ("common/.env", "common/settings/.env.local", "producer/id_rsa", "consumer/tls.key", "consumer/notes.txt")
+
+
+@pytest.mark.usefixtures("docker")
+def test_only_what_is_named_goes_into_the_image(tmp_path: Path) -> None:
+    """A key or an .env beside the sources does not, nor does it reach the builder."""
+    for folder in ("common", "producer", "consumer", "docker"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    for name in ("requirements.lock", ".dockerignore"):
+        shutil.copy2(ROOT / name, tmp_path)
+    for name in STRANGERS:
+        (tmp_path / name).write_text("secret")
+    (tmp_path / "Dockerfile").write_text("FROM busybox:1.37\nCOPY . /context\n")
+    tag = f"mq-pair-context:{uuid.uuid4().hex[:8]}"
+    docker("build", "--quiet", "--tag", tag, str(tmp_path), timeout=600)
+    try:
+        found = docker("run", "--rm", tag, "find", "/context", "-type", "f").split()
+    finally:
+        docker("rmi", tag)
+    sources = {str(path.relative_to(ROOT)) for name in SOURCES for path in (ROOT / name).rglob("*.py")}
+    assert {each.removeprefix("/context/") for each in found} == {
+        *sources,
+        "requirements.lock",
+        "docker/healthcheck.py",
+    }
+
+
+def test_it_has_no_program_that_makes_root_and_none_that_installs(images: dict[str, str], service: str) -> None:
+    """What an intruder would use first."""
+    find = ("run", "--rm", "--user=0", "--entrypoint=find", images[service], "/", "-xdev")
+    assert docker(*find, "-type", "f", "-perm", "/6000") == ""
+    assert docker(*find, "-path", "*/bin/pip*") == ""
+    code = "import importlib.util as u; print([name for name in ('pip', 'ensurepip') if u.find_spec(name)])"
+    assert docker("run", *HARDENED, "--entrypoint=python", images[service], "-c", code).strip() == "[]"
 
 
 @pytest.mark.slow

@@ -123,3 +123,15 @@ def raising(error: Exception) -> Any:
         raise error
 
     return method
+
+
+def test_each_try_begins_with_another_address(process: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One address, or none, is no matter."""
+    for records in ([(socket.AF_INET, each) for each in "abc"], [(socket.AF_INET, "a")], []):
+        found: list[list[Any]] = []
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, records=records, **__: list(records))
+        for tries in range(4):
+            IOServices(process.loop, tries).getaddrinfo("broker", 5672, on_done=found.append)
+            process.turn(lambda tries=tries, found=found: len(found) == tries + 1, "an answer")  # type: ignore[misc]
+        orders = ["".join(address for _, address in each) for each in found]
+        assert orders == {3: ["abc", "bca", "cab", "abc"], 1: ["a"] * 4, 0: [""] * 4}[len(records)]

@@ -349,3 +349,27 @@ def test_the_brokers_consumer_timeout_is_compared_with_the_handlers(
     assert (check.name, check.status) == ("handlers", status)
     assert said in check.text
     assert ("raise the broker's consumer_timeout" in check.advice) == (status is Status.WARNING)
+
+
+LONG = "ü" * 100  # 200 bytes: with the words around, more than the 255 of a refusal
+
+
+def test_a_queue_that_the_broker_cannot_refuse_by_name_is_not_asked_about() -> None:
+    """Its refusal would not fit, and would end the connection (541)."""
+    requests = first_missing(("consume", "publish"), LONG)
+    assert next(requests) is may_publish, "of the rest it is asked"
+    assert next(first_missing(("consume",), LONG[:70])) is not may_publish
+    assert next(first_missing(("consume",), "a" * 235)) is not may_publish
+    checks: list[Check] = []
+    there_is = [each for queue in Topology(LONG).queues for each in (there(queue.name), there(queue.name))]
+    returned(check_broker(Topology(LONG), "create", ("consume",), checks.append), *there_is, RETURNED, None)
+    assert checks[-2].text == "may publish; not known now: declare, consume"
+    absent = [ABSENT for _ in Topology(LONG).queues]
+    returned(check_broker(Topology(LONG), "create", ("consume",), checks.append), *absent, RETURNED, None)
+    assert checks[-3].status is Status.NOTE
+
+
+def test_a_limit_that_keeps_a_queue_from_being_made_is_in_the_way() -> None:
+    full = BrokerError(Kind.LIMIT, "406 PRECONDITION_FAILED - queue limit in vhost 'v' (0) is reached")
+    check = ask("create", *dead(ABSENT, full), *FINE)["queue jobs"]
+    assert (check.status, check.exit_code) == (Status.FAILED, 18)

@@ -183,6 +183,26 @@ def test_settings_are_immutable() -> None:
         make().mq_ch = "other"
 
 
+@pytest.mark.parametrize("given", ["mq_tls_ca_file", "mq_tls_cert_file"])
+@pytest.mark.parametrize("url", ["amqp://h", "amqps://h,amqp://h"])
+def test_files_for_tls_with_a_url_that_has_none_are_refused(given: str, url: str, tmp_path: Path) -> None:
+    """Whoever sets them believes that the password is encrypted. A file of the URL is looked at at each connect."""
+    crt, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=me"]
+    output(["openssl", "req", "-x509", *new, "-keyout", str(key), "-out", str(crt)])
+    files = {given: crt} | ({"mq_tls_key_file": key} if given == "mq_tls_cert_file" else {})
+    assert "amqps://" in make(mq_url=url, **files).problems()["MQ_URL"]
+    assert make(mq_url="amqps://h", **files).problems() == {}
+    file = tmp_path / "mq-url"
+    file.write_text("amqps://h")
+    settings = make(mq_url=None, mq_url_file=file, **files)
+    assert settings.problems() == {}
+    file.write_text(url)
+    assert "amqps://" in settings.problems()["MQ_URL_FILE"]
+    with pytest.raises(ValueError, match="amqps://"):
+        settings.broker_urls()
+
+
 @pytest.mark.parametrize(
     ("name", "word"),
     [
