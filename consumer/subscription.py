@@ -56,6 +56,10 @@ class Subscription:
         self.topology.declare(channel, self._settings.mq_topology)
         channel.basic_qos(prefetch_count=1, callback=self._process.guarded(lambda _: self.connection.accepted(channel)))
 
+    def adapts(self, refusal: BrokerError) -> bool:
+        before, self.topology = self.topology, self.topology.adapted(refusal)
+        return self.topology is not before
+
     def opened(self, channel: Channel) -> None:
         """Consume, unless a stop came before."""
         self.channel = self._acks.channel = channel

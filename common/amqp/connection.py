@@ -36,6 +36,9 @@ class ChannelUser(Protocol):
     def prepare(self, channel: Channel) -> None:
         """Declare and select; the callback of the last reply must call `Connection.accepted`."""
 
+    def adapts(self, refusal: BrokerError) -> bool:
+        """Whether `prepare` will ask for something else now, after the broker refused what it asked for."""
+
     def opened(self, channel: Channel) -> None:
         """Begin: the broker accepted everything."""
 
@@ -144,6 +147,9 @@ class Connection:
         was, self._session, self._channel, self.blocked = self.state, None, None, False
         if was is State.CLOSING:
             self._become(State.CLOSED)
+            return
+        if was is State.CONNECTING and self._user.adapts(broker_error):
+            self._connect()
             return
         self.broker_error = broker_error
         if was is State.OPEN:

@@ -72,6 +72,10 @@ class Publisher(Generic[T]):
         self.topology.declare(channel, self._mode)
         channel.confirm_delivery(on_confirm, callback=self._guarded(lambda _: self.connection.accepted(channel)))
 
+    def adapts(self, refusal: BrokerError) -> bool:
+        before, self.topology = self.topology, self.topology.adapted(refusal)
+        return self.topology is not before
+
     def opened(self, _channel: Channel) -> None:
         self._window.opened()
         self._pump(time.monotonic())

@@ -1,5 +1,6 @@
 """Messages that cannot be handled: retried, then parked, never lost and never in the way of others."""
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,24 @@ def test_failures_that_cannot_be_parked_are_no_more_after_losses(
     until(lambda: consumer.reasons() == [] and consumer.metric("consumer_unsettled") == 0, "all are settled")
     parked = {body for _, _, body in iter(lambda: channel.basic_get(dead, auto_ack=True), (None, None, None))}
     assert parked == {b"full", *(b"%d" % number for number in range(SOME))}
+
+
+def test_a_full_dead_letter_queue_drops_no_parked_message(
+    start: Start, channel: BlockingChannel, mq_ch: str, broker: Broker
+) -> None:
+    """A policy that means another queue may match it: what does not fit waits, and goes once there is room."""
+    assert start("consumer", CONSUMER_IDLE_EXIT="1ms").wait() == 0
+    dead, settings = f"{mq_ch}.dead", {"CONSUMER_HANDLER": f"{PLUGINS}:reject_bad", "RECORD": os.devnull, **QUICK}
+    with policy(broker, dead, {"max-length": 5}):
+        for number in range(SOME):
+            channel.basic_publish("", mq_ch, b"bad", BasicProperties(message_id=f"{number}"), mandatory=True)
+        consumer = start("consumer", **settings).wait_ready()
+        until(lambda: any(f"{dead} is full" in reason for reason in consumer.reasons() or []), "it says what is full")
+        parked = consumer.metric('consumer_settled_total{outcome="parked"}')
+        assert parked < SOME
+    close_connection(broker, "consumer_retry")  # to a channel that was told of it, 3.10 says full for ever
+    until(lambda: consumer.metric("consumer_unsettled") == 0, "all are settled")
+    assert {properties.message_id for properties, _ in take(channel, dead, SOME)} == {str(n) for n in range(SOME)}
 
 
 def close_connection(broker: Broker, name: str) -> None:
