@@ -1,11 +1,15 @@
 """RetryPublisher: what was not handled goes on as a copy; the original is acknowledged on the copy's confirm."""
 
+import time
+from collections.abc import Callable, Iterable
+
 from common.amqp.inflight import Publication
 from common.amqp.publisher import Publisher
 from common.amqp.topology import Topology
 from common.observe.logs import Quota, names
 from common.process.run import Process
 from consumer import metrics
+from consumer.delivery import Delivery
 from consumer.settings import ConsumerSettings
 from consumer.settle import Copy
 from consumer.subscription import Subscription
@@ -18,10 +22,16 @@ class RetryPublisher:
     """
 
     def __init__(
-        self, process: Process, settings: ConsumerSettings, topology: Topology, subscription: Subscription
+        self,
+        process: Process,
+        settings: ConsumerSettings,
+        topology: Topology,
+        subscription: Subscription,
+        hand_over: Callable[[Iterable[Delivery]], None],
     ) -> None:
+        """`hand_over` gives deliveries to the handlers."""
         self.totals = {"retried": 0, "parked": 0, "handed_back": 0}
-        self._subscription = subscription
+        self._subscription, self._hand_over = subscription, hand_over
         self._quota = Quota()
         self.publisher: Publisher[Copy] = Publisher(
             "consumer_retry",
@@ -34,9 +44,22 @@ class RetryPublisher:
         )
 
     def tick(self, now: float) -> None:
-        """Look after time-outs, and log how many failures had no line of their own."""
+        """Look after time-outs and full queues, and log how many failures had no line of their own."""
         self.publisher.tick(now)
+        self._retry_here(now)
         self._quota.tick(now)
+
+    def _retry_here(self, now: float) -> None:
+        """Have the handler try again what a full queue has refused for the whole of its delay.
+
+        A retry queue may be full because it waits for room in MQ_CH, which this consumer would never make while it
+        waits for room in the retry queue: under a policy that limits both, all stood still for ever. What a full
+        dead-letter queue refuses would in the same way keep all others from a handler that works again.
+        """
+        copies = self.publisher.withdraw(lambda copy: copy.delay <= now)
+        for copy in copies:
+            self._quota.warn("tried again here: the queue is full", to=copy.queue, **names(copy.message))
+        self._hand_over([copy.delivery._replace(message=copy.message) for copy in copies])
 
     def publish(self, copies: list[Copy]) -> None:
         for copy in copies:
@@ -44,7 +67,9 @@ class RetryPublisher:
                 message = copy.delivery.message
                 fields = {"error": copy.error, "where": copy.where, "attempt": message.attempt}
                 self._quota.warn("failed", to=copy.queue, **fields, **names(message))
-        self.publisher.publish([Publication(copy.queue, copy.message, copy) for copy in copies])
+        now = time.monotonic()
+        due = [copy._replace(delay=now + copy.delay) for copy in copies]
+        self.publisher.publish([Publication(copy.queue, copy.message, copy) for copy in due])
 
     def lost(self) -> None:
         """Drop the copies of a lost channel: the broker delivers the originals again, and each loss adds some."""

@@ -33,7 +33,7 @@ class ConsumerService:
         on = self._workers.hand_over, self._on_lost, self._on_cancelled
         self._subscription = Subscription(process, settings, *on)
         self._topology = Topology(settings.mq_ch, delays)
-        self._retry = RetryPublisher(process, settings, self._topology, self._subscription)
+        self._retry = RetryPublisher(process, settings, self._topology, self._subscription, self._workers.hand_over)
         self._requeue = Requeue(self._subscription, self._workers, self._retry, self._topology)
         metrics.WORKERS.set(settings.consumer_workers)
         metrics.TIMEOUT_SECONDS.set(self._handler_timeout)

@@ -4,6 +4,7 @@ Which deliveries are acknowledged, what is published where before its original i
 channel is gone and the broker has requeued it.
 """
 
+import math
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
@@ -13,12 +14,16 @@ from consumer.copies import failed_copy
 from consumer.delivery import Delivery
 from consumer.outcome import Ack, Outcome, Park, Retry
 
+NO_DELAYS = 60.0  # seconds between tries of a message that a full dead-letter queue refuses, where there are no delays
 Done = tuple[Delivery, Outcome, float]
 """A handled delivery, what follows from it, and how long the handler took in seconds."""
 
 
 class Copy(NamedTuple):
-    """To be published to `queue`; on its confirm, `delivery` is acknowledged and counted under `counts_as`."""
+    """To be published to `queue`; on its confirm, `delivery` is acknowledged and counted under `counts_as`.
+
+    After `delay` seconds, the handler may try `message` again here if a full queue refuses it so long.
+    """
 
     delivery: Delivery
     queue: str
@@ -26,6 +31,7 @@ class Copy(NamedTuple):
     counts_as: Literal["retried", "parked", "handed_back"]
     error: str = ""
     where: str = ""
+    delay: float = math.inf
 
 
 class Settlement(NamedTuple):
@@ -53,8 +59,18 @@ def settle(done: Iterable[Done], channel: object, topology: Topology, now: float
                 acks.append(delivery.tag)
             case Retry(delay, error, where):
                 message = failed_copy(delivery.message, outcome, topology.name, now)
-                copies.append(Copy(delivery, topology.retry(delay), message, "retried", error, where))
+                copies.append(Copy(delivery, topology.retry(delay), message, "retried", error, where, delay))
             case Park(error, where):
                 message = failed_copy(delivery.message, outcome, topology.name, now)
-                copies.append(Copy(delivery, topology.dead, message, "parked", error, where))
+                copies.append(
+                    Copy(
+                        delivery,
+                        topology.dead,
+                        message,
+                        "parked",
+                        error,
+                        where,
+                        max(topology.delays, default=NO_DELAYS),
+                    )
+                )
     return settlement

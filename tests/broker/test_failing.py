@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pika
+import pytest
 from pika import BasicProperties
 from pika.adapters.blocking_connection import BlockingChannel
+from pika.exceptions import NackError
 
 from consumer.delivery import SUSPECT
 from tests.brokers import Broker
@@ -183,15 +185,71 @@ def test_a_full_dead_letter_queue_drops_no_parked_message(
     assert start("consumer", CONSUMER_IDLE_EXIT="1ms").wait() == 0
     dead, settings = f"{mq_ch}.dead", {"CONSUMER_HANDLER": f"{PLUGINS}:reject_bad", "RECORD": os.devnull, **QUICK}
     with policy(broker, dead, {"max-length": 5}):
+        until(lambda: refuses(channel, dead), "the policy holds")
         for number in range(SOME):
             channel.basic_publish("", mq_ch, b"bad", BasicProperties(message_id=f"{number}"), mandatory=True)
-        consumer = start("consumer", **settings).wait_ready()
-        until(lambda: any(f"{dead} is full" in reason for reason in consumer.reasons() or []), "it says what is full")
+        consumer = start("consumer", **settings)
+        until(lambda: any(f"is full: {dead}" in reason for reason in consumer.reasons() or []), "it says what is full")
         parked = consumer.metric('consumer_settled_total{outcome="parked"}')
         assert parked < SOME
     close_connection(broker, "consumer_retry")  # to a channel that was told of it, 3.10 says full for ever
     until(lambda: consumer.metric("consumer_unsettled") == 0, "all are settled")
-    assert {properties.message_id for properties, _ in take(channel, dead, SOME)} == {str(n) for n in range(SOME)}
+    came = [properties.message_id for properties, body in drain(channel, dead) if body == b"bad"]
+    assert sorted(came) == sorted(str(number) for number in range(SOME))
+
+
+NONE = (None, None, None)  # what an empty queue gives
+CYCLE = "application:set_env(rabbit, dead_letter_worker_publisher_confirm_timeout, {})."
+
+
+@pytest.mark.parametrize("delays", ["1s,1500ms", "1s"])
+def test_a_limit_on_all_queues_makes_no_standstill(
+    start: Start, channel: BlockingChannel, mq_ch: str, broker: Broker, tmp_path: Path, delays: str
+) -> None:
+    """The retry queue waits for room in the main queue, and all goes on by itself when the handler works again."""
+    record, prefetch, limit = tmp_path / "record", 20, 10
+    broken = Path(f"{record}.broken")
+    settings = {"CONSUMER_HANDLER": f"{PLUGINS}:fail_while_broken", "CONSUMER_PREFETCH": prefetch, "RECORD": record}
+    settings |= {"CONSUMER_RETRY_DELAYS": delays, "CONSUMER_WORKERS": 4}
+    broken.touch()
+    broker.rabbitmqctl("eval", CYCLE.format(1000))  # how long the retry queue waits until it asks the full one again
+    assert start("consumer", CONSUMER_IDLE_EXIT="1ms", CONSUMER_RETRY_DELAYS=delays).wait() == 0
+    with policy(broker, f"{mq_ch}.*", {"max-length": limit}):
+        consumer = start("consumer", **settings).wait_ready()
+        sent = refused = 0
+        while refused < 10:  # in a row: it stands
+            try:
+                channel.basic_publish("", mq_ch, b"%d" % sent, mandatory=True)
+                sent, refused = sent + 1, 0
+            except NackError:
+                refused += 1
+                time.sleep(0.3)
+        assert sent > limit
+        until(lambda: f"full: {mq_ch}." in str(consumer.reasons()), "it says what waits for what")
+        for queue in ("consumer", "consumer_retry") * (broker.name == "debian"):
+            close_connection(broker, queue)  # to a channel that was told of it, 3.10 says full for ever
+        broken.unlink()
+        until(lambda: consumer.reasons() == [] and consumer.metric("consumer_unsettled") == 0, "it goes on")
+        consumer.terminate()
+        consumer.wait()
+        assert start("consumer", CONSUMER_IDLE_EXIT="4s", **settings).wait() == 0
+    broker.rabbitmqctl("eval", CYCLE.format(180_000))
+    parked = {body.decode() for _, body in drain(channel, f"{mq_ch}.dead")}
+    assert set(bodies(record)) | parked == {str(number) for number in range(sent)}
+
+
+def refuses(channel: BlockingChannel, queue: str) -> bool:
+    """Whether it is full."""
+    try:
+        channel.basic_publish("", queue, b"full", mandatory=True)
+    except NackError:
+        return True
+    return False
+
+
+def drain(channel: BlockingChannel, queue: str) -> list[tuple[Any, bytes]]:
+    """Properties and bodies of all that the queue holds."""
+    return [(properties, body or b"") for _, properties, body in iter(lambda: channel.basic_get(queue, True), NONE)]
 
 
 def close_connection(broker: Broker, name: str) -> None:

@@ -184,3 +184,10 @@ def heavy() -> Iterator[bytes]:
 def ornate() -> Iterator[Message]:
     """Small ones with headers of 60 kB."""
     return (Message(b"x", headers={"long": "x" * 60_000}) for _ in range(2500))
+
+
+def fail_while_broken(message: Message) -> None:
+    """Until the file is gone that says so."""
+    if Path(os.environ["RECORD"] + ".broken").exists():
+        raise ConnectionError("what it needs is away")
+    record(message)
