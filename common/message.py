@@ -21,6 +21,7 @@ USER_ID = "mq-user-id"
 CC = "mq-cc"
 REPLY_TO = "mq-reply-to"
 ROUTING = {"CC": CC, "BCC": "mq-bcc"}  # all headers by which RabbitMQ routes, and their names in a copy
+MOVED = (EXPIRATION, USER_ID, REPLY_TO, *ROUTING.values())  # what a copy has in a header, and its original elsewhere
 DIRECT_REPLY = "amq.rabbitmq.reply-to"  # no channel but the one that waits for the reply may publish with it
 
 CLOCK_SKEW_MAX = 86400.0  # seconds ahead; a timestamp further ahead is no date, such as one in milliseconds

@@ -9,10 +9,13 @@ from common.amqp.topology import Topology
 from common.observe.logs import Quota, names
 from common.process.run import Process
 from consumer import metrics
+from consumer.copies import fitted
 from consumer.delivery import Delivery
 from consumer.settings import ConsumerSettings
 from consumer.settle import Copy
 from consumer.subscription import Subscription
+
+REFUSED_PAUSE_SECONDS = 1.0  # before what no broker takes a copy of is delivered again: some 20 times, not in 50 ms
 
 
 class RetryPublisher:
@@ -31,7 +34,7 @@ class RetryPublisher:
     ) -> None:
         """`hand_over` gives deliveries to the handlers."""
         self.totals = {"retried": 0, "parked": 0, "handed_back": 0}
-        self._subscription, self._hand_over = subscription, hand_over
+        self._process, self._subscription, self._hand_over = process, subscription, hand_over
         self._quota = Quota()
         self.publisher: Publisher[Copy] = Publisher(
             "consumer_retry",
@@ -67,8 +70,11 @@ class RetryPublisher:
                 message = copy.delivery.message
                 fields = {"error": copy.error, "where": copy.where, "attempt": message.attempt}
                 self._quota.warn("failed", to=copy.queue, **fields, **names(message))
-        now = time.monotonic()
-        due = [copy._replace(delay=now + copy.delay) for copy in copies]
+        now, room = time.monotonic(), self._subscription.connection.properties_room
+        due = [
+            copy._replace(delay=now + copy.delay, message=fitted(copy.message, room, parked=copy.counts_as == "parked"))
+            for copy in copies
+        ]
         self.publisher.publish([Publication(copy.queue, copy.message, copy) for copy in due])
 
     def lost(self) -> None:
@@ -86,4 +92,5 @@ class RetryPublisher:
 
     def _on_refused(self, publication: Publication[Copy]) -> None:
         # No copy of it can be published. Each requeue is counted, until the broker's own limit parks it.
-        self._subscription.requeue(publication.token.delivery, counted=True)
+        delivery = publication.token.delivery
+        self._process.call_later(REFUSED_PAUSE_SECONDS, lambda: self._subscription.requeue(delivery, counted=True))

@@ -10,9 +10,9 @@ from typing import Literal, NamedTuple
 
 from common.amqp.topology import Topology
 from common.message import Message
-from consumer.copies import failed_copy
+from consumer.copies import attempt_of, failed_copy
 from consumer.delivery import Delivery
-from consumer.outcome import Ack, Outcome, Park, Retry
+from consumer.outcome import ACK, Ack, Outcome, Park, Retry
 
 NO_DELAYS = 60.0  # seconds between tries of a message that a full dead-letter queue refuses, where there are no delays
 Done = tuple[Delivery, Outcome, float]
@@ -54,14 +54,15 @@ def settle(done: Iterable[Done], channel: object, topology: Topology, now: float
         age = delivery.message.age_at(now)
         if age is not None:
             ages.append(age)
-        match outcome:
+        attempt = 0 if outcome is ACK else attempt_of(delivery.message, topology)
+        match _counted(outcome, delivery.message, attempt, topology):
             case Ack():
                 acks.append(delivery.tag)
-            case Retry(delay, error, where):
-                message = failed_copy(delivery.message, outcome, topology.name, now)
+            case Retry(delay, error, where) as retry:
+                message = failed_copy(delivery.message, retry, topology.name, now, attempt)
                 copies.append(Copy(delivery, topology.retry(delay), message, "retried", error, where, delay))
-            case Park(error, where):
-                message = failed_copy(delivery.message, outcome, topology.name, now)
+            case Park(error, where) as park:
+                message = failed_copy(delivery.message, park, topology.name, now, attempt)
                 copies.append(
                     Copy(
                         delivery,
@@ -74,3 +75,12 @@ def settle(done: Iterable[Done], channel: object, topology: Topology, now: float
                     )
                 )
     return settlement
+
+
+def _counted(outcome: Outcome, message: Message, attempt: int, topology: Topology) -> Outcome:
+    """`outcome` by `attempt`, which a handler's thread does not know of a message without room for our headers."""
+    if not isinstance(outcome, Retry) or attempt <= message.attempt:
+        return outcome
+    if attempt > len(topology.delays):
+        return Park(outcome.error, outcome.where)
+    return Retry(topology.delays[attempt - 1], outcome.error, outcome.where)

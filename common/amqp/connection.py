@@ -18,6 +18,7 @@ from common.settings.broker_url import BrokerUrl
 from common.settings.shared import Settings
 
 log = structlog.get_logger()
+CONTENT_OVERHEAD = 20  # bytes of a content header's frame beside the properties
 
 
 class State(Enum):
@@ -93,6 +94,12 @@ class Connection:
     def channel(self) -> Channel | None:
         """The channel while OPEN, else None."""
         return self._channel if self.state is State.OPEN else None
+
+    @property
+    def properties_room(self) -> int:
+        """Bytes of properties that fit into a frame, by what was agreed with the broker last."""
+        parameters = self._channel.connection.params if self._channel else ConnectionParameters()
+        return int(parameters.frame_max) - CONTENT_OVERHEAD
 
     @property
     def all_failed(self) -> bool:

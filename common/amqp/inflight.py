@@ -117,7 +117,8 @@ class InFlight(Generic[T]):
 
     def withdraw(self, wanted: Callable[[T], bool]) -> list[T]:
         """Take out what a full queue refused and whose token is `wanted`."""
-        kept, taken = [], []
+        kept: list[Publication[T]] = []
+        taken: list[Publication[T]] = []
         for publication in self._waiting if self.refusing else ():
             refused = publication.routing_key in self.refusing and wanted(publication.token)
             (taken if refused else kept).append(publication)

@@ -13,6 +13,7 @@ from pika.exceptions import NackError
 
 from consumer.delivery import SUSPECT
 from tests.brokers import Broker
+from tests.parking import rows, run
 from tests.processes import Process, until
 from tests.system.kit import PLUGINS, QUICK, Start, bodies, handled, take
 from tests.system.manage import add_user, policy
@@ -203,7 +204,7 @@ CYCLE = "application:set_env(rabbit, dead_letter_worker_publisher_confirm_timeou
 
 
 @pytest.mark.parametrize("delays", ["1s,1500ms", "1s"])
-def test_a_limit_on_all_queues_makes_no_standstill(
+def test_a_limit_on_all_queues_makes_no_standstill(  # noqa: PLR0917
     start: Start, channel: BlockingChannel, mq_ch: str, broker: Broker, tmp_path: Path, delays: str
 ) -> None:
     """The retry queue waits for room in the main queue, and all goes on by itself when the handler works again."""
@@ -257,3 +258,28 @@ def close_connection(broker: Broker, name: str) -> None:
     connections = broker.rabbitmqctl("list_connections", "pid", "client_properties").splitlines()
     [pid] = [line.split()[0] for line in connections if f'"{name}"' in line]
     broker.rabbitmqctl("close_connection", pid, "closed by the test")
+
+
+def test_messages_whose_headers_fill_a_frame_wait_are_parked_and_replayed(
+    start: Start, channel: BlockingChannel, mq_ch: str, tmp_path: Path
+) -> None:
+    """As all others: a delay before each attempt, the reason as far as it fits, and the way back."""
+    record = tmp_path / "record"
+    settings = {"CONSUMER_HANDLER": f"{PLUGINS}:fail", "CONSUMER_RETRY_DELAYS": "1s,2s", "RECORD": record}
+    consumer = start("consumer", **settings).wait_ready()
+    assert start("producer", "--source", f"{PLUGINS}:near_frame").wait() == 0
+    until(lambda: consumer.metric('consumer_settled_total{outcome="parked"}') == 3, "all are parked")
+    assert sorted(bodies(record)) == sorted(3 * ["131000", "130950", "130700"])
+    assert consumer.metric('consumer_settled_total{outcome="retry"}') == 6
+    assert consumer.metric("consumer_retry_refused_total") == 0
+    listed = {row["id"]: row for row in rows(run(start, "list", "--json"))}
+    assert [listed[name]["error"][:15] for name in ("h130700", "h130950")] == ["ValueError: att"] * 2
+    assert listed["h130700"]["attempt"] == 3
+    assert consumer.code() is None
+    run(start, "replay")
+    until(lambda: consumer.metric('consumer_settled_total{outcome="parked"}') == 6, "they came back, and failed again")
+    assert len(bodies(record)) == 18
+    consumer.terminate()
+    consumer.wait()
+    for properties, body in take(channel, f"{mq_ch}.dead", 3):
+        assert properties.headers["h"] == "x" * int(body)

@@ -191,3 +191,9 @@ def fail_while_broken(message: Message) -> None:
     if Path(os.environ["RECORD"] + ".broken").exists():
         raise ConnectionError("what it needs is away")
     record(message)
+
+
+def near_frame() -> Iterator[Message]:
+    """Messages whose own headers leave 11, 60 and 300 bytes of a frame."""
+    for size in (131_000, 130_950, 130_700):
+        yield Message(b"%d" % size, headers={"h": "x" * size}, message_id=f"h{size}")

@@ -24,6 +24,7 @@ CURRENT, LOST = object(), object()
 def subscription() -> Mock:
     """With a channel that is current."""
     made = Mock(acknowledge=Mock(), requeue=Mock())
+    made.connection.properties_room = 131_052
     made.current.side_effect = lambda delivery: delivery.channel is CURRENT
     return made
 
@@ -80,10 +81,15 @@ def test_an_original_whose_channel_is_gone_is_not_acknowledged(retry: RetryPubli
     assert subscription.acknowledge.call_args_list == [call([2])]
 
 
-def test_an_original_whose_copy_is_refused_is_requeued_and_counted(retry: RetryPublisher, subscription: Mock) -> None:
+def test_an_original_whose_copy_is_refused_is_requeued_after_a_pause_and_counted(
+    retry: RetryPublisher, subscription: Mock, monkeypatch: pytest.MonkeyPatch, process: Loop
+) -> None:
     """Until its own limit parks it."""
+    monkeypatch.setattr("consumer.retry.REFUSED_PAUSE_SECONDS", 0.05)
     [publication] = confirmed(copy(1))
     retry._on_refused(publication)
+    subscription.requeue.assert_not_called()
+    process.turn(lambda: subscription.requeue.called, "it is requeued")
     assert subscription.requeue.call_args_list == [call(publication.token.delivery, counted=True)]
     subscription.acknowledge.assert_not_called()
 

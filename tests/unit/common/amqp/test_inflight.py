@@ -303,7 +303,8 @@ def test_messages_for_a_full_queue_wait_behind_all_others_and_can_be_withdrawn()
     assert in_flight.nacked(3, multiple=True) == 3
     assert in_flight.refusing == {"full"}
     in_flight.put([Publication("other", Message(b"x"), 4)])
-    assert tokens(taken := in_flight.take(1)) == [4]
+    taken = in_flight.take(1)
+    assert tokens(taken) == [4]
     in_flight.sent(taken, 2.0)
     assert tokens(in_flight.confirmed(4, multiple=False)) == [4]
     assert in_flight.refusing == {"full"}
