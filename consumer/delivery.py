@@ -18,6 +18,7 @@ class Delivery(NamedTuple):
     channel: object
     tag: int
     message: Message
+    redelivered: bool = False
 
 
 def delivery_count(message: Message) -> int:

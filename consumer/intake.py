@@ -75,11 +75,11 @@ class Intake:
         received, self._received = self._received, []
         made = Message.with_origin
         deliveries = [
-            Delivery(channel, tag, made(body, properties))
+            Delivery(channel, tag, made(body, properties), redelivered)
             for channel, came in received
-            for tag, properties, body in came
+            for tag, properties, body, redelivered in came
         ]
-        return deliveries, [len(body) + len(properties) for _, came in received for _, properties, body in came]
+        return deliveries, [len(body) + len(properties) for _, came in received for _, properties, body, _ in came]
 
     def _on_deliveries(self, channel: Channel, came: list[Came]) -> None:
         # Not guarded, and so without anything that can fail: it is called most often.

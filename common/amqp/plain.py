@@ -11,7 +11,7 @@ from common.amqp.resolver import IOServices
 from common.message import Message
 from common.properties import Properties, received
 
-Came = tuple[int, Properties, bytes]  # a delivery: tag, properties, body
+Came = tuple[int, Properties, bytes, bool]  # a delivery: tag, properties, body, whether it is delivered again
 OnDeliveries = Callable[[Channel, list[Came]], None]  # gets deliveries in their order; must not raise
 
 
@@ -34,11 +34,18 @@ class PlainConnection(SelectConnection):
             custom_ioloop=IOServices(loop),  # type: ignore[arg-type]
         )
 
-    def consume(self, channel: Channel, queue: str, consumer_tag: str, on_deliveries: OnDeliveries) -> None:
+    def consume(
+        self,
+        channel: Channel,
+        queue: str,
+        consumer_tag: str,
+        on_deliveries: OnDeliveries,
+        arguments: dict[str, int] | None = None,
+    ) -> None:
         def on_message(_: object, method: Any, properties: Any, body: bytes) -> None:
-            on_deliveries(channel, [(method.delivery_tag, received(properties), body)])
+            on_deliveries(channel, [(method.delivery_tag, received(properties), body, method.redelivered)])
 
-        channel.basic_consume(queue, on_message, consumer_tag=consumer_tag)
+        channel.basic_consume(queue, on_message, consumer_tag=consumer_tag, arguments=arguments)
 
     def publish(self, channel: Channel, routing_key: str, message: Message) -> None:
         """Publish to the queue `routing_key`, mandatory. Raises what an encoder raises, and then has sent nothing."""

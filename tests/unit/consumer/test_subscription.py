@@ -79,7 +79,7 @@ class Consumed:
 
     def come(self, tag: int, body: bytes = b"small") -> None:
         """The next delivery."""
-        self._arrive(self.channel, [(tag, received(BasicProperties()), body)])
+        self._arrive(self.channel, [(tag, received(BasicProperties()), body, False)])
 
     def answer_cancel(self) -> None:
         """The answers to what it asks before it consumes no more."""
