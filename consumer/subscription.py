@@ -132,9 +132,9 @@ class Subscription:
         self._acks.delivered([each.tag for each in deliveries], sizes)
         metrics.DELIVERED.inc(len(deliveries))
         if self._prefetch.count == 1:
-            self._intake.widen(self._prefetch.delivered(delivery_count(deliveries[0].message), sizes[0]))
+            self._intake.widen(self._prefetch.delivered(delivery_count(deliveries[0]), sizes[0]))
         if self._prefetch.growing:
-            self._prefetch.arrived(sizes, time.monotonic())
+            self._prefetch.arrived(sizes, time.monotonic(), sum([each.redelivered for each in deliveries]))
         self._on_deliveries(deliveries)
         if self._acks.bytes > MAX_UNSETTLED_BYTES and self._prefetch.count > 1:  # a single one may be of any size
             self._cancel_intake()

@@ -114,6 +114,27 @@ def test_a_message_that_kills_its_process_is_parked_alone_by_the_broker(
     assert set(bodies(record)) == {"kill", "one", "two", "three"}
 
 
+def test_kills_wear_no_more_messages_than_handlers_begin_with(
+    start: Start, channel: BlockingChannel, mq_ch: str, broker: Broker, tmp_path: Path
+) -> None:
+    """A low limit parks what kills, and at most as many as there are handlers; no more is sent ahead after a loss."""
+    record, workers, many = tmp_path / "record", 4, 400
+    settings = {"CONSUMER_HANDLER": f"{PLUGINS}:kill", "CONSUMER_WORKERS": workers, "RECORD": record, "HTTP_PORT": 0}
+    assert start("consumer", CONSUMER_IDLE_EXIT="1ms").wait() == 0
+    with policy(broker, mq_ch, {"delivery-limit": 2}):
+        for number in range(many):
+            text = "kill" if number == many // 2 else str(number)
+            channel.basic_publish("", mq_ch, text, BasicProperties(message_id=text), mandatory=True)
+        for _ in range(5):
+            code = start("consumer", CONSUMER_IDLE_EXIT="1s", **settings).wait()
+    assert code == 0
+    parked = {body.decode() for _, body in drain(channel, f"{mq_ch}.dead")}
+    begun = set(bodies(record))
+    assert "kill" in parked
+    assert len(parked) <= workers
+    assert begun | parked == {"kill", *map(str, range(many))} - {str(many // 2)}
+
+
 def test_a_message_that_hangs_its_handler_is_parked_alone_by_the_broker(
     start: Start, channel: BlockingChannel, mq_ch: str, broker: Broker, tmp_path: Path
 ) -> None:

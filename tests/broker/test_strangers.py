@@ -100,3 +100,19 @@ def test_a_strangers_list_of_another_type_costs_no_connection(
     until(lambda: consumer.metric('consumer_settled_total{outcome="parked"}') == 31, "all are parked")
     assert sorted(bodies(record)) == sorted(2 * ["theirs", *map(str, range(30))])
     assert consumer.metric(RETRY) == 0
+
+
+def test_a_strangers_delivery_count_does_not_make_handlers_work_one_by_one(
+    start: Start, channel: BlockingChannel, mq_ch: str, tmp_path: Path
+) -> None:
+    """The broker passes it on at a first delivery; and after a loss the broker's own count holds."""
+    record, workers = tmp_path / "record", 8
+    assert start("consumer", CONSUMER_IDLE_EXIT="1ms").wait() == 0
+    for _ in range(workers):
+        headers = {"x-delivery-count": 50, "x-acquired-count": 50}
+        channel.basic_publish("", mq_ch, b"hang", BasicProperties(headers=headers), mandatory=True)
+    for _ in range(2):
+        consumer = start("consumer", CONSUMER_HANDLER=f"{PLUGINS}:hang", CONSUMER_WORKERS=workers, RECORD=record)
+        consumer.wait_ready()
+        until(lambda: consumer.metric("consumer_unsettled") == workers, "all handlers have one")  # noqa: B023
+        consumer.kill()

@@ -187,9 +187,9 @@ def test_deliveries_behind_a_hand_over_have_their_own(
 def test_each_delivery_is_taken_once_with_its_channel_and_its_size(receiving: Intake, channel: Any) -> None:
     """In the order in which they came; properties count beside the body."""
     deliveries, sizes = receiving.take()
-    assert [(each.channel, each.tag, each.message.message_id, each.message.body, each.redelivered) for each in deliveries] == [
-        (channel, tag, f"m{tag}", b"x" * tag, tag == 2) for tag in (1, 2, 3)
-    ]
+    assert [
+        (each.channel, each.tag, each.message.message_id, each.message.body, each.redelivered) for each in deliveries
+    ] == [(channel, tag, f"m{tag}", b"x" * tag, tag == 2) for tag in (1, 2, 3)]
     assert sizes == [len(properties) + tag for tag, properties, *_ in came(1, 2, 3)]
     assert receiving.take() == ([], [])
 
