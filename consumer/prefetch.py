@@ -25,15 +25,20 @@ class Prefetch:
         self._most, self._each, self._short = most, min(most, handlers), min(most, SHORT_PREFETCH)
         self._since = self._reopen_at = 0.0
         self._watched_since = 0.0  # handlers that had enough to do; 0 while they had not
+        self._single = 0  # deliveries that one consumer gets at once; 0: there are several
         self.finished = 0  # handlers that ended, since then; counted by the subscription
         self.opened()
 
     def opened(self) -> None:
-        """Begin with 1 on a new channel."""
-        self.count = 1
-        self.growing = self._most > 1  # while it is, `arrived` and `handled` must be called
+        """Begin with 1 on a new channel; with all where a single consumer has to get them at once."""
+        self.count = self._single or 1
+        self.growing = self._most > 1 and not self._single  # while it is, `arrived` and `handled` must be called
         self._trusted = False
         self._start_step()
+
+    def single(self) -> None:
+        """From the next opening on, have one consumer get all, since a further one would get nothing."""
+        self._single, self.count = self._most, 1
 
     def delivered(self, losses: int, size: int) -> int:
         """A delivery of `size` bytes came alone that was lost `losses` times before: how many more may come."""
@@ -73,7 +78,9 @@ class Prefetch:
         return slow
 
     def narrowed(self, now: float) -> None:
-        """Begin with 1 again, and do not widen to all soon."""
+        """Begin with 1 again, and do not widen to all soon; a single consumer gets no more than handlers begin with."""
+        if self._single and self.count > 1:
+            self._single = self._each
         self._reopen_at = now + REOPEN_AFTER_SECONDS
         self.opened()
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+import structlog
 from pika.channel import Channel
 
 from common.amqp.connection import Connection
@@ -16,6 +17,7 @@ from consumer.intake import Intake
 from consumer.prefetch import Prefetch
 from consumer.settings import ConsumerSettings
 
+log = structlog.get_logger()
 MAX_UNSETTLED_BYTES = 64 * 1024 * 1024  # of bodies and properties, whatever size the prefetch was earned with
 
 
@@ -68,7 +70,7 @@ class Subscription:
         if self._stopping:
             self.cancelled = True
         else:
-            self._intake.consume(channel)
+            self._intake.consume(channel, self._prefetch.count)
 
     def lost(self, _reason: BrokerError) -> None:
         """Forget all unsettled deliveries: the broker has requeued them, and delivers them anew."""
@@ -115,7 +117,7 @@ class Subscription:
         room = self._acks.bytes <= MAX_UNSETTLED_BYTES // 2
         if self.channel and room and self._intake.cancelled and not self._stopping:
             self.active_at = time.monotonic()
-            self._intake.consume(self.channel)
+            self._intake.consume(self.channel, self._prefetch.count)
 
     def close(self) -> None:
         """Close the connection, behind the last acknowledgement."""
@@ -136,7 +138,11 @@ class Subscription:
         if self._prefetch.growing:
             self._prefetch.arrived(sizes, time.monotonic(), sum([each.redelivered for each in deliveries]))
         self._on_deliveries(deliveries)
-        if self._acks.bytes > MAX_UNSETTLED_BYTES and self._prefetch.count > 1:  # a single one may be of any size
+        if self._intake.single:
+            log.info("the queue has a single active consumer, which gets the whole prefetch")
+            self._prefetch.single()
+            self._cancel_intake()
+        elif self._acks.bytes > MAX_UNSETTLED_BYTES and self._prefetch.count > 1:  # a single one may be of any size
             self._cancel_intake()
 
     def _cancel_intake(self) -> None:

@@ -180,6 +180,7 @@ def test_failures_that_cannot_be_parked_are_no_more_after_losses(
     record, dead = tmp_path / "record", f"{mq_ch}.dead"
     assert start("consumer", CONSUMER_IDLE_EXIT="1ms").wait() == 0
     settings = {"CONSUMER_HANDLER": f"{PLUGINS}:fail", "CONSUMER_RETRY_DELAYS": "off", "RECORD": record, **QUICK}
+    settings |= {"CONSUMER_WORKERS": SOME}  # of what comes again, each has one
     for _ in range(2):
         channel.basic_publish("", dead, b"full", mandatory=True)
     with policy(broker, dead, {"max-length": 1, "overflow": "reject-publish"}):

@@ -351,3 +351,15 @@ def test_a_narrowed_prefetch_does_not_grow_to_all_soon() -> None:
         assert prefetch.count == SHORT_PREFETCH
         prefetch.arrived([SMALL] * SHORT_PREFETCH, now)
         assert prefetch.handled(SHORT_PREFETCH, 0, now + LAST_STEP_WITHIN / 2) == step
+
+
+def test_a_single_consumer_gets_all_at_once_and_after_a_narrowing_one_for_each_handler() -> None:
+    """It cannot be widened by another."""
+    prefetch = short(handlers=4)
+    prefetch.single()
+    prefetch.narrowed(1.0)
+    assert (prefetch.count, prefetch.growing) == (MOST, False)
+    prefetch.opened()
+    assert prefetch.count == MOST
+    prefetch.narrowed(2.0)
+    assert (prefetch.count, prefetch.growing) == (4, False)

@@ -73,7 +73,7 @@ class Consuming:
 
     def come(self, tag: int, body: bytes = b"x", age: int = 0) -> None:
         properties = received(BasicProperties(timestamp=int(time.time()) - age))
-        self.channel.connection.consume.call_args.args[3](self.channel, [(tag, properties, body)])
+        self.channel.connection.consume.call_args.args[3](self.channel, [(tag, properties, body, False)])
 
 
 def metric(name: str, **labels: str) -> float:
