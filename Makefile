@@ -55,11 +55,14 @@ test-pika-pre: ## The unit tests, and a user's own pika, on the newest pre-relea
 	@$(PRE)/bin/python -m pytest $(addprefix tests/unit/,common consumer producer) tests/broker/test_users_pika.py $(ARGS)
 
 .PHONY: check
-check: $(READY) ## Format, lint, types, Dockerfiles
+check: $(READY) ## Format, lint, types, Dockerfiles, workflows
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy --strict $(CODE)
 	@$(BIN)/hadolint $(wildcard docker/*Dockerfile*)
+	@$(BIN)/zizmor --offline --persona pedantic --quiet .github
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 
 .PHONY: chaos
 chaos: $(READY) ## Every fault and a ten-minute mix, as a table (25 minutes)

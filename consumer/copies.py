@@ -7,10 +7,11 @@ from common.amqp.topology import Topology
 from common.message import ATTEMPT, FIRST_ERROR, LAST_ERROR, MOVED, QUEUE, Message
 from common.properties import MILLISECONDS
 from consumer.delivery import DELIVERY_COUNT
-from consumer.outcome import Park, Retry
+from consumer.outcome import Park, Postponed, Retry
 
 REPLAYS = "mq-replays"
 SHORTER = (((FIRST_ERROR, LAST_ERROR), 60), ((LAST_ERROR,), 20))  # characters of errors that find little room
+POSTPONED = "mq-postponed"  # when it was postponed first; in seconds since 1970
 MAX_COUNT = 2**31 - 1  # of our counts in a header; a foreign value may be more than a header can hold
 BROKERS_COUNTS = {DELIVERY_COUNT: None, "x-acquired-count": None}  # true of the original alone
 # The broker's, of a message that it parked itself. On RabbitMQ 3.10 a copy with them never leaves its retry queue: it
@@ -31,16 +32,18 @@ def attempt_of(message: Message, topology: Topology) -> int:
     return max((place for place, queue in enumerate(queues, 1) if queue == came_from), default=1)
 
 
-def failed_copy(message: Message, outcome: Retry | Park, queue: str, now: float, attempt: int | None = None) -> Message:
-    """A copy to retry or park, with its attempt, first and last error, `queue`, and a date (`now`, in seconds)."""
-    again = isinstance(outcome, Retry)
+def failed_copy(
+    message: Message, outcome: Retry | Postponed | Park, queue: str, now: float, attempt: int | None = None
+) -> Message:
+    """A copy to try again or park, with its attempt, first and last error, `queue`, and a date (`now`, in seconds)."""
     return message.copied(
         {
             **BROKERS_COUNTS,
-            **(DEATHS if again else {}),
+            **({} if isinstance(outcome, Park) else DEATHS),
+            **({POSTPONED: int(postponed_since(message, now))} if isinstance(outcome, Postponed) else {}),
             # Leave an existing header untouched: a foreign value may be decodable and not encodable.
             **({} if FIRST_ERROR in message.headers else {FIRST_ERROR: outcome.error}),
-            ATTEMPT: min((attempt or message.attempt) + again, MAX_COUNT),
+            ATTEMPT: min((attempt or message.attempt) + isinstance(outcome, Retry), MAX_COUNT),
             LAST_ERROR: outcome.error,
             QUEUE: queue,
         },
@@ -55,13 +58,20 @@ def fresh_copy(message: Message) -> Message:
 
 def replayed_copy(message: Message) -> Message:
     """The parked message for its queue: the attempts begin anew, the errors stay, the replays are counted."""
-    return message.copied({**BROKERS_COUNTS, **DEATHS, ATTEMPT: None, REPLAYS: min(replays(message) + 1, MAX_COUNT)})
+    anew = {ATTEMPT: None, POSTPONED: None, REPLAYS: min(replays(message) + 1, MAX_COUNT)}
+    return message.copied({**BROKERS_COUNTS, **DEATHS, **anew})
 
 
 def replays(message: Message) -> int:
     """How often it was replayed from the dead-letter queue; a stranger's negative count is none."""
     count = message.headers.get(REPLAYS, 0)
     return max(0, count) if isinstance(count, int) else 0
+
+
+def postponed_since(message: Message, now: float) -> float:
+    """When it was postponed first, in seconds since 1970; `now` if never, or for a foreign value that is no time."""
+    since = message.headers.get(POSTPONED)
+    return float(since) if isinstance(since, int) and 0 < since <= now else now
 
 
 def fitted(message: Message, room: int, *, parked: bool = False) -> Message:
@@ -85,6 +95,7 @@ def _leaner(message: Message, *, parked: bool) -> Iterator[tuple[Mapping[str, An
     yield dict.fromkeys([QUEUE, FIRST_ERROR, *DEATHS]), {}
     yield last, {}
     yield dict.fromkeys([*MOVED, MILLISECONDS]), {}
+    yield {POSTPONED: None}, {}
     for header in (ATTEMPT, LAST_ERROR) if parked else (LAST_ERROR, ATTEMPT):
         yield {header: None}, {}
     yield {REPLAYS: None}, {"timestamp": None, "delivery_mode": None}  # a quorum queue keeps each message on disk

@@ -36,9 +36,9 @@ class Prefetch:
         self._trusted = False
         self._start_step()
 
-    def single(self) -> None:
-        """From the next opening on, have one consumer get all, since a further one would get nothing."""
-        self._single, self.count = self._most, 1
+    def single(self, *, known: bool = True) -> None:
+        """From the next opening on, have one consumer get all, since a further one would get nothing; or begin anew."""
+        self._single, self.count = self._most if known else 0, 1
 
     def delivered(self, losses: int, size: int) -> int:
         """A delivery of `size` bytes came alone that was lost `losses` times before: how many more may come."""

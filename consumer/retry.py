@@ -33,7 +33,7 @@ class RetryPublisher:
         hand_over: Callable[[Iterable[Delivery]], None],
     ) -> None:
         """`hand_over` gives deliveries to the handlers."""
-        self.totals = {"retried": 0, "parked": 0, "handed_back": 0}
+        self.totals = {"retried": 0, "postponed": 0, "parked": 0, "handed_back": 0}
         self._process, self._subscription, self._hand_over = process, subscription, hand_over
         self._quota = Quota()
         self.publisher: Publisher[Copy] = Publisher(
@@ -69,7 +69,12 @@ class RetryPublisher:
             if copy.error:
                 message = copy.delivery.message
                 fields = {"error": copy.error, "where": copy.where, "attempt": message.attempt}
-                self._quota.warn("failed", to=copy.queue, **fields, **names(message))
+                self._quota.warn(
+                    "postponed" if copy.counts_as == "postponed" else "failed",
+                    to=copy.queue,
+                    **fields,
+                    **names(message),
+                )
         now, room = time.monotonic(), self._subscription.connection.properties_room
         due = [
             copy._replace(delay=now + copy.delay, message=fitted(copy.message, room, parked=copy.counts_as == "parked"))

@@ -39,6 +39,7 @@ class Subscription:
         self.connection, self.topology = Connection("consumer", process, settings, self), Topology(settings.mq_ch)
         self.channel: Channel | None = None  # the open one, on which deliveries may be settled
         self.cancelled = self._stopping = False  # for good, and on the way there
+        self.one_at_a_time = False  # no more than one delivery is to come
         self.active_at = time.monotonic()  # when something last came or was settled, or the connection was not open
         self._process, self._settings = process, settings
         self._on_deliveries, self._on_lost, self._on_cancelled = on_deliveries, on_lost, on_cancelled
@@ -112,6 +113,11 @@ class Subscription:
         else:
             self._cancel_intake()
 
+    def pause(self) -> None:
+        """Consume no more until `resume`; then one delivery."""
+        self._prefetch.single(known=False)
+        self._cancel_intake()
+
     def resume(self) -> None:
         """Consume again once half of MAX_UNSETTLED_BYTES is free, after a cancel that was only to narrow."""
         room = self._acks.bytes <= MAX_UNSETTLED_BYTES // 2
@@ -133,7 +139,7 @@ class Subscription:
             return
         self._acks.delivered([each.tag for each in deliveries], sizes)
         metrics.DELIVERED.inc(len(deliveries))
-        if self._prefetch.count == 1:
+        if self._prefetch.count == 1 and not self.one_at_a_time:
             self._intake.widen(self._prefetch.delivered(delivery_count(deliveries[0]), sizes[0]))
         if self._prefetch.growing:
             self._prefetch.arrived(sizes, time.monotonic(), sum([each.redelivered for each in deliveries]))

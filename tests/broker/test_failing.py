@@ -67,6 +67,23 @@ def test_a_rejected_message_is_parked_at_once_with_the_reason(
     assert (body, parked.headers["mq-last-error"], parked.headers["mq-attempt"]) == (b"bad", "Reject: not for us", 1)
 
 
+def test_a_body_that_does_not_fit_is_parked_at_once_with_the_wrong_fields_and_not_their_values(
+    start: Start, channel: BlockingChannel, mq_ch: str, tmp_path: Path
+) -> None:
+    record = tmp_path / "record"
+    consumer = start("consumer", CONSUMER_HANDLER=f"{PLUGINS}:parse", RECORD=record).wait_ready()
+    for body in (b'[1, "s3cr3t"]', b"{", b"[1, 2]"):
+        channel.basic_publish("", mq_ch, body, mandatory=True)
+    until(lambda: consumer.metric("consumer_unsettled") == 0 and bodies(record), "all are settled")
+    assert bodies(record) == ["[1, 2]"]
+    parked = take(channel, f"{mq_ch}.dead", 2)
+    reasons = [properties.headers["mq-last-error"] for properties, _ in parked]
+    assert reasons[0].startswith("BodyError: 1: Input should be a valid integer")
+    assert reasons[1].startswith("BodyError: the body: Invalid JSON")
+    assert {properties.headers["mq-attempt"] for properties, _ in parked} == {1}
+    assert "s3cr3t" not in consumer.stderr.read_text() + str(reasons)
+
+
 def test_a_failing_message_with_an_expiration_or_a_foreign_user_id_is_parked_alone(
     start: Start, channel: BlockingChannel, mq_ch: str, broker: Broker, tmp_path: Path
 ) -> None:

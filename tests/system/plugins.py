@@ -49,6 +49,21 @@ def announced() -> Iterator[int]:
         yield number
 
 
+def parse(message: Message) -> None:
+    """Needs a list of numbers."""
+    message.parse(list[int])
+    record(message)
+
+
+def depend(message: Message) -> None:
+    """Needs something that is away while the file AWAY is there; poison fails always, by an error of either kind."""
+    if message.body.startswith(b"poison"):
+        raise ValueError("no JSON") if message.body.endswith(b"0") else RuntimeError("cannot be")
+    if Path(os.environ["AWAY"]).exists():
+        raise ConnectionError("the database is away")
+    record(message)
+
+
 def leave_a_thread(message: Message) -> None:
     """One that is no daemon, and works for an hour."""
     record(message)

@@ -363,3 +363,6 @@ def test_a_single_consumer_gets_all_at_once_and_after_a_narrowing_one_for_each_h
     assert prefetch.count == MOST
     prefetch.narrowed(2.0)
     assert (prefetch.count, prefetch.growing) == (4, False)
+    prefetch.single(known=False)
+    prefetch.narrowed(3.0)
+    assert (prefetch.count, prefetch.growing) == (1, True)

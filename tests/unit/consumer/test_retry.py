@@ -61,7 +61,7 @@ def test_copies_are_kept_until_there_is_a_broker_and_failures_are_logged_with_th
     [line] = lines
     said = {"event": "failed", "log_level": "warning", "to": "jobs.retry.5s", "error": "ValueError: x"}
     assert line == said | {"where": "f.py:1", "attempt": 2, "message_id": "m1"}
-    assert retry.totals == {"retried": 0, "parked": 0, "handed_back": 0}
+    assert retry.totals == {"retried": 0, "postponed": 0, "parked": 0, "handed_back": 0}
 
 
 def test_an_original_is_acknowledged_when_its_copy_is_confirmed_and_counted_then(
@@ -72,7 +72,7 @@ def test_an_original_is_acknowledged_when_its_copy_is_confirmed_and_counted_then
     retry._on_confirmed(confirmed(copy(1), copy(2, "parked"), copy(3, "handed_back"), copy(4)))
     assert [now - was for now, was in zip(settled(), before, strict=True)] == [0, 2, 1]
     assert subscription.acknowledge.call_args_list == [call([1, 2, 3, 4])]
-    assert retry.totals == {"retried": 2, "parked": 1, "handed_back": 1}
+    assert retry.totals == {"retried": 2, "postponed": 0, "parked": 1, "handed_back": 1}
 
 
 def test_an_original_whose_channel_is_gone_is_not_acknowledged(retry: RetryPublisher, subscription: Mock) -> None:

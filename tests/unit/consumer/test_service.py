@@ -15,7 +15,7 @@ from common.amqp.errors import BrokerError, Kind
 from common.message import Message
 from common.process.run import Process
 from consumer.delivery import Delivery
-from consumer.outcome import Park, Reject
+from consumer.outcome import ACK, Park, Reject, Retry
 from consumer.retry import RetryPublisher
 from consumer.service import ConsumerService
 from consumer.settings import ConsumerSettings
@@ -125,10 +125,10 @@ def test_the_gauges_show_what_the_workers_do(service: ConsumerService, monkeypat
 def mocked(service: ConsumerService) -> Any:
     """The service, open, idle for 0 s at 100.0, with all that it owns mocked."""
     made: Any = service
-    made._workers = Mock(waiting=3, busy=0)
+    made._workers = Mock(waiting=3, busy=0, count=1)
     made._retry, made._requeue = Mock(), MagicMock()
     made._requeue.__bool__.return_value = False
-    made._subscription = Mock(unsettled=0, cancelled=True, active_at=100.0)
+    made._subscription = Mock(unsettled=0, cancelled=True, active_at=100.0, one_at_a_time=False)
     made._subscription.connection.state = State.OPEN
     made._idle_exit = 10.0
     return made
@@ -209,7 +209,53 @@ def test_what_nobody_began_with_is_requeued_by_a_stop_and_in_part_by_a_narrowing
     if stopping:
         mocked.stop()
     mocked._on_cancelled([])
-    assert mocked._requeue.method_calls == [call.on_stop([]) if stopping else call.on_narrowing([])]
+    assert mocked._requeue.method_calls == [call.on_stop([]) if stopping else call.on_narrowing([], 1)]
+
+
+AWAY = Retry(5.0, "E: away", outage=True)
+
+
+def fail(mocked: Any, count: int, outcome: Any = AWAY) -> None:
+    """So many different messages of the current channel, settled together."""
+    channel = mocked._subscription.channel
+    messages = (Message(b"x", message_id=f"{outcome}{tag}") for tag in range(count))
+    done = [(Delivery(channel, tag, each), outcome, 0.1) for tag, each in enumerate(messages)]
+    mocked._workers.outcomes.return_value = done
+    mocked._settle()
+
+
+def test_an_outage_pauses_before_it_settles_and_says_so_once(mocked: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    """An acknowledgement would bring the next delivery. `/readyz` has a note: no pod is the better for a restart."""
+    fail(mocked, SETTINGS.consumer_breaker or 0)
+    assert [name for name, *_ in mocked._subscription.method_calls] == ["pause", "acknowledge"]
+    [[copies]] = [given.args for given in mocked._retry.publish.call_args_list]
+    assert {copy.counts_as for copy in copies} == {"retried"}
+    fail(mocked, 1)
+    assert mocked._retry.publish.call_args.args[0][0].counts_as == "postponed"
+    assert mocked._subscription.one_at_a_time
+    assert capfd.readouterr().out.count("breaker opened") == 1
+    assert mocked.notes() == ["messages are tried one at a time, since all fail: E: away"]
+    assert REGISTRY.get_sample_value("consumer_breaker_open") == 1
+    mocked._on_cancelled([])
+    mocked._requeue.on_narrowing.assert_called_once_with([], 0)
+
+
+def test_a_success_ends_the_outage(mocked: Any) -> None:
+    fail(mocked, SETTINGS.consumer_breaker or 0)
+    fail(mocked, 1, ACK)
+    assert not mocked._subscription.one_at_a_time
+    assert mocked.notes() == []
+    assert REGISTRY.get_sample_value("consumer_breaker_open") == 0
+
+
+def test_in_an_outage_the_next_try_waits_for_its_time_and_nothing_is_idle(mocked: Any) -> None:
+    fail(mocked, SETTINGS.consumer_breaker or 0)
+    mocked._breaker.try_at = 500.0
+    mocked.tick(499.0)
+    mocked._subscription.resume.assert_not_called()
+    assert not mocked._stopping, "what waits in the queue is not tried just now"
+    mocked.tick(500.0)
+    mocked._subscription.resume.assert_called_once_with()
 
 
 def test_a_lost_channel_is_lost_for_all_parts(mocked: Any) -> None:
@@ -254,4 +300,4 @@ def test_a_stop_in_an_outage_is_done_at_once(process: Loop, service: ConsumerSer
     service.stop()
     assert service.done()
     service.close()
-    assert service.summary() == (0, {"handled": 0, "retried": 0, "parked": 0, "handed_back": 0})
+    assert service.summary() == (0, {"handled": 0, "retried": 0, "postponed": 0, "parked": 0, "handed_back": 0})
