@@ -9,6 +9,8 @@ from pika import BasicProperties
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 
+from consumer.intake import PROPERTIES_WEIGHT
+from consumer.subscription import MAX_UNSETTLED_BYTES
 from tests.broker.raw import Raw, array, entry, table, text
 from tests.parking import run
 from tests.processes import until
@@ -116,3 +118,20 @@ def test_a_strangers_delivery_count_does_not_make_handlers_work_one_by_one(
         consumer.wait_ready()
         until(lambda: consumer.metric("consumer_unsettled") == workers, "all handlers have one")  # noqa: B023
         consumer.kill()
+
+
+def test_many_small_headers_are_sent_ahead_by_what_they_cost_a_broker(
+    start: Start, channel: BlockingChannel, mq_ch: str, tmp_path: Path
+) -> None:
+    """A broker keeps them decoded: 200 such messages at a time had one of 1 GiB killed."""
+    record, count = tmp_path / "record", 60
+    assert start("consumer", CONSUMER_IDLE_EXIT="1ms").wait() == 0
+    headers = b"".join(entry(b"%04x" % number, b"t\1") for number in range(18_000))
+    for _ in range(count):
+        channel.basic_publish("", mq_ch, b"hang", Raw(headers), mandatory=True)
+    settings = {"CONSUMER_HANDLER": f"{PLUGINS}:hang", "CONSUMER_WORKERS": 200, "RECORD": record}
+    consumer = start("consumer", **settings).wait_ready()
+    until(lambda: len(bodies(record)) > 10, "some are sent ahead")
+    channel.connection.sleep(2)
+    assert consumer.metric("consumer_unsettled") <= MAX_UNSETTLED_BYTES // (PROPERTIES_WEIGHT * len(headers)) < count
+    consumer.kill()
