@@ -7,6 +7,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+# Which names of Python's library these have replaced.
+PATCHERS = {"gevent.monkey": "is_module_patched", "eventlet.patcher": "is_monkey_patched"}
+NEEDED = ("select", "socket", "thread", "threading")
+
 
 class ConfigError(Exception):
     """A configured value, such as a plugin's name, cannot be used. Its text is for people."""
@@ -30,6 +34,11 @@ def load_callable(name: str, wanted: str, *, arguments: int) -> Callable[..., An
         if error.name and f"{module_name}.".startswith(f"{error.name}."):
             raise ConfigError(f"no module {module_name!r} in {here} or among the installed packages") from None
         raise
+    if patcher := patched_by():
+        raise ConfigError(
+            f"{patcher} has replaced threads, sockets or select of Python's library, which this program works with; "
+            f"leave out its monkey patching, in {module_name} and what that imports"
+        )
     for part in attribute.split("."):
         found = getattr(found, part, None)
     if not callable(found):
@@ -43,6 +52,12 @@ def load_callable(name: str, wanted: str, *, arguments: int) -> Callable[..., An
     except TypeError as error:
         raise ConfigError(f"{name} is called with {('nothing', 'one message')[arguments]}: {error}") from None
     return found  # type: ignore[no-any-return]
+
+
+def patched_by() -> str:
+    """What has replaced something that we need of Python's library; empty when nothing has."""
+    asked = {name: getattr(sys.modules.get(name), question, None) for name, question in PATCHERS.items()}
+    return next((name for name, patched in asked.items() if patched and any(map(patched, NEEDED))), "")
 
 
 def is_any(found: Callable[..., Any], kinds: Iterable[Callable[[object], bool]]) -> bool:

@@ -21,6 +21,10 @@ class Delivery(NamedTuple):
     redelivered: bool = False
 
 
+Running = tuple[float, Delivery]
+"""A handler that runs: since when, by `time.monotonic()`, and for what."""
+
+
 def delivery_count(delivery: Delivery) -> int:
     """How often it was delivered before, by the broker's count.
 

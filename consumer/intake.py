@@ -37,6 +37,7 @@ class Intake:
     def __init__(
         self, process: Process, queue: str, on_turn: Callable[[], None], on_cancelled: Callable[[], None]
     ) -> None:
+        self.arguments: dict[str, int] = {}  # of each consumer
         self.cancelling = False  # what comes now is to be requeued
         self._process, self._queue = process, queue
         self._on_turn, self._on_cancelled = on_turn, on_cancelled
@@ -112,7 +113,7 @@ class Intake:
         self._consumer_tags.append(tag)
         self._silent, self._beside = tag if len(self._consumer_tags) == 2 else "", 0
         connection: Any = channel.connection
-        connection.consume(channel, self._queue, tag, partial(self._on_deliveries, tag))
+        connection.consume(channel, self._queue, tag, partial(self._on_deliveries, tag), self.arguments)
 
     def _cancel(self, channel: Channel) -> None:
         if channel is self._channel:

@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable, Iterable
 
+import structlog
+
 from common.amqp.inflight import Publication
 from common.amqp.publisher import Publisher
 from common.amqp.topology import Topology
@@ -15,6 +17,7 @@ from consumer.settings import ConsumerSettings
 from consumer.settle import Copy
 from consumer.subscription import Subscription
 
+log = structlog.get_logger()
 REFUSED_PAUSE_SECONDS = 1.0  # before what no broker takes a copy of is delivered again: some 20 times, not in 50 ms
 
 
@@ -69,12 +72,11 @@ class RetryPublisher:
             if copy.error:
                 message = copy.delivery.message
                 fields = {"error": copy.error, "where": copy.where, "attempt": message.attempt}
-                self._quota.warn(
-                    "postponed" if copy.counts_as == "postponed" else "failed",
-                    to=copy.queue,
-                    **fields,
-                    **names(message),
-                )
+                fields |= {"exception": copy.trace} if copy.trace else {}
+                # A traceback is the only one of its kind in a minute, and has a bound of its own.
+                warn = log.warning if copy.trace else self._quota.warn
+                event = "postponed" if copy.counts_as == "postponed" else "failed"
+                warn(event, to=copy.queue, **fields, **names(message))
         now, room = time.monotonic(), self._subscription.connection.properties_room
         due = [
             copy._replace(delay=now + copy.delay, message=fitted(copy.message, room, parked=copy.counts_as == "parked"))

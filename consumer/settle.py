@@ -34,14 +34,19 @@ class Copy(NamedTuple):
     error: str = ""
     where: str = ""
     delay: float = math.inf
+    trace: str = ""
 
 
 class Settlement(NamedTuple):
-    """`acks` are delivery tags of the current channel; `ages` are in seconds, of all that was handled on it."""
+    """`acks` are delivery tags of the current channel; `ages` are in seconds, of all that was handled on it.
+
+    `stale` is what a lost channel delivered.
+    """
 
     acks: list[int]
     copies: list[Copy]
     ages: list[float]
+    stale: list[Done]
 
 
 def settle(
@@ -51,9 +56,10 @@ def settle(
 
     A tag of another channel names another message there: to settle it would lose that one.
     """
-    acks, copies, ages = settlement = Settlement([], [], [])
-    for delivery, outcome, _ in done:
+    acks, copies, ages, stale = settlement = Settlement([], [], [], [])
+    for delivery, outcome, seconds in done:
         if delivery.channel is not channel:
+            stale.append((delivery, outcome, seconds))
             continue
         age = delivery.message.age_at(now)
         if age is not None:
@@ -82,7 +88,7 @@ def _copy(delivery: Delivery, outcome: Retry | Postponed | Park, topology: Topol
             delay = max(topology.delays, default=NO_DELAYS)
             queue, counts_as = topology.dead, "parked"
     message = failed_copy(delivery.message, outcome, topology.name, now, attempt)
-    return Copy(delivery, queue, message, counts_as, outcome.error, outcome.where, delay)
+    return Copy(delivery, queue, message, counts_as, outcome.error, outcome.where, delay, outcome.trace)
 
 
 def _counted(outcome: Outcome, message: Message, attempt: int, topology: Topology) -> Outcome:
@@ -90,7 +96,7 @@ def _counted(outcome: Outcome, message: Message, attempt: int, topology: Topolog
     if not isinstance(outcome, Retry) or attempt <= message.attempt:
         return outcome
     if attempt > len(topology.delays):
-        return Park(outcome.error, outcome.where, outcome.outage)
+        return Park(outcome.error, outcome.where, outcome.outage, outcome.trace)
     return replace(outcome, delay=topology.delays[attempt - 1])
 
 
@@ -99,9 +105,11 @@ def _bounded(
 ) -> Postponed | Park:
     """`outcome`, or what is left where no retry queue is, or where it is postponed for too long."""
     if not topology.delays:
-        return Park(f"postponed, but CONSUMER_RETRY_DELAYS is off: {outcome.error}", outcome.where)
+        return Park(f"postponed, but CONSUMER_RETRY_DELAYS is off: {outcome.error}", outcome.where, trace=outcome.trace)
     if now - postponed_since(delivery.message, now) > max_age:
-        return Park(f"postponed for over {format_duration(max_age)}: {outcome.error}", outcome.where)
+        return Park(
+            f"postponed for over {format_duration(max_age)}: {outcome.error}", outcome.where, trace=outcome.trace
+        )
     return outcome
 
 

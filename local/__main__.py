@@ -5,6 +5,7 @@ import itertools
 import signal
 import sys
 
+from common.terminal import printable
 from local import Failure
 from local.compose import Compose, compose_works
 from local.ports import free_port
@@ -96,7 +97,7 @@ def main() -> int:
     try:
         return _run(_arguments())
     except Failure as failure:
-        print(failure, file=sys.stderr)
+        print(printable(str(failure), "\n\t"), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nleft at once: no summary", file=sys.stderr)

@@ -10,6 +10,7 @@ import structlog
 
 from common.amqp.inflight import Publication
 from common.message import Message
+from common.process import fork
 from producer.source import Item
 
 BUFFER_BYTES = 1024 * 1024  # bodies held; with the 4 MiB of a thousand of 4 KiB a process took 7 MiB more
@@ -114,6 +115,8 @@ class SourceReader:
     def _run(self) -> None:
         try:
             for number, item in enumerate(self._source(), 1):
+                if fork.child:
+                    break
                 self._in_hand = True
                 if self._limiter and (delay := self._limiter.wait(time.monotonic())):
                     self._stop.wait(delay)
@@ -123,7 +126,10 @@ class SourceReader:
                     break
         except BaseException as error:  # the user's code: even SystemExit must not lose what was taken
             self.error = error
-            log.error("the source failed", exc_info=error)
+            if not fork.child:
+                log.error("the source failed", exc_info=error)
+        if fork.child:
+            fork.end_child(self.error)
         self._wake()
 
     def _made(self, item: Item) -> Publication[int] | Unsendable:

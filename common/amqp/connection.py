@@ -158,6 +158,8 @@ class Connection:
         if was is State.CONNECTING and self._user.adapts(broker_error):
             self._connect()
             return
+        if self.broker and self.broker.user != self.broker.username:
+            broker_error = broker_error._replace(text=self.broker.hide(broker_error.text))
         self.broker_error = broker_error
         if was is State.OPEN:
             delay = self._backoff.lost(time.monotonic() - self._opened_at)

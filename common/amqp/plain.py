@@ -12,7 +12,14 @@ from common.message import Message
 from common.properties import Properties, received
 
 Came = tuple[int, Properties, bytes, bool]  # a delivery: tag, properties, body, whether it is delivered again
+CONSUMER_TIMEOUT = "x-consumer-timeout"  # RabbitMQ 4.3 goes by it before all policies; older ones pass over it
+BROKERS_CONSUMER_TIMEOUT = 1800.0  # seconds, the default, for which the prefetch is made as well
 OnDeliveries = Callable[[Channel, list[Came]], None]  # gets deliveries in their order; must not raise
+
+
+def consumer_timeout(handler_timeout: float) -> float:
+    """Seconds in which each delivery is settled: it may wait for one other handler before its own, and for a stop."""
+    return max(BROKERS_CONSUMER_TIMEOUT, 2 * handler_timeout + 300.0)
 
 
 class PlainConnection(SelectConnection):

@@ -13,12 +13,13 @@ from common.amqp.errors import BrokerError, Kind
 from common.amqp.flow import ConfirmWatchdog, Window
 from common.amqp.inflight import InFlight, Publication
 from common.amqp.topology import Topology
-from common.observe.logs import names
+from common.observe.logs import Quota, names
 from common.observe.metrics import PublisherMetrics
 from common.process.run import Process
 from common.settings.shared import Settings
 
 T = TypeVar("T")
+REFUSED_LINES = 200  # a second; many, because nobody else knows which messages are missing
 log = structlog.get_logger()
 
 
@@ -46,6 +47,7 @@ class Publisher(Generic[T]):
         self.topology, self._guarded, self._mode = topology, process.guarded, settings.mq_topology
         self._on_progress, self._on_refused, self._window = on_progress, on_refused, Window(window)
         self._in_flight, self._watchdog = InFlight[T](), ConfirmWatchdog(settings.mq_confirm_timeout)
+        self._quota = Quota(REFUSED_LINES)
         self.discard = self._in_flight.discard
 
     def __len__(self) -> int:
@@ -107,13 +109,14 @@ class Publisher(Generic[T]):
         sent_at, overtaken = self._in_flight.sent_at, self._in_flight.overtaken
         if reason := self._watchdog.verdict(now, sent_at, overtaken=overtaken, alarm=self.connection.blocked):
             self.connection.fail(reason)
+        self._quota.tick(now)
         self._pump(now)
         self._on_progress([])
 
     def refused(self, reason: str, **names: object) -> None:
         """Count and log a message that can never be published."""
         self.metrics.refused.inc()
-        log.warning("refused", reason=reason, **names)  # without a limit: nobody else knows what is missing
+        self._quota.warn("refused", reason=reason, **names)
 
     def _channel(self, now: float) -> Channel | None:
         """The channel to send on; None while blocked, and during the pause after a nack."""

@@ -14,9 +14,11 @@ from pika.channel import Channel
 from pika.connection import Connection
 
 from common.amqp.errors import ADVICE, BrokerError, Kind, explain
+from common.amqp.plain import BROKERS_CONSUMER_TIMEOUT, consumer_timeout
 from common.amqp.topology import Queue, Topology
 from common.doctor.report import Check, Status, refused
 from common.process.run import Process
+from common.settings.types import format_duration
 
 T = TypeVar("T")
 Answer = Callable[[object], None]
@@ -166,6 +168,21 @@ def check_broker(topology: Topology, mode: str, needed: Sequence[str], report: R
         report(Check("alarms", Status.WARNING, alarm.text, ALARM))
     else:
         report(Check("alarms", Status.OK, "none"))
+
+
+def check_consumer_timeout(version: str, handler_timeout: float) -> Check:
+    """Whether the broker waits for handlers of `handler_timeout` seconds. No broker tells its own time to a client."""
+    asked, handler = (format_duration(each) for each in (consumer_timeout(handler_timeout), handler_timeout))
+    newer = [int(part) for part in re.findall(r"\d+", version)[:2]] >= [4, 3]
+    if newer:
+        text = f"the consumer asks for {asked}; CONSUMER_HANDLER_TIMEOUT is {handler}"
+        return Check("handlers", Status.OK, text)
+    default = format_duration(BROKERS_CONSUMER_TIMEOUT)
+    text = f"RabbitMQ {version} waits for its own consumer_timeout, by default {default}; handlers need up to {asked}"
+    if consumer_timeout(handler_timeout) > BROKERS_CONSUMER_TIMEOUT:
+        advice = f"raise the broker's consumer_timeout, or lower CONSUMER_HANDLER_TIMEOUT ({handler})"
+        return Check("handlers", Status.WARNING, text, advice)
+    return Check("handlers", Status.OK, text)
 
 
 def _check_queue(queue: Queue, topology: Topology, mode: str) -> Requests[Check]:

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 
 from common.amqp.topology import Topology
 from common.settings.shared import Settings
-from common.settings.types import RETRY_DELAYS, Delays, Duration
+from common.settings.types import HANDLER_TIMEOUT, RETRY_DELAYS, Delays, Duration
 
 
 def check_page(url: str) -> str:
@@ -30,6 +30,10 @@ class CheckSettings(Settings):
     )
     consumer_retry_delays: Delays = Field(
         RETRY_DELAYS, description="as the consumer has it: each delay has a queue", examples=["5s,30s,5m"]
+    )
+
+    consumer_handler_timeout: Annotated[Duration, Field(gt=0)] = Field(
+        HANDLER_TIMEOUT, description="as the consumer has it: the broker must wait longer", examples=["5m"]
     )
 
     @property

@@ -15,6 +15,8 @@ from typing import Any
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from common.process.fork import keep_from_children
+
 REQUEST_TIMEOUT = 5  # seconds
 ACCEPT_RETRY_INTERVAL = 1.0  # seconds between two tries to accept a connection without a free file descriptor
 log = structlog.get_logger()
@@ -35,6 +37,7 @@ class Health:
     def listen(self, host: str, port: int) -> int:
         """Serve in a thread from now on; returns the port. Raises OSError."""
         server = _Server((host, port), self._pages)
+        keep_from_children(server.fileno())
         Thread(target=server.serve_forever, name="http", daemon=True).start()
         return int(server.server_address[1])
 

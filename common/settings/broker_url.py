@@ -9,19 +9,28 @@ EXAMPLE = "amqp://user:password@rabbitmq-service:5672/"
 
 @dataclass(frozen=True, slots=True)
 class BrokerUrl:
-    """One broker. `str()` has no password and is safe to log."""
+    """One broker. `str()` has no password, and no user name without a password, which may be a token: log that."""
 
     host: str
     port: int
     vhost: str
-    username: str
+    username: str = field(repr=False)
     password: str = field(repr=False)
     tls: bool
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         scheme = "amqps" if self.tls else "amqp"
-        return f"{scheme}://{self.username}@{host}:{self.port}/{'' if self.vhost == '/' else self.vhost}"
+        return f"{scheme}://{self.user}@{host}:{self.port}/{'' if self.vhost == '/' else self.vhost}"
+
+    @property
+    def user(self) -> str:
+        """The user's name as it may be shown."""
+        return self.username if self.username == "guest" or self.password not in ("", "guest") else "…"
+
+    def hide(self, text: str) -> str:
+        """`text` of a broker, which quotes the name, as it may be shown."""
+        return text.replace(f"'{self.username}'", f"'{self.user}'")
 
 
 def parse_urls(text: str) -> tuple[BrokerUrl, ...]:

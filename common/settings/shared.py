@@ -4,7 +4,7 @@ import ssl
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PlainValidator, SecretStr, ValidationInfo
+from pydantic import AfterValidator, Field, PlainValidator, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from common.settings.broker_url import EXAMPLE, BrokerUrl, check_host, parse_urls
@@ -105,6 +105,13 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "text"] = setting(
         "auto", "auto is text on a terminal and json elsewhere", "json"
     )
+
+    @field_validator(
+        "mq_topology", "mq_wire", "log_level", "log_format", "preflight_for", mode="before", check_fields=False
+    )
+    @classmethod
+    def _in_any_case(cls, word: object) -> object:
+        return word.lower() if isinstance(word, str) else word
 
     def broker_urls(self) -> tuple[BrokerUrl, ...]:
         """The brokers to try, in turn; reads MQ_URL_FILE again. Raises OSError or ValueError, without the password."""

@@ -9,6 +9,7 @@ from pydantic_settings import NoDecode
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 TTL_MAX = 1176 * 3600.0  # seconds; x-message-ttl has 32 bits of milliseconds
+HANDLER_TIMEOUT = 300.0  # seconds; the default, here for the doctor as well
 # Seconds, 66 minutes in all; the default, here because the doctor must know the consumer's queues.
 RETRY_DELAYS = (5.0, 30.0, 300.0, 1200.0, 2400.0)
 RETRY_SUFFIX_MAX = len(b".retry.31536000000ms")  # bytes; a delay of a year

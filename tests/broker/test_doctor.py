@@ -264,3 +264,14 @@ def test_a_dead_letter_queue_of_an_earlier_version_is_told_with_the_way_to_chang
     assert (code, check["verdict"]) == (0, "warning")
     assert "drop parked messages" in check["text"]
     assert "rabbitmqctl set_policy" in check["advice"]
+
+
+def test_the_time_for_handlers_is_compared_with_what_the_broker_allows(start: Start, broker: Broker) -> None:
+    """RabbitMQ goes by what the consumer asks for from 4.3 on; older ones have a time of their own."""
+    newer = broker.name.startswith("container")
+    assert doctor(start)[1]["handlers"]["verdict"] == "ok"
+    _, checks, _ = doctor(start, CONSUMER_HANDLER_TIMEOUT="1h")
+    check = checks["handlers"]
+    assert check["verdict"] == ("ok" if newer else "warning")
+    assert ("the consumer asks for 125m" if newer else "handlers need up to 125m") in check["text"]
+    assert "handlers" not in doctor(start, PREFLIGHT_FOR="producer")[1]

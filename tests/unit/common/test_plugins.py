@@ -4,10 +4,12 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
-from common.plugins import ConfigError, load_callable
+from common.plugins import PATCHERS, ConfigError, load_callable
 
 NUMBERS = count()
 Write = Callable[[str], str]
@@ -109,3 +111,28 @@ def test_a_callable_with_fitting_parameters_is_accepted(write: Write, signature:
 def test_a_callable_without_a_signature_is_accepted() -> None:
     """Some callables written in C have none."""
     assert load_callable("builtins:min", "…", arguments=1)([2, 1]) == 1
+
+
+@pytest.mark.parametrize("patcher", PATCHERS)
+@pytest.mark.parametrize("part", ["select", "socket", "threading"])
+def test_a_module_that_replaces_what_we_work_with_is_refused(
+    write: Write, monkeypatch: pytest.MonkeyPatch, patcher: str, part: str
+) -> None:
+    """Such as by `gevent.monkey.patch_all()`: threads would be none, and the loop has no epoll."""
+    name = write(f"import sys; sys.modules[{patcher!r}].patched.append({part!r})\ndef handle(message): return message")
+    module: Any = ModuleType(patcher)
+    module.patched = []
+    setattr(module, PATCHERS[patcher], module.patched.__contains__)
+    monkeypatch.setitem(sys.modules, patcher, module)
+    load_callable("os.path:basename", "…", arguments=1)
+    with pytest.raises(ConfigError, match=f"^{patcher} has replaced .* leave out its monkey patching, in {name}"):
+        load_callable(f"{name}:handle", "…", arguments=1)
+
+
+@pytest.mark.parametrize("patcher", PATCHERS)
+def test_a_module_that_replaces_what_we_do_not_need_is_taken(monkeypatch: pytest.MonkeyPatch, patcher: str) -> None:
+    """Or nothing: it is only imported."""
+    module: Any = ModuleType(patcher)
+    setattr(module, PATCHERS[patcher], ["time", "subprocess"].__contains__)
+    monkeypatch.setitem(sys.modules, patcher, module)
+    assert load_callable("os.path:basename", "…", arguments=1)("a/b") == "b"

@@ -24,7 +24,7 @@ class Broker:
         """How many may come to the next consumer."""
         self._hear(f"qos {prefetch_count}", callback)
 
-    def consume(self, channel: object, queue: str, consumer_tag: str, _on_deliveries: object) -> None:
+    def consume(self, channel: object, queue: str, consumer_tag: str, _on_deliveries: object, _: object) -> None:
         """By this name."""
         assert channel is self
         self.heard.append(f"consume {queue} {consumer_tag}")
@@ -131,7 +131,7 @@ class Consuming:
         self.connection = self
         self.on_deliveries: Any = None
 
-    def consume(self, _channel: object, _queue: str, _consumer_tag: str, on_deliveries: Any) -> None:
+    def consume(self, _channel: object, _queue: str, _consumer_tag: str, on_deliveries: Any, _: object) -> None:
         """Here."""
         self.on_deliveries = on_deliveries
 

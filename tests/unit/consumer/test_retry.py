@@ -64,6 +64,15 @@ def test_copies_are_kept_until_there_is_a_broker_and_failures_are_logged_with_th
     assert retry.totals == {"retried": 0, "postponed": 0, "parked": 0, "handed_back": 0}
 
 
+def test_a_failure_with_a_traceback_is_logged_with_it_whatever_the_quota(retry: RetryPublisher) -> None:
+    """The first of its kind in a minute: there is no other. No header has it."""
+    copies = [copy(number) for number in range(50)] + [copy(50)._replace(trace="Traceback\n...")]
+    with capture_logs() as lines:
+        retry.publish(copies)
+    assert [line["message_id"] for line in lines] == [*(f"m{number}" for number in range(20)), "m50"]
+    assert [line.get("exception") for line in lines] == [None] * 20 + ["Traceback\n..."]
+
+
 def test_an_original_is_acknowledged_when_its_copy_is_confirmed_and_counted_then(
     retry: RetryPublisher, subscription: Mock
 ) -> None:

@@ -27,7 +27,7 @@ def lost() -> list[str]:
 @pytest.fixture
 def subscription(process: Loop, lost: list[str]) -> Subscription:
     settings = ConsumerSettings.model_validate({"mq_url": "amqp://127.0.0.1:1", "mq_ch": "jobs"})
-    return Subscription(process, settings, lambda _: None, lambda: lost.append("lost"), lambda *_: None)
+    return Subscription(process, settings, lambda _: None, lambda _: lost.append("lost"), lambda *_: None)
 
 
 def test_a_delivery_of_a_lost_channel_is_not_settled(subscription: Subscription) -> None:
@@ -68,7 +68,7 @@ class Consumed:
         )
         self.handed: list[Delivery] = []
         self.back: list[list[Delivery]] = []
-        self.subscription = Subscription(process, settings, self.handed.extend, lambda: None, self.back.append)
+        self.subscription = Subscription(process, settings, self.handed.extend, lambda _: None, self.back.append)
         self.channel: Any = Mock()  # pika's
         self.subscription.opened(self.channel)
         self._arrive = self.channel.connection.consume.call_args.args[3]

@@ -1,5 +1,7 @@
 """The source's thread: order, bounds, and what a stop may not lose."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from threading import Event, Semaphore
@@ -14,6 +16,7 @@ from common.message import Message
 from producer import reader as readers
 from producer.reader import RateLimiter, SourceReader, Unsendable
 from producer.source import Item
+from tests.processes import ROOT
 
 PATIENCE = 10.0  # seconds
 
@@ -387,3 +390,34 @@ def test_the_end_of_the_source_wakes_and_its_error_is_logged_with_where_it_was()
     assert reader.ended
     (line,) = lines
     assert (line["event"], line["log_level"], line["exc_info"]) == ("the source failed", "error", reader.error)
+
+
+CHILD = """
+import os, sys
+from common.process import fork
+from producer.reader import SourceReader
+from producer.source import Item
+
+def source():
+    if not (pid := os.fork()):
+        {child}
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+    yield Item(b"x", 1)
+
+fork.serving(True)
+reader = SourceReader(source, lambda: None, queue="jobs", name="run", size=1, max_body=9)
+reader.start()
+reader._thread.join(20)
+print(len(reader), reader.error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("child", "code"),
+    [("return", 0), ("raise ValueError", 1), ("sys.exit(3)", 3), ("yield from [Item(b'child', 1)] * 9", 0)],
+)
+def test_a_forked_child_that_leaves_the_source_is_no_producer(child: str, code: int) -> None:
+    """It ends where a program would end. What it yields would come twice, and nobody takes it."""
+    words = [sys.executable, "-c", CHILD.format(child=child)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert done.stdout.split() == [f"{code}", "1", "None"]

@@ -106,6 +106,16 @@ class Alone:
         return REGISTRY.get_sample_value(metric, {"connection": self.name})
 
 
+def test_a_user_name_that_is_a_token_is_in_no_log_line_and_no_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker names the user whom it refuses."""
+    with capture_logs() as lines:
+        alone = Alone(monkeypatch, "token", "amqp://Zq7Xj9Kv@a").connect()
+        alone.connection.on_lost(BrokerError(Kind.VHOST, "530 NOT_ALLOWED - vhost 'v' refused for user 'Zq7Xj9Kv'"))
+        alone.retry()
+    assert "Zq7Xj9Kv" not in str(lines) + str(alone.events) + str(alone.connection.reasons())
+    assert "refused for user '…'" in str(lines)
+
+
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Alone:
     return Alone(monkeypatch, request.node.name)

@@ -15,6 +15,7 @@ from common.doctor.broker import (
     Requester,
     Requests,
     check_broker,
+    check_consumer_timeout,
     difference,
     first_missing,
     may_consume,
@@ -327,3 +328,24 @@ def test_it_is_asked_with_what_was_found_and_only_of_a_queue_that_is_there() -> 
     (real,) = (queue for queue in Topology("jobs").queues if queue.name == "jobs")
     wanted = {name: value for name, value in real.all_arguments.items() if name != "x-overflow"}
     assert (declared[1], declared[2]["durable"], declared[2]["arguments"]) == (("jobs",), True, wanted)
+
+
+@pytest.mark.parametrize(
+    ("version", "seconds", "status", "said"),
+    [
+        ("4.3.0", 300.0, Status.OK, "asks for 30m; CONSUMER_HANDLER_TIMEOUT is 5m"),
+        ("4.10.1", 3600.0, Status.OK, "asks for 125m; CONSUMER_HANDLER_TIMEOUT is 1h"),
+        ("5.0", 300.0, Status.OK, "asks for 30m"),
+        ("4.2.9", 300.0, Status.OK, "by default 30m; handlers need up to 30m"),
+        ("3.10.8", 3600.0, Status.WARNING, "RabbitMQ 3.10.8 waits for its own consumer_timeout, by default 30m; "),
+        ("?", 3600.0, Status.WARNING, "handlers need up to 125m"),
+    ],
+)
+def test_the_brokers_consumer_timeout_is_compared_with_the_handlers(
+    version: str, seconds: float, status: Status, said: str
+) -> None:
+    """Only brokers from 4.3 on go by what a consumer asks for."""
+    check = check_consumer_timeout(version, seconds)
+    assert (check.name, check.status) == ("handlers", status)
+    assert said in check.text
+    assert ("raise the broker's consumer_timeout" in check.advice) == (status is Status.WARNING)

@@ -136,3 +136,21 @@ def test_a_wrong_url_is_refused_and_not_shown() -> None:
 def test_settings_are_immutable() -> None:
     with pytest.raises(ValidationError):
         make().mq_ch = "other"
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("log_level", "INFO"),
+        ("log_level", "Debug"),
+        ("log_format", "JSON"),
+        ("mq_topology", "Assert"),
+        ("mq_wire", "PIKA"),
+    ],
+)
+def test_a_word_of_a_choice_may_be_written_in_capitals(name: str, word: str) -> None:
+    """As other programs write their log levels."""
+    settings = Settings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs", name: word})
+    assert getattr(settings, name) == word.lower()
+    with pytest.raises(ValidationError):
+        Settings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs", name: "LOUD"})
