@@ -41,7 +41,7 @@ class ConsumerService:
         self._subscription.runs_here = self._lost_runs.runs
         self._breaker = Breaker(settings.consumer_breaker if delays else None)
         self._postpone_max_age = settings.consumer_postpone_max_age
-        self._retry = RetryPublisher(process, settings, self._topology, self._subscription)
+        self._retry = RetryPublisher(process, settings, self._topology, self._subscription, self._workers.hand_over)
         self._requeue = Requeue(self._subscription, self._workers, self._retry, self._topology)
         metrics.WORKERS.set(settings.consumer_workers)
         metrics.TIMEOUT_SECONDS.set(self._handler_timeout)

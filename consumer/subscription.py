@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+import structlog
 from pika.channel import Channel
 
 from common.amqp.connection import Connection
@@ -17,6 +18,7 @@ from consumer.intake import Intake
 from consumer.prefetch import Prefetch
 from consumer.settings import ConsumerSettings
 
+log = structlog.get_logger()
 MAX_UNSETTLED_BYTES = 64 * 1024 * 1024  # of bodies and properties, whatever size the prefetch was earned with
 
 
@@ -61,6 +63,10 @@ class Subscription:
         self.topology.declare(channel, self._settings.mq_topology)
         channel.basic_qos(prefetch_count=1, callback=self._process.guarded(lambda _: self.connection.accepted(channel)))
 
+    def adapts(self, refusal: BrokerError) -> bool:
+        before, self.topology = self.topology, self.topology.adapted(refusal)
+        return self.topology is not before
+
     def opened(self, channel: Channel) -> None:
         """Consume, unless a stop came before."""
         self.channel = self._acks.channel = channel
@@ -69,7 +75,7 @@ class Subscription:
         if self._stopping:
             self.cancelled = True
         else:
-            self._intake.consume(channel)
+            self._intake.consume(channel, self._prefetch.count)
 
     def lost(self, reason: BrokerError) -> None:
         """Forget all unsettled deliveries: the broker has requeued them, and delivers them anew."""
@@ -114,7 +120,8 @@ class Subscription:
             self._cancel_intake()
 
     def pause(self) -> None:
-        """Consume no more until `resume`."""
+        """Consume no more until `resume`; then one delivery."""
+        self._prefetch.single(known=False)
         self._cancel_intake()
 
     def resume(self) -> None:
@@ -122,7 +129,7 @@ class Subscription:
         room = self._acks.bytes <= MAX_UNSETTLED_BYTES // 2
         if self.channel and room and self._intake.cancelled and not self._stopping:
             self.active_at = time.monotonic()
-            self._intake.consume(self.channel)
+            self._intake.consume(self.channel, self._prefetch.count)
 
     def close(self) -> None:
         """Close the connection, behind the last acknowledgement."""
@@ -140,12 +147,16 @@ class Subscription:
         metrics.DELIVERED.inc(len(deliveries))
         if self._prefetch.count == 1 and not self.one_at_a_time:
             first = deliveries[0]
-            losses = 0 if self.runs_here(first) else delivery_count(first.message)
+            losses = 0 if self.runs_here(first) else delivery_count(first)
             self._intake.widen(self._prefetch.delivered(losses, sizes[0]))
         if self._prefetch.growing:
-            self._prefetch.arrived(sizes, time.monotonic())
+            self._prefetch.arrived(sizes, time.monotonic(), sum([each.redelivered for each in deliveries]))
         self._on_deliveries(deliveries)
-        if self._acks.bytes > MAX_UNSETTLED_BYTES and self._prefetch.count > 1:  # a single one may be of any size
+        if self._intake.single:
+            log.info("the queue has a single active consumer, which gets the whole prefetch")
+            self._prefetch.single()
+            self._cancel_intake()
+        elif self._acks.bytes > MAX_UNSETTLED_BYTES and self._prefetch.count > 1:  # a single one may be of any size
             self._cancel_intake()
 
     def _cancel_intake(self) -> None:

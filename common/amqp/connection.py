@@ -18,6 +18,7 @@ from common.settings.broker_url import BrokerUrl
 from common.settings.shared import Settings
 
 log = structlog.get_logger()
+CONTENT_OVERHEAD = 20  # bytes of a content header's frame beside the properties
 
 
 class State(Enum):
@@ -35,6 +36,9 @@ class ChannelUser(Protocol):
 
     def prepare(self, channel: Channel) -> None:
         """Declare and select; the callback of the last reply must call `Connection.accepted`."""
+
+    def adapts(self, refusal: BrokerError) -> bool:
+        """Whether `prepare` will ask for something else now, after the broker refused what it asked for."""
 
     def opened(self, channel: Channel) -> None:
         """Begin: the broker accepted everything."""
@@ -92,6 +96,12 @@ class Connection:
         return self._channel if self.state is State.OPEN else None
 
     @property
+    def properties_room(self) -> int:
+        """Bytes of properties that fit into a frame, by what was agreed with the broker last."""
+        parameters = self._channel.connection.params if self._channel else ConnectionParameters()
+        return int(parameters.frame_max) - CONTENT_OVERHEAD
+
+    @property
     def all_failed(self) -> bool:
         """True when every broker has failed since the last open connection."""
         return self.failed >= self._brokers
@@ -144,6 +154,9 @@ class Connection:
         was, self._session, self._channel, self.blocked = self.state, None, None, False
         if was is State.CLOSING:
             self._become(State.CLOSED)
+            return
+        if was is State.CONNECTING and self._user.adapts(broker_error):
+            self._connect()
             return
         if self.broker and self.broker.user != self.broker.username:
             broker_error = broker_error._replace(text=self.broker.hide(broker_error.text))

@@ -60,12 +60,21 @@ class Publisher(Generic[T]):
         return self._window.limit - len(self._in_flight) if sends else 0
 
     def reasons(self) -> list[str]:
-        return [*self.connection.reasons(), *filter(None, [self._window.reason])]
+        others = self._in_flight.refusing - {self.topology.name}
+        which = f": {', '.join(sorted(others))}" if others else ""
+        return [*self.connection.reasons(), *(f"{reason}{which}" for reason in [self._window.reason] if reason)]
 
     def publish(self, publications: Iterable[Publication[T]]) -> None:
         """Take these over: each is confirmed or refused in time."""
         self._in_flight.put(publications)
         self._pump(time.monotonic())
+
+    def withdraw(self, wanted: Callable[[T], bool]) -> list[T]:
+        """Take back what a full queue refused and whose token is `wanted`."""
+        taken = self._in_flight.withdraw(wanted)
+        if taken and not self._in_flight.refusing:
+            self._window.reason = ""
+        return taken
 
     def prepare(self, channel: Channel) -> None:
         """Implements `ChannelUser`: declare the topology and select confirms."""
@@ -73,6 +82,10 @@ class Publisher(Generic[T]):
         channel.add_on_return_callback(self._guarded(self._on_return))
         self.topology.declare(channel, self._mode)
         channel.confirm_delivery(on_confirm, callback=self._guarded(lambda _: self.connection.accepted(channel)))
+
+    def adapts(self, refusal: BrokerError) -> bool:
+        before, self.topology = self.topology, self.topology.adapted(refusal)
+        return self.topology is not before
 
     def opened(self, _channel: Channel) -> None:
         self._window.opened()
@@ -147,7 +160,7 @@ class Publisher(Generic[T]):
         self._watchdog.confirmed(now)
         self.metrics.confirmed.inc(len(confirmed))
         self.metrics.confirm_seconds.observe([now - publication.sent_at for publication in confirmed])
-        self._window.confirmed(len(confirmed))
+        self._window.confirmed(len(confirmed), full=bool(self._in_flight.refusing))
         self._pump(now)
         self._on_progress(confirmed)
 

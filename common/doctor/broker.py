@@ -32,6 +32,7 @@ PARKED = "the headers mq-last-error and mq-first-error of each say why"
 NOT_CONSUMED = "does the consumer run? its /readyz says what it waits for"
 # Its kind is that of what cannot be known now.
 NOT_ASKED = BrokerError(Kind.LIMIT, "not asked: MQ_CH is too long for the broker to refuse it by name")
+DROPS = "as an earlier version declared it, without x-overflow: a length limit by a policy would drop parked messages"
 ALARM = "free memory or disk on the broker (rabbitmq-diagnostics alarms); the services wait, and keep what they have"
 # How to give a permission that is missing.
 GIVE = {
@@ -208,6 +209,10 @@ def _check_queue(queue: Queue, topology: Topology, mode: str) -> Requests[Check]
         return refused(name, there, fatal=mode != "none")
     found = _check_counts(name, there.method, topology)
     same = yield is_same(queue.name, queue.all_arguments)
+    if isinstance(same, BrokerError) and (older := topology.adapted(same)) is not topology:
+        same = yield is_same(queue.name, older.queues[0].all_arguments)
+        if not isinstance(same, BrokerError):
+            return Check(name, Status.WARNING, f"{found.text}\n{DROPS}", topology.advice)
     if not isinstance(same, BrokerError):
         arguments = ", ".join(f"{name} {value!r}" for name, value in queue.all_arguments.items())
         return found._replace(text=f"{found.text}\nas wanted: {arguments}")

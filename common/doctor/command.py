@@ -13,6 +13,7 @@ from common.amqp.errors import BrokerError, Kind
 from common.doctor import report
 from common.doctor.broker import Report, Requester, check_broker, check_consumer_timeout
 from common.doctor.network import check_clock, check_network
+from common.doctor.policies import check_policies
 from common.doctor.preflight import Preflight
 from common.doctor.report import Check, Status, exit_code, refused
 from common.doctor.settings import CheckSettings, DoctorSettings
@@ -117,6 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not exit_code(checks):
             tries = 1 + sum(check.status is Status.WARNING for check in checks)
             _run(Doctor(Process(settings.shutdown_grace), one, url, note, tries))
+            note(check_policies(settings.mq_management_url, url, settings.topology, settings))
     checks = []
     note(check_clock(settings.mq_management_url, settings))
     codes = [exit_code(each) for _, each in brokers]

@@ -153,15 +153,16 @@ def compare_clocks(theirs: float, before: float, after: float) -> Check:
     return Check("clock", Status.OK, text, seconds=after - before)
 
 
-def _date(page: str, settings: Settings) -> str:
+def page_connection(page: str, settings: Settings) -> HTTPConnection:
+    """To the host of `page`; nothing is sent yet."""
     parts, timeout = urlsplit(page), settings.mq_connect_timeout
-    host = parts.hostname or ""
-    connection = (
-        HTTPSConnection(host, parts.port, timeout=timeout, context=settings.tls_context())
-        if parts.scheme == "https"
-        else HTTPConnection(host, parts.port, timeout=timeout)
-    )
-    with closing(connection):
-        connection.request("HEAD", parts.path or "/")
+    if parts.scheme == "https":
+        return HTTPSConnection(parts.hostname or "", parts.port, timeout=timeout, context=settings.tls_context())
+    return HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
+
+
+def _date(page: str, settings: Settings) -> str:
+    with closing(page_connection(page, settings)) as connection:
+        connection.request("HEAD", urlsplit(page).path or "/")
         # Every answer has a date, that to somebody without a user too.
         return connection.getresponse().headers["Date"] or ""

@@ -16,7 +16,7 @@ def check_page(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("is the address of a page")
     if parts.username is not None:
-        raise ValueError("must hold no user and no password: only the page's clock is looked at")
+        raise ValueError("must hold no user and no password: those of MQ_URL are used")
     return url
 
 
@@ -77,7 +77,7 @@ class DoctorSettings(CheckSettings):
     )
     mq_management_url: Annotated[str, AfterValidator(check_page)] | None = Field(
         None,
-        description="the broker's management page, to compare its clock with ours",
+        description="the broker's management page, for its clock and policies",
         examples=["http://rabbitmq-service:15672"],
     )
     doctor_json: bool = Field(False, description="print one JSON object", examples=["true"])

@@ -11,6 +11,7 @@ from common.amqp.errors import BrokerError, Kind
 from common.message import Message
 from common.process.run import Process
 from consumer.delivery import Delivery
+from consumer.intake import PROPERTIES_WEIGHT
 from consumer.prefetch import SHORT_PREFETCH
 from consumer.settings import ConsumerSettings
 from consumer.subscription import MAX_UNSETTLED_BYTES, Subscription
@@ -54,7 +55,7 @@ def test_a_stop_without_a_channel_waits_for_no_reply(subscription: Subscription)
     assert subscription.connection.reasons() == ["consumer: closed"]
 
 
-NO_PROPERTIES = len(received(BasicProperties()))  # bytes that are kept
+NO_PROPERTIES = PROPERTIES_WEIGHT * len(received(BasicProperties()))  # bytes that are kept
 SMALL = len(b"small") + NO_PROPERTIES
 
 

@@ -77,6 +77,9 @@ class Alone:
         self.timers.append(timer)
         return lambda: self.timers.remove(timer)
 
+    def adapts(self, refusal: BrokerError) -> bool:
+        return False
+
     def prepare(self, channel: Channel) -> None:
         self.events.append(("prepare", channel))
 
@@ -286,6 +289,9 @@ def test_an_alarm_of_the_broker_is_a_reason_a_metric_and_a_log_line(alone: Alone
 class User:
     """Implements `ChannelUser`: without a broker no method may be called."""
 
+    def adapts(self, refusal: BrokerError) -> bool:
+        return False
+
     def prepare(self, channel: Channel) -> None:
         raise AssertionError(f"{channel} of no broker")
 
@@ -376,6 +382,9 @@ class Ready(User):
     def __init__(self) -> None:
         self.made: Connection
         self.away_when_lost: list[bool] = []
+
+    def adapts(self, refusal: BrokerError) -> bool:
+        return False
 
     def prepare(self, channel: Channel) -> None:
         self.made.accepted(channel)
