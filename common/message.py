@@ -20,6 +20,10 @@ QUEUE = "mq-queue"
 EXPIRATION = "mq-expiration"
 USER_ID = "mq-user-id"
 CC = "mq-cc"
+REPLY_TO = "mq-reply-to"
+ROUTING = {"CC": CC, "BCC": "mq-bcc"}  # all headers by which RabbitMQ routes, and their names in a copy
+MOVED = (EXPIRATION, USER_ID, REPLY_TO, *ROUTING.values())  # what a copy has in a header, and its original elsewhere
+DIRECT_REPLY = "amq.rabbitmq.reply-to"  # no channel but the one that waits for the reply may publish with it
 
 CLOCK_SKEW_MAX = 86400.0  # seconds ahead; a timestamp further ahead is no date, such as one in milliseconds
 MAX_WRONG_FIELDS = 10  # that an error names
@@ -118,21 +122,24 @@ class Message:
     def copied(self, headers: Mapping[str, Any], timestamp: int | None = None) -> "Message":
         """A persistent copy to publish again, with `headers` added (None removes one) and everything else as received.
 
-        `timestamp` is for a message without a timestamp. Three fields move into headers of ours: with `expiration` the
-        copy would expire in the dead-letter queue, the broker refuses a foreign `user_id`, and with `CC` the copy would
-        go to further queues, whose confirm would count.
+        `timestamp` is for a message without a timestamp. What a stranger could steer the copy by moves into headers of
+        ours: with `expiration` the copy would expire in the dead-letter queue, the broker refuses a foreign `user_id`
+        and a direct reply, and with `CC` or `BCC` the copy would go to further queues, whose confirm would count. The
+        broker takes away one `BCC`, and delivers a second.
         """
         origin = self.origin
         old = origin.to_pika()
-        moved = {EXPIRATION: old.expiration, USER_ID: old.user_id}
+        direct = old.reply_to == DIRECT_REPLY
+        moved = {EXPIRATION: old.expiration, USER_ID: old.user_id, REPLY_TO: old.reply_to if direct else None}
         own = {**headers, **{key: value for key, value in moved.items() if value is not None}}
         changes = {
             "expiration": None,
             "user_id": None,
             "delivery_mode": PERSISTENT,
             "timestamp": timestamp if old.timestamp is None else old.timestamp,
+            **({"reply_to": None} if direct else {}),
         }
-        return Message.with_origin(self.body, origin.changed(own, {"CC": CC}, **changes))
+        return Message.with_origin(self.body, origin.changed(own, ROUTING, **changes))
 
     @property
     def properties(self) -> BasicProperties:

@@ -46,7 +46,7 @@ class Breaker:
                     if now >= self.try_at:  # those that began before it opened are no tries
                         self._tries += 1
                         self._pause(now)
-                    return delivery, Postponed(0.0, error, where), seconds
+                    return delivery, Postponed(0.0, error, where, outcome.trace), seconds
                 self._count(delivery.message.message_id or hash(delivery.message.body), error, now)
         return done
 

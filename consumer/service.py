@@ -7,17 +7,19 @@ from typing import Any
 import structlog
 
 from common.amqp.connection import State
+from common.amqp.errors import BrokerError
 from common.amqp.topology import Topology
 from common.message import Message
 from common.process.run import Process
 from consumer import metrics
 from consumer.breaker import Breaker
 from consumer.delivery import Delivery
+from consumer.lost_runs import LostRuns
 from consumer.outcome import ACK
 from consumer.requeue import Requeue
 from consumer.retry import RetryPublisher
 from consumer.settings import ConsumerSettings
-from consumer.settle import settle
+from consumer.settle import Done, settle
 from consumer.subscription import Subscription
 from consumer.workers import Workers
 
@@ -28,16 +30,18 @@ class ConsumerService:
     """Implements `common.process.run.Service`. All of it runs on the I/O thread."""
 
     def __init__(self, process: Process, settings: ConsumerSettings, handle: Callable[[Message], None]) -> None:
-        wake = process.guarded(self._settle)
+        wake = process.guarded(self._on_outcomes)
         delays = settings.consumer_retry_delays
         self._idle_exit, self._handler_timeout = settings.consumer_idle_exit, settings.consumer_handler_timeout
         self._workers = Workers(handle, settings.consumer_workers, delays, lambda: process.call_soon(wake))
-        on = self._workers.hand_over, self._on_lost, self._on_cancelled
+        on = self._on_deliveries, self._on_lost, self._on_cancelled
         self._subscription = Subscription(process, settings, *on)
         self._topology = Topology(settings.mq_ch, delays)
+        self._lost_runs = LostRuns(self._handler_timeout)
+        self._subscription.runs_here = self._lost_runs.runs
         self._breaker = Breaker(settings.consumer_breaker if delays else None)
         self._postpone_max_age = settings.consumer_postpone_max_age
-        self._retry = RetryPublisher(process, settings, self._topology, self._subscription)
+        self._retry = RetryPublisher(process, settings, self._topology, self._subscription, self._workers.hand_over)
         self._requeue = Requeue(self._subscription, self._workers, self._retry, self._topology)
         metrics.WORKERS.set(settings.consumer_workers)
         metrics.TIMEOUT_SECONDS.set(self._handler_timeout)
@@ -95,7 +99,8 @@ class ConsumerService:
         return [f"a handler has run for {longest:.0f}s, over CONSUMER_HANDLER_TIMEOUT"] if longest > most else []
 
     def reasons(self) -> list[str]:
-        return [*self._subscription.connection.reasons(), *self._retry.publisher.reasons()]
+        connections = [*self._subscription.connection.reasons(), *self._retry.publisher.reasons()]
+        return connections + self._lost_runs.reasons(time.monotonic())
 
     def notes(self) -> list[str]:
         """What an operator should know though the service is ready: an outage elsewhere must not take pods out."""
@@ -107,20 +112,30 @@ class ConsumerService:
         left = max(self._subscription.unsettled, self._workers.busy)
         return left, {"handled": self._handled, **self._retry.totals}
 
-    def _settle(self) -> None:
+    def _on_deliveries(self, deliveries: list[Delivery]) -> None:
+        if self._lost_runs.active:
+            deliveries, done = self._lost_runs.claim(deliveries, self._workers.running(), time.monotonic())
+            self._settle(done)
+        self._workers.hand_over(deliveries)
+
+    def _on_outcomes(self) -> None:
         done = self._workers.outcomes()
         if self._breaker.failed or any(outcome is not ACK for _, outcome, _ in done):
             done = self._breaker.judge(done, time.monotonic())
             self._heed_breaker()
-        channel = self._subscription.channel
-        settlement = settle(done, channel, self._topology, time.time(), self._postpone_max_age)
         metrics.HANDLER_SECONDS.observe([seconds for _, _, seconds in done])
+        self._settle(done)
+
+    def _settle(self, done: list[Done]) -> None:
+        settlement = settle(done, self._subscription.channel, self._topology, time.time(), self._postpone_max_age)
         metrics.AGE_SECONDS.observe(settlement.ages)
         metrics.ACKED.inc(len(settlement.acks))
         self._handled += len(settlement.acks)
         self._subscription.acknowledge(settlement.acks, len(settlement.copies))
         if settlement.copies:
             self._retry.publish(settlement.copies)
+        if settlement.stale and (taken := self._lost_runs.ended(settlement.stale)):
+            self._settle(taken)
 
     def _heed_breaker(self) -> None:
         """Before what was judged is settled: an acknowledgement would bring the next delivery."""
@@ -134,7 +149,8 @@ class ConsumerService:
         if breaker.open:
             subscription.pause()
 
-    def _on_lost(self) -> None:
+    def _on_lost(self, broker_error: BrokerError) -> None:
+        self._lost_runs.lost(self._workers.running(), broker_error, time.monotonic())
         self._workers.take_back()
         self._retry.lost()
         self._requeue.lost()

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, PlainValidator
 
 from common.settings.shared import Settings
-from common.settings.types import RETRY_DELAYS, Delays, Duration, parse_duration
+from common.settings.types import HANDLER_TIMEOUT, RETRY_DELAYS, Delays, Duration, Plugin, parse_duration
 
 
 def parse_off(value: object) -> object:
@@ -24,8 +24,10 @@ class ConsumerSettings(Settings):
     `consumer verify` proves a deployment instead; `consumer dead-letters` shows, replays or deletes what was parked.
     """
 
-    consumer_handler: str = Field(
-        "log", description="log, append:PATH, or package.module:callable", examples=["append:/data/out.txt"]
+    consumer_handler: Plugin = Field(
+        "log",
+        description="log (the first 200 characters of each body too), append:PATH, or package.module:callable",
+        examples=["append:/data/out.txt"],
     )
     consumer_workers: Annotated[int, Field(ge=1, le=256)] = Field(
         1,
@@ -38,7 +40,7 @@ class ConsumerSettings(Settings):
         examples=["100"],
     )
     consumer_handler_timeout: Annotated[Duration, Field(gt=0)] = Field(
-        300.0, description="a handler that runs longer makes /livez fail", examples=["5m"]
+        HANDLER_TIMEOUT, description="a handler that runs longer makes /livez fail", examples=["5m"]
     )
     consumer_retry_delays: Delays = Field(
         RETRY_DELAYS,

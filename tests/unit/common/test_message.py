@@ -115,6 +115,14 @@ def test_a_copy_keeps_everything_foreign_and_is_persistent() -> None:
     assert given_properties.headers == {"tenant": "a", "x-delivery-count": 3, "CC": ["audit"]}
 
 
+def test_a_copy_keeps_a_reply_to_but_for_a_direct_reply() -> None:
+    """The broker would refuse the copy: another channel waits for that reply."""
+    copy = Message(b"x", properties=BasicProperties(reply_to="amq.rabbitmq.reply-to")).copied({})
+    assert (copy.properties.reply_to, copy.headers) == (None, {"mq-reply-to": "amq.rabbitmq.reply-to"})
+    other = Message(b"x", properties=BasicProperties(reply_to="amq.rabbitmq.reply-to.g1h2")).copied({})
+    assert (other.properties.reply_to, other.headers) == ("amq.rabbitmq.reply-to.g1h2", {})
+
+
 def test_a_copy_of_a_copy_keeps_the_first_expiration() -> None:
     first = Message(b"x", properties=BasicProperties(expiration="500")).copied({ATTEMPT: 2})
     assert first.copied({ATTEMPT: 3}).headers == {EXPIRATION: "500", ATTEMPT: 3}

@@ -1,13 +1,27 @@
 """What a handler's end means."""
 
 import json
+from concurrent.futures import Future
+from functools import partial
+from multiprocessing.pool import AsyncResult, ThreadPool
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from common.message import BodyError, Message
-from consumer.outcome import ERROR_LENGTH, Park, Postpone, Postponed, Reject, Retry, decide, describe, location
+from consumer.outcome import (
+    ERROR_LENGTH,
+    Park,
+    Postpone,
+    Postponed,
+    Reject,
+    Retry,
+    check_returned,
+    decide,
+    describe,
+    location,
+)
 
 DELAYS = st.lists(st.floats(0.001, 1e6), max_size=20)
 ATTEMPTS = st.integers(1, 2**63)
@@ -157,3 +171,39 @@ def test_the_place_of_an_error_in_a_library_is_the_users_line() -> None:
     assert location(errors[0]) == f"{__file__}:{handle.__code__.co_firstlineno + 1}"
     errors[1].__traceback__ = errors[1].__traceback__.tb_next  # type: ignore[union-attr]
     assert "/json/decoder.py:" in location(errors[1])
+
+
+@pytest.mark.parametrize("finished", [None, True, 0, 3, 0.5, "done", b"", b"done"])
+def test_nothing_and_finished_values_are_a_success(finished: object) -> None:
+    check_returned(finished)
+
+
+UNFINISHED = [
+    Future(),
+    map(str, []),
+    filter(None, []),
+    iter([]),
+    [Future()],
+    {"all": Future()},
+    (),
+    partial(print),
+    print,
+]
+
+
+@pytest.mark.parametrize("unfinished", [*UNFINISHED, ValueError("returned"), NotImplemented])
+def test_what_may_hide_unfinished_work_or_an_error_is_no_success(unfinished: object) -> None:
+    """A list is one of futures perhaps. The error says what was returned and what to do."""
+    with pytest.raises(TypeError, match=f"returned a {type(unfinished).__qualname__}, .* wait for its result"):
+        check_returned(unfinished)
+
+
+def test_the_result_of_a_pool_is_no_success() -> None:
+    with ThreadPool(1) as pool, pytest.raises(TypeError, match=f"a {AsyncResult.__qualname__}"):
+        check_returned(pool.apply_async(print))
+
+
+def test_a_returned_false_is_no_success() -> None:
+    """Many functions say by it that they failed."""
+    with pytest.raises(TypeError, match="returned False: raise an exception"):
+        check_returned(False)

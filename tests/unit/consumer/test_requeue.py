@@ -20,7 +20,7 @@ MANY = SHORT_PREFETCH + 10
 
 
 def delivery(tag: int, lost: int = 0) -> Delivery:
-    return Delivery("channel", tag, Message(b"x", headers={"x-delivery-count": lost}))
+    return Delivery("channel", tag, Message(b"x", headers={"x-delivery-count": lost}), redelivered=True)
 
 
 def tags(deliveries: list[Delivery]) -> list[int]:

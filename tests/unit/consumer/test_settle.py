@@ -59,6 +59,14 @@ def test_a_failed_delivery_goes_as_a_copy_and_is_not_acknowledged_before_its_con
     assert copy.message.properties.timestamp == int(NOW), "it had no date of its own"
 
 
+def test_a_traceback_goes_with_the_copy_and_is_in_no_header() -> None:
+    trace = "Traceback"
+    for outcome in (Retry(5.0, "E", trace=trace), Park("E", trace=trace), Postponed(5.0, "E", trace=trace)):
+        [copy] = settle([done(1, outcome)], CURRENT, JOBS, NOW).copies
+        assert copy.trace == trace
+        assert trace not in str(copy.message.headers)
+
+
 @pytest.mark.parametrize("outcome", [ACK, Retry(5.0, "E"), Park("E")])
 def test_a_delivery_of_another_channel_is_left_alone(outcome: Outcome) -> None:
     """The broker has requeued it, and its tag names another message on the current channel."""
