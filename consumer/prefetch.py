@@ -38,7 +38,7 @@ class Prefetch:
 
     def single(self, *, known: bool = True) -> None:
         """From the next opening on, have one consumer get all, since a further one would get nothing; or begin anew."""
-        self._single, self.count = self._most if known else 0, 1
+        self._single, self.count, self._trusted = self._most if known else 0, 1, False
 
     def delivered(self, losses: int, size: int) -> int:
         """A delivery of `size` bytes came alone that was lost `losses` times before: how many more may come."""

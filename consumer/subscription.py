@@ -145,7 +145,7 @@ class Subscription:
             return
         self._acks.delivered([each.tag for each in deliveries], sizes)
         metrics.DELIVERED.inc(len(deliveries))
-        if self._prefetch.count == 1 and not self.one_at_a_time:
+        if self._prefetch.growing and self._prefetch.count == 1 and not self.one_at_a_time:
             first = deliveries[0]
             losses = 0 if self.runs_here(first) else delivery_count(first)
             self._intake.widen(self._prefetch.delivered(losses, sizes[0]))

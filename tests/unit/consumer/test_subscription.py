@@ -11,7 +11,7 @@ from common.amqp.errors import BrokerError, Kind
 from common.message import Message
 from common.process.run import Process
 from consumer.delivery import Delivery
-from consumer.intake import PROPERTIES_WEIGHT
+from consumer.intake import PROPERTIES_WEIGHT, SINGLE_AFTER
 from consumer.prefetch import SHORT_PREFETCH
 from consumer.settings import ConsumerSettings
 from consumer.subscription import MAX_UNSETTLED_BYTES, Subscription
@@ -213,6 +213,39 @@ def test_deliveries_lost_before_their_hand_over_are_dropped(process: Loop, consu
     process.turn(lambda: turned, "the turn is over")
     assert consumed.handed == []
     assert consumed.subscription.unsettled == 0
+
+
+def test_a_single_active_consumer_gets_all_though_a_handler_ends_while_it_cancels(
+    process: Loop, consumed: Consumed
+) -> None:
+    """What ends then earns no step: with one, the cancel would be taken for that of slow handlers."""
+    subscription = consumed.subscription
+    for tag in range(1, SINGLE_AFTER + 2):
+        consumed.come(tag)
+        process.turn(lambda: consumed.handed[-1:] and consumed.handed[-1].tag == tag, "it is handed on")  # noqa: B023
+        subscription.acknowledge([tag])
+    assert subscription._intake.cancelling
+    consumed.answer_cancel()
+    subscription.resume()
+    assert consumed.channel.basic_qos.call_args == call(prefetch_count=1536)
+
+
+def test_a_single_active_consumer_whose_one_handler_is_slow_gets_one_and_no_more(
+    process: Loop, consumed: Consumed
+) -> None:
+    """A second consumer would bring nothing, and lead to the whole prefetch again."""
+    subscription = consumed.subscription
+    subscription._prefetch.single()
+    subscription._prefetch.narrowed(1.0)
+    subscription._cancel_intake()
+    consumed.answer_cancel()
+    subscription.resume()
+    before = consumed.consumers
+    for tag in (1, 2, 3):
+        consumed.come(tag)
+        process.turn(lambda: consumed.handed[-1:] and consumed.handed[-1].tag == tag, "it is handed on")  # noqa: B023
+        subscription.acknowledge([tag])
+    assert consumed.consumers == before
 
 
 def metric(name: str) -> float:
