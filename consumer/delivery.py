@@ -19,6 +19,7 @@ class Delivery(NamedTuple):
     tag: int
     message: Message
     redelivered: bool = False
+    came: Message | None = None  # what the broker has, where `message` is a copy that is tried again here
 
 
 Running = tuple[float, Delivery]

@@ -96,11 +96,10 @@ class LostRuns:
         done: list[Done] = []
         for delivery in deliveries:
             identity = identify(delivery.message) if delivery.redelivered and (self._runs or self._kept) else None
-            waited = (run for run in self._runs.values() if run.identity == identity and not run.redelivery)
-            if run := next((run for run in waited if not run.parked), None):
-                run.redelivery = delivery
-                if run.losses >= MAX_LOSSES:
-                    run.redelivery, run.parked = None, True
+            equal = (run for run in self._runs.values() if run.identity == identity and not run.redelivery)
+            if run := next(equal, None):
+                run.redelivery, run.parked = delivery, run.losses >= MAX_LOSSES
+                if run.parked:
                     done.append((delivery, Park(f"lost {run.losses} times; {self._why(run, now)}"), now - run.started))
             elif identity in self._kept:
                 done.append((delivery, *self._kept.pop(identity)))
@@ -115,10 +114,10 @@ class LostRuns:
         for delivery, outcome, seconds in stale:
             run = self._runs.pop((delivery.channel, delivery.tag), None)
             if run and run.redelivery:
-                taken.append((run.redelivery, outcome, seconds))
+                taken += [(run.redelivery, outcome, seconds)] * (not run.parked)
             # An equal message without an id may be another one, published behind the end of the run.
-            elif not (run and run.parked) and delivery.message.original().message_id:
-                self._kept[run.identity if run else identify(delivery.message)] = outcome, seconds
+            elif (message := delivery.came or delivery.message).original().message_id:
+                self._kept[run.identity if run else identify(message)] = outcome, seconds
                 if len(self._kept) > MAX_KEPT:
                     del self._kept[next(iter(self._kept))]
         self.active |= bool(self._kept)
@@ -132,7 +131,7 @@ class LostRuns:
     def _note(self, running: Iterable[Running]) -> None:
         for started, delivery in running:
             if (key := (delivery.channel, delivery.tag)) not in self._runs:
-                message = delivery.message.original()
+                message = (delivery.came or delivery.message).original()
                 self._runs[key] = LostRun(message, identify(message), started)
 
     def _why(self, run: LostRun, now: float) -> str:

@@ -65,7 +65,8 @@ class RetryPublisher:
         copies = self.publisher.withdraw(lambda copy: copy.delay <= now)
         for copy in copies:
             self._quota.warn("tried again here: the queue is full", to=copy.queue, **names(copy.message))
-        self._hand_over([copy.delivery._replace(message=copy.message) for copy in copies])
+        came = ((copy, copy.delivery.came or copy.delivery.message) for copy in copies)
+        self._hand_over([copy.delivery._replace(message=copy.message, came=message) for copy, message in came])
 
     def publish(self, copies: list[Copy]) -> None:
         for copy in copies:

@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 
 from common.amqp.connection import State
 from common.amqp.errors import BrokerError, Kind, broker_said
-from common.amqp.topology import DELIVERY_LIMIT
+from common.amqp.topology import DELIVERY_LIMIT, Topology
 from common.message import Message
 from common.process.run import Process
 from consumer.delivery import SUSPECT, Delivery
@@ -67,6 +67,7 @@ class Consuming:
     def __init__(self, process: Process, handle: Callable[[Message], None], workers: int = 1) -> None:
         settings = ConsumerSettings.model_validate({**GIVEN, "consumer_workers": workers})
         self.service = ConsumerService(process, settings, handle)
+        self.own_retry = self.service._retry
         self.retry = self.service._retry = Mock(RetryPublisher, totals={}, publisher=Mock(reasons=list))
         self.service._subscription.connection.state = State.OPEN
         self.open()
@@ -140,6 +141,8 @@ class Held:
                 raise self.error
 
 
+AWAY = Retry(5.0, "E: away", outage=True)
+JOBS = Topology("jobs", [5.0])
 NAMED = BasicProperties(message_id="m", headers={"tenant": "a"})
 AGAIN = BasicProperties(message_id="m", headers={"x-delivery-count": 1, "tenant": "a", "x-acquired-count": 2})
 
@@ -269,6 +272,37 @@ def test_a_message_that_is_lost_again_and_again_while_it_runs_is_parked(process:
     assert consuming.channel.basic_ack.call_args_list == []
 
 
+def test_what_is_parked_while_it_runs_never_runs_beside_itself_though_its_copy_is_lost(process: Loop) -> None:
+    """The channel may be lost before the copy is confirmed: then the message comes again, and is parked again."""
+    consuming, handle = held(process)
+    for _ in range(DELIVERY_LIMIT - 1):
+        consuming.lose()
+    for parked in (1, 2):
+        turned(process, consuming, 1, AGAIN, b"held", True)
+        copies = [copy for given in consuming.retry.publish.call_args_list for copy in given.args[0]]
+        assert [copy.counts_as for copy in copies] == ["parked"] * parked
+        consuming.lose()
+    assert handle.began.count(b"held") == 1
+    handle.go_on.set()
+
+
+def test_what_is_tried_again_here_never_runs_beside_itself(process: Loop) -> None:
+    """The handler has the copy that a full queue refused; the broker delivers the original again."""
+    handle = Held()
+    consuming = Consuming(process, handle, 4)
+    message = Message.with_origin(b"held", received(NAMED))
+    [copy] = settle([(Delivery(consuming.channel, 1, message), AWAY, 0.0)], consuming.channel, JOBS, 0.0).copies
+    consuming.own_retry.publisher.withdraw = lambda _: [copy]  # type: ignore[method-assign]
+    consuming.own_retry._retry_here(0.0)
+    process.turn(lambda: handle.began, "it begins")
+    consuming.lose()
+    turned(process, consuming, 1, AGAIN, b"held", True)
+    assert handle.began.count(b"held") == 1
+    handle.go_on.set()
+    process.turn(lambda: consuming.service._subscription.unsettled == 0, "it is acknowledged")
+    assert handle.began.count(b"held") == 1
+
+
 def test_what_takes_a_message_from_its_handler_is_told(process: Loop, capsys: pytest.CaptureFixture[str]) -> None:
     """In the log, by a metric, and while the handler runs by a reason: message, handler's time and both time-outs."""
     structlog.reset_defaults()
@@ -389,9 +423,6 @@ def test_what_nobody_began_with_is_requeued_by_a_stop_and_in_part_by_a_narrowing
         mocked.stop()
     mocked._on_cancelled([])
     assert mocked._requeue.method_calls == [call.on_stop([]) if stopping else call.on_narrowing([], 1)]
-
-
-AWAY = Retry(5.0, "E: away", outage=True)
 
 
 def fail(mocked: Any, count: int, outcome: Any = AWAY) -> None:
