@@ -25,7 +25,7 @@ class Breaker:
         self._threshold = threshold
         # Messages that failed since the last success, at most `threshold`. While it is empty no success is judged.
         self.failed: set[object] = set()
-        self._tries = 0  # failed ones since it opened
+        self._pauses = 0  # since it opened
 
     @property
     def open(self) -> bool:
@@ -40,23 +40,19 @@ class Breaker:
         match outcome:
             case Ack():
                 self.failed.clear()
-                self.error, self._tries = "", 0
+                self.error, self._pauses = "", 0
             case Retry(error=error, where=where, outage=True) | Park(error=error, where=where, outage=True):
                 if self.open:
                     if now >= self.try_at:  # those that began before it opened are no tries
-                        self._tries += 1
                         self._pause(now)
                     return delivery, Postponed(0.0, error, where, outcome.trace), seconds
-                self._count(delivery.message.message_id or hash(delivery.message.body), error, now)
+                if self._threshold:
+                    self.failed.add(delivery.message.message_id or hash(delivery.message.body))
+                    if len(self.failed) >= self._threshold:
+                        self.error = error
+                        self._pause(now)
         return done
 
-    def _count(self, message: object, error: str, now: float) -> None:
-        if self._threshold is None:
-            return
-        self.failed.add(message)
-        if len(self.failed) >= self._threshold:
-            self.error = error
-            self._pause(now)
-
     def _pause(self, now: float) -> None:
-        self.try_at = now + full_jitter(self._tries, MAX_PAUSE_SECONDS, FIRST_PAUSE_SECONDS)
+        self.try_at = now + full_jitter(self._pauses, MAX_PAUSE_SECONDS, FIRST_PAUSE_SECONDS)
+        self._pauses += 1

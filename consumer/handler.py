@@ -25,7 +25,10 @@ def open_handler(settings: ConsumerSettings) -> Callable[[Message], None]:
     if name == "log":
         return log_message
     if (path := name.removeprefix("append:")) not in (name, ""):
-        return append_to(Path(path))
+        try:
+            return AppendToFile(Path(path))
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}") from None
     found = load_callable(name, "log, append:PATH or package.module:callable", arguments=1)
     if inspect.isclass(found):
         raise ConfigError(f"{name} is a class: a call would make an object, and handle nothing. Name a function")
@@ -89,11 +92,3 @@ class AppendToFile:
         self._cut = written < len(data)
         if self._cut:
             raise OSError(f"{self._path}: only {written} of {len(data)} bytes were written; the disk is full")
-
-
-def append_to(path: Path) -> Callable[[Message], None]:
-    """The handler of `append:PATH`. Raises ConfigError for a file it cannot open."""
-    try:
-        return AppendToFile(path)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None

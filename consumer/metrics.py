@@ -10,8 +10,8 @@ SETTLED = Counter(
     "Deliveries that are settled: ack (handled), retry (comes again), postponed, parked.",
     ["outcome"],
 )
-ACKED, RETRIED, POSTPONED, PARKED = (SETTLED.labels(each) for each in ("ack", "retry", "postponed", "parked"))
-BY_COPIES = {"retried": RETRIED, "postponed": POSTPONED, "parked": PARKED}
+ACKED = SETTLED.labels("ack")
+BY_COPIES = {"retried": SETTLED.labels("retry"), **{each: SETTLED.labels(each) for each in ("postponed", "parked")}}
 BREAKER_OPEN = Gauge("consumer_breaker_open", "1 while messages are tried one at a time, since all of them fail.")
 CUT = Counter(
     "consumer_handlers_cut",

@@ -106,9 +106,13 @@ def decide(
     if isinstance(error, Postpone):
         return Postponed(error.delay, text, where)
     outage = isinstance(error, OSError) or not isinstance(error, OF_THE_CONTENT)
-    if attempt > len(delays):
-        return Park(text, where, outage, trace(error, where))
-    return Retry(delays[attempt - 1], text, where, outage, trace(error, where))
+    return failed(Park(text, where, outage, trace(error, where)), attempt, delays)
+
+
+def failed(failure: Retry | Park, attempt: int, delays: Sequence[float]) -> Retry | Park:
+    """What follows when attempt number `attempt` ended so."""
+    told = failure.error, failure.where, failure.outage, failure.trace
+    return Park(*told) if attempt > len(delays) else Retry(delays[attempt - 1], *told)
 
 
 def describe(error: BaseException) -> str:

@@ -2,20 +2,15 @@
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, PlainValidator
+from pydantic import BeforeValidator, Field
 
 from common.settings.shared import Settings
-from common.settings.types import HANDLER_TIMEOUT, RETRY_DELAYS, Delays, Duration, Plugin, parse_duration
+from common.settings.types import HANDLER_TIMEOUT, RETRY_DELAYS, Delays, Duration, Plugin
 
 
 def parse_off(value: object) -> object:
     """None for `off`."""
     return None if value == "off" else value
-
-
-def parse_idle(text: str | float | None) -> float | None:
-    """Seconds, or None for `off`. Raises ValueError."""
-    return None if text is None or text == "off" else parse_duration(text)
 
 
 class ConsumerSettings(Settings):
@@ -57,7 +52,7 @@ class ConsumerSettings(Settings):
         examples=["10"],
         json_schema_extra={"unset": "off"},
     )
-    consumer_idle_exit: Annotated[float | None, PlainValidator(parse_idle)] = Field(
+    consumer_idle_exit: Annotated[Duration | None, BeforeValidator(parse_off)] = Field(
         None,
         description="exit 0 when nothing came for so long and nothing is in flight",
         examples=["10s"],

@@ -5,8 +5,7 @@ channel is gone and the broker has requeued it.
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from common.amqp.topology import Topology
@@ -14,7 +13,7 @@ from common.message import Message
 from common.settings.types import format_duration
 from consumer.copies import attempt_of, failed_copy, postponed_since
 from consumer.delivery import Delivery
-from consumer.outcome import ACK, Ack, Outcome, Park, Postponed, Retry
+from consumer.outcome import Ack, Outcome, Park, Postponed, Retry, failed
 
 NO_DELAYS = 60.0  # seconds between tries of a message that a full dead-letter queue refuses, where there are no delays
 Done = tuple[Delivery, Outcome, float]
@@ -61,28 +60,29 @@ def settle(
         if delivery.channel is not channel:
             stale.append((delivery, outcome, seconds))
             continue
-        age = delivery.message.age_at(now)
-        if age is not None:
+        if (age := delivery.message.age_at(now)) is not None:
             ages.append(age)
-        attempt = 0 if outcome is ACK else attempt_of(delivery.message, topology)
-        match _counted(outcome, delivery.message, attempt, topology):
-            case Ack():
-                acks.append(delivery.tag)
-            case Postponed() as postponed:
-                bounded = _bounded(delivery, postponed, topology, now, postpone_max_age)
-                copies.append(_copy(delivery, bounded, topology, now, attempt))
-            case (Retry() | Park()) as failed:
-                copies.append(_copy(delivery, failed, topology, now, attempt))
+        if isinstance(outcome, Ack):
+            acks.append(delivery.tag)
+        else:
+            copies.append(_copy(delivery, outcome, topology, now, postpone_max_age))
     return settlement
 
 
-def _copy(delivery: Delivery, outcome: Retry | Postponed | Park, topology: Topology, now: float, attempt: int) -> Copy:
+def _copy(
+    delivery: Delivery, outcome: Retry | Postponed | Park, topology: Topology, now: float, postpone_max_age: float
+) -> Copy:
+    attempt = attempt_of(delivery.message, topology)
+    if isinstance(outcome, Postponed):
+        outcome = _bounded(outcome, delivery.message, topology, now, postpone_max_age)
+    elif isinstance(outcome, Retry) and attempt > delivery.message.attempt:  # no room for our headers told the handler
+        outcome = failed(outcome, attempt, topology.delays)
     counts_as: Literal["retried", "postponed", "parked"]
     match outcome:
         case Retry(delay):
             queue, counts_as = topology.retry(delay), "retried"
         case Postponed(least):
-            delay = _long_enough(least, topology.delays)
+            delay = min((each for each in topology.delays if each >= least), default=max(topology.delays))
             queue, counts_as = topology.retry(delay), "postponed"
         case Park():
             delay = max(topology.delays, default=NO_DELAYS)
@@ -91,28 +91,12 @@ def _copy(delivery: Delivery, outcome: Retry | Postponed | Park, topology: Topol
     return Copy(delivery, queue, message, counts_as, outcome.error, outcome.where, delay, outcome.trace)
 
 
-def _counted(outcome: Outcome, message: Message, attempt: int, topology: Topology) -> Outcome:
-    """`outcome` by `attempt`, which a handler's thread does not know of a message without room for our headers."""
-    if not isinstance(outcome, Retry) or attempt <= message.attempt:
-        return outcome
-    if attempt > len(topology.delays):
-        return Park(outcome.error, outcome.where, outcome.outage, outcome.trace)
-    return replace(outcome, delay=topology.delays[attempt - 1])
-
-
-def _bounded(
-    delivery: Delivery, outcome: Postponed, topology: Topology, now: float, max_age: float
-) -> Postponed | Park:
-    """`outcome`, or what is left where no retry queue is, or where it is postponed for too long."""
+def _bounded(outcome: Postponed, message: Message, topology: Topology, now: float, max_age: float) -> Postponed | Park:
+    """`outcome`, or what is left where no retry queue is, or where the message is postponed for too long."""
     if not topology.delays:
-        return Park(f"postponed, but CONSUMER_RETRY_DELAYS is off: {outcome.error}", outcome.where, trace=outcome.trace)
-    if now - postponed_since(delivery.message, now) > max_age:
-        return Park(
-            f"postponed for over {format_duration(max_age)}: {outcome.error}", outcome.where, trace=outcome.trace
-        )
-    return outcome
-
-
-def _long_enough(delay: float, delays: Sequence[float]) -> float:
-    """The shortest of `delays` that is not shorter than `delay`, else the longest."""
-    return min((each for each in delays if each >= delay), default=max(delays))
+        why = "postponed, but CONSUMER_RETRY_DELAYS is off"
+    elif now - postponed_since(message, now) > max_age:
+        why = f"postponed for over {format_duration(max_age)}"
+    else:
+        return outcome
+    return Park(f"{why}: {outcome.error}", outcome.where, trace=outcome.trace)

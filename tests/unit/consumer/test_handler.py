@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from common.message import Message
 from common.plugins import ConfigError
-from consumer.handler import MAX_BODY_LOGGED, append_to, open_handler
+from consumer.handler import MAX_BODY_LOGGED, AppendToFile, open_handler
 from consumer.settings import ConsumerSettings
 
 
@@ -42,7 +42,7 @@ def test_appending_is_one_write_a_message(tmp_path: Path, monkeypatch: pytest.Mo
 def test_lines_of_many_threads_stay_whole(tmp_path: Path) -> None:
     """Each line once."""
     path = tmp_path / "out"
-    handles = [append_to(path), append_to(path)]
+    handles = [AppendToFile(path), AppendToFile(path)]
     bodies = [[b"%d-%d" % (number, line) * 100 for line in range(100)] for number in range(4)]
     threads = [
         Thread(target=lambda mine=mine, handle=handles[i % 2]: [handle(Message(body)) for body in mine])
@@ -58,12 +58,12 @@ def test_lines_of_many_threads_stay_whole(tmp_path: Path) -> None:
 def test_a_full_disk_is_an_error_so_that_the_message_comes_again() -> None:
     """Whether nothing or a part was written."""
     with pytest.raises(OSError, match="No space left"):
-        append_to(Path("/dev/full"))(Message(b"x"))
+        AppendToFile(Path("/dev/full"))(Message(b"x"))
 
 
 def test_a_line_cut_short_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal or a quota may cut a write short."""
-    handle = append_to(tmp_path / "out")
+    handle = AppendToFile(tmp_path / "out")
     monkeypatch.setattr(os, "write", lambda _, data: len(data) - 1)
     with pytest.raises(OSError, match="only 3 of 4 bytes"):
         handle(Message(b"abc"))
@@ -72,7 +72,7 @@ def test_a_line_cut_short_is_an_error(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_line_after_a_cut_line_stays_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It begins a new line, and so does the next until one was written to its end."""
     path, real = tmp_path / "out", os.write
-    handle = append_to(path)
+    handle = AppendToFile(path)
     monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:3]))
     for body in (b"lost one", b"lost two"):
         with pytest.raises(OSError, match="only 3 of"):
@@ -117,7 +117,7 @@ CHANGES: dict[str, Change] = {
 def test_a_handled_message_is_in_the_file_that_bears_the_name(tmp_path: Path, change: Change) -> None:
     """Whoever renames, deletes or replaces it: each message of before is where it was put, each later one is there."""
     path = tmp_path / "out"
-    handle = append_to(path)
+    handle = AppendToFile(path)
     handle(Message(b"one"))
     change(path)
     handle(Message(b"two"))
@@ -137,7 +137,7 @@ def test_a_message_whose_file_is_moved_while_it_is_written_is_written_to_the_new
             path.rename(tmp_path / f"out.{moves.pop()}")
         return real(descriptor, data)
 
-    handle = append_to(path)
+    handle = AppendToFile(path)
     monkeypatch.setattr(os, "write", write)
     handle(Message(b"one"))
     assert path.read_bytes() == (tmp_path / "out.1").read_bytes() == b"one\n"
@@ -150,7 +150,7 @@ def test_a_message_whose_folder_is_gone_is_a_failed_attempt(tmp_path: Path) -> N
     """And is written when it is there again."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    handle = append_to(folder / "out")
+    handle = AppendToFile(folder / "out")
     folder.rename(tmp_path / "away")
     with pytest.raises(OSError, match="No such file"):
         handle(Message(b"one"))
@@ -165,7 +165,7 @@ def test_a_handler_that_changes_the_working_folder_does_not_move_the_file(
     """The name is the one of the start."""
     (tmp_path / "else").mkdir()
     monkeypatch.chdir(tmp_path)
-    handle = append_to(Path("out"))
+    handle = AppendToFile(Path("out"))
     os.chdir("else")
     handle(Message(b"one"))
     assert (tmp_path / "out").read_bytes() == b"one\n"
@@ -177,8 +177,8 @@ def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "victim").touch()
     (tmp_path / "link").symlink_to(tmp_path / "victim")
     with pytest.raises(ConfigError, match="link: is a symbolic link"):
-        append_to(tmp_path / "link")
-    handle = append_to(tmp_path / "out")
+        open_handler(make(f"append:{tmp_path / 'link'}"))
+    handle = AppendToFile(tmp_path / "out")
     (tmp_path / "out").unlink()
     (tmp_path / "out").symlink_to(tmp_path / "victim")
     with pytest.raises(OSError, match="is a symbolic link"):
@@ -188,8 +188,8 @@ def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
 
 def test_standard_output_can_be_appended_to() -> None:
     """Though /dev/stdout is a link."""
-    code = "from pathlib import Path; from common.message import Message; from consumer.handler import append_to; "
-    code += "append_to(Path('/dev/stdout'))(Message(b'one'))"
+    code = "from pathlib import Path; from common.message import Message; from consumer.handler import AppendToFile; "
+    code += "AppendToFile(Path('/dev/stdout'))(Message(b'one'))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
     assert done.stdout == b"one\n"
 
@@ -199,7 +199,7 @@ def test_a_full_pipe_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     opened: list[int] = []
     real = os.open
     monkeypatch.setattr(os, "open", lambda *given: opened.append(real(*given)) or opened[-1])
-    append_to(tmp_path / "out")
+    AppendToFile(tmp_path / "out")
     assert [os.get_blocking(descriptor) for descriptor in opened] == [True]
 
 

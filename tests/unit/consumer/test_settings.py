@@ -2,13 +2,16 @@
 
 import pytest
 
-from consumer.settings import ConsumerSettings, parse_idle
+from consumer.settings import ConsumerSettings
 
 
-def test_an_idle_exit_is_a_duration_or_off() -> None:
+@pytest.mark.parametrize(("text", "seconds"), [("off", None), ("250ms", 0.25), (None, None)])
+def test_an_idle_exit_is_a_duration_or_off(text: str | None, seconds: float | None) -> None:
     """Off by default."""
-    assert (parse_idle("off"), parse_idle(None), parse_idle("250ms")) == (None, None, 0.25)
-    assert ConsumerSettings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs"}).consumer_idle_exit is None
+    given = {} if text is None else {"consumer_idle_exit": text}
+    assert (
+        ConsumerSettings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs"} | given).consumer_idle_exit == seconds
+    )
 
 
 def test_by_default_order_holds_and_failures_come_again_for_over_an_hour() -> None:
