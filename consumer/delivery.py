@@ -38,8 +38,7 @@ def delivery_count(delivery: Delivery) -> int:
 
 def split_by_limit(deliveries: Iterable[Delivery]) -> tuple[list[Delivery], list[Delivery]]:
     """Those that one more delivery makes a SUSPECT, and the others, each in their order."""
-    near: list[Delivery] = []
-    others: list[Delivery] = []
+    split: tuple[list[Delivery], list[Delivery]] = [], []
     for delivery in deliveries:
-        (near if delivery_count(delivery) >= SUSPECT - 1 else others).append(delivery)
-    return near, others
+        split[delivery_count(delivery) < SUSPECT - 1].append(delivery)
+    return split

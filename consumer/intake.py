@@ -101,9 +101,9 @@ class Intake:
 
     def _on_deliveries(self, consumer_tag: str, channel: Channel, came: list[Came]) -> None:
         # Not guarded, and so without anything that can fail: it is called most often.
-        if self._silent:
-            self._silent = "" if consumer_tag == self._silent else self._silent
-            self._beside += len(came)
+        if self._silent == consumer_tag:
+            self._silent = ""
+        self._beside += len(came)
         if not self._received:
             self._process.call_behind(self._on_turn)
         self._received.append((channel, came))

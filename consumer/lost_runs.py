@@ -48,21 +48,20 @@ def identify(message: Message) -> bytes:
     """A hash of all that the publisher wrote: an id may be missing, or be that of several messages."""
     properties = message.original().properties
     fields = [getattr(properties, name) for name in NAMES if name != "headers"]
-    headers = sorted((name, repr(value)) for name, value in message.original().headers.items())
-    written = [each for each in headers if each[0] not in BROKERS_COUNTS]
+    headers = (properties.headers or {}).items()
+    written = sorted((name, repr(value)) for name, value in headers if name not in BROKERS_COUNTS)
     return sha256(repr((fields, written)).encode(errors="backslashreplace") + b"\0" + message.body).digest()
 
 
 class LostRuns:
     """`active` is True while deliveries must be looked at.
 
-    A run is the outcome of one delivery at most. So of two equal messages without an id, which nobody can tell apart,
-    both have their run, whichever of them is acknowledged for which.
+    A run is the outcome of one delivery at most, so of two equal messages without an id both have their run.
     """
 
     def __init__(self, handler_timeout: float) -> None:
-        self._limits = {"handler_timeout": format_duration(handler_timeout)}
-        self._limits["consumer_timeout"] = format_duration(consumer_timeout(handler_timeout))
+        both = {"handler_timeout": handler_timeout, "consumer_timeout": consumer_timeout(handler_timeout)}
+        self._limits = {name: format_duration(seconds) for name, seconds in both.items()}
         self._runs: dict[tuple[object, int], LostRun] = {}  # by channel and tag of the delivery that was lost
         self._kept: dict[bytes, tuple[Outcome, float]] = {}  # how runs ended, and their seconds
         self.active = False
@@ -76,9 +75,9 @@ class LostRuns:
             run.timed_out |= timed_out
             metrics.CUT_BY["timeout" if timed_out else "connection"].inc()
             if timed_out:
-                seconds = {"handler_seconds": round(now - run.started)}
-                why = {**seconds, **self._limits, "losses": run.losses, "reason": run.reason}
-                log.warning("the broker took a message from its running handler", **names(run.message), **why)
+                why = {"handler_seconds": round(now - run.started), "losses": run.losses, "reason": run.reason}
+                event = "the broker took a message from its running handler"
+                log.warning(event, **names(run.message), **self._limits, **why)
 
     def runs(self, delivery: Delivery) -> bool:
         """Whether a handler runs for this redelivery, or an equal one."""
@@ -120,7 +119,7 @@ class LostRuns:
                 self._kept[run.identity if run else identify(message)] = outcome, seconds
                 if len(self._kept) > MAX_KEPT:
                     del self._kept[next(iter(self._kept))]
-        self.active |= bool(self._kept)
+                self.active = True
         return taken
 
     def reasons(self, now: float) -> list[str]:

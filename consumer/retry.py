@@ -62,41 +62,39 @@ class RetryPublisher:
         waits for room in the retry queue: under a policy that limits both, all stood still for ever. What a full
         dead-letter queue refuses would in the same way keep all others from a handler that works again.
         """
-        copies = self.publisher.withdraw(lambda copy: copy.delay <= now)
-        for copy in copies:
-            self._quota.warn("tried again here: the queue is full", to=copy.queue, **names(copy.message))
-        came = ((copy, copy.delivery.came or copy.delivery.message) for copy in copies)
-        self._hand_over([copy.delivery._replace(message=copy.message, came=message) for copy, message in came])
+        again = []
+        for delivery, queue, message, *_ in self.publisher.withdraw(lambda copy: copy.delay <= now):
+            self._quota.warn("tried again here: the queue is full", to=queue, **names(message))
+            again.append(delivery._replace(message=message, came=delivery.came or delivery.message))
+        self._hand_over(again)
 
     def publish(self, copies: list[Copy]) -> None:
         for copy in copies:
             if copy.error:
-                message = copy.delivery.message
-                fields = {"error": copy.error, "where": copy.where, "attempt": message.attempt}
-                fields |= {"exception": copy.trace} if copy.trace else {}
+                message, trace = copy.delivery.message, {"exception": copy.trace} if copy.trace else {}
+                said = {"to": copy.queue, "error": copy.error, "where": copy.where, "attempt": message.attempt, **trace}
                 # A traceback is the only one of its kind in a minute, and has a bound of its own.
-                warn = log.warning if copy.trace else self._quota.warn
-                event = "postponed" if copy.counts_as == "postponed" else "failed"
-                warn(event, to=copy.queue, **fields, **names(message))
+                warn = log.warning if trace else self._quota.warn
+                warn("postponed" if copy.counts_as == "postponed" else "failed", **said, **names(message))
         now, room = time.monotonic(), self._subscription.connection.properties_room
-        due = [
-            copy._replace(delay=now + copy.delay, message=fitted(copy.message, room, parked=copy.counts_as == "parked"))
-            for copy in copies
-        ]
-        self.publisher.publish([Publication(copy.queue, copy.message, copy) for copy in due])
+        publications = []
+        for copy in copies:
+            message = fitted(copy.message, room, parked=copy.counts_as == "parked")
+            due = copy._replace(delay=now + copy.delay, message=message)
+            publications.append(Publication(copy.queue, message, due))
+        self.publisher.publish(publications)
 
     def lost(self) -> None:
         """Drop the copies of a lost channel: the broker delivers the originals again, and each loss adds some."""
         self.publisher.discard(lambda copy: self._subscription.current(copy.delivery))
 
     def _on_confirmed(self, confirmed: list[Publication[Copy]]) -> None:
-        copies = [publication.token for publication in confirmed]
+        copies, subscription = [publication.token for publication in confirmed], self._subscription
         for copy in copies:
             self.totals[copy.counts_as] += 1
-            if copy.counts_as in metrics.BY_COPIES:
-                metrics.BY_COPIES[copy.counts_as].inc()
-        current = self._subscription.current
-        self._subscription.acknowledge([copy.delivery.tag for copy in copies if current(copy.delivery)])
+            if counter := metrics.BY_COPIES.get(copy.counts_as):
+                counter.inc()
+        subscription.acknowledge([copy.delivery.tag for copy in copies if subscription.current(copy.delivery)])
 
     def _on_refused(self, publication: Publication[Copy]) -> None:
         # No copy of it can be published. Each requeue is counted, until the broker's own limit parks it.

@@ -34,8 +34,7 @@ class ConsumerService:
         delays = settings.consumer_retry_delays
         self._idle_exit, self._handler_timeout = settings.consumer_idle_exit, settings.consumer_handler_timeout
         self._workers = Workers(handle, settings.consumer_workers, delays, lambda: process.call_soon(wake))
-        on = self._on_deliveries, self._on_lost, self._on_cancelled
-        self._subscription = Subscription(process, settings, *on)
+        self._subscription = Subscription(process, settings, self._on_deliveries, self._on_lost, self._on_cancelled)
         self._topology = Topology(settings.mq_ch, delays)
         self._lost_runs = LostRuns(self._handler_timeout)
         self._subscription.runs_here = self._lost_runs.runs
@@ -48,8 +47,7 @@ class ConsumerService:
         metrics.RUNNING_SECONDS.set_function(lambda: self._workers.longest(time.monotonic()))
         metrics.OLDEST_SECONDS.set_function(self._workers.oldest)
         metrics.BREAKER_OPEN.set_function(lambda: self._breaker.open)
-        self._handled = 0
-        self._stopping = False
+        self._handled, self._stopping = 0, False
 
     def start(self) -> None:
         self._workers.start()
@@ -63,12 +61,8 @@ class ConsumerService:
         breaker, idle, subscription = self._breaker, self._idle_exit, self._subscription
         if not self._requeue and (not breaker.open or now >= breaker.try_at):
             subscription.resume()
-        if (
-            subscription.unsettled
-            or self._workers.busy
-            or subscription.connection.state is not State.OPEN
-            or breaker.open  # what waits is not tried just now
-        ):
+        away = subscription.connection.state is not State.OPEN or breaker.open  # what waits is not tried just now
+        if away or subscription.unsettled or self._workers.busy:
             subscription.active_at = now
         elif idle is not None and now - subscription.active_at >= idle and not self._stopping:
             log.info("idle", seconds=idle)

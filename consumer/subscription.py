@@ -46,8 +46,7 @@ class Subscription:
         self._process, self._settings = process, settings
         self._on_deliveries, self._on_lost, self._on_cancelled = on_deliveries, on_lost, on_cancelled
         self._intake = Intake(process, settings.mq_ch, process.guarded(self._on_turn), self._on_intake_cancelled)
-        timeout = consumer_timeout(settings.consumer_handler_timeout)
-        self._intake.arguments = {CONSUMER_TIMEOUT: round(timeout * 1000)}
+        self._intake.arguments = {CONSUMER_TIMEOUT: round(1000 * consumer_timeout(settings.consumer_handler_timeout))}
         self._prefetch = Prefetch(settings.consumer_prefetch, settings.consumer_workers)
         self._acks = Acknowledger(process)
         self.flushed, self.requeue_all = self._acks.flushed, self._acks.requeue_all

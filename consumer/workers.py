@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from threading import Condition, Thread
 
 from common.message import Message
@@ -52,11 +53,9 @@ class Workers:
     def take_back(self, keep: int = 0) -> list[Delivery]:
         """Take what no handler began with, but for the `keep` deliveries that are next. I/O thread only."""
         taken = []
-        try:
+        with suppress(IndexError):  # a worker was quicker
             while len(self._pending) > keep:
                 taken.append(self._pending.pop())
-        except IndexError:  # a worker was quicker
-            pass
         return taken[::-1]
 
     @property

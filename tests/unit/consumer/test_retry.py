@@ -130,11 +130,13 @@ def test_a_flood_of_failures_is_no_flood_of_lines(retry: RetryPublisher) -> None
     assert len(retry.publisher) == 500
 
 
+@pytest.mark.parametrize("came", [None, Message(b"x", message_id="m1")])
 def test_what_a_full_queue_refused_for_its_delay_is_tried_again_here(
-    retry: RetryPublisher, subscription: Mock, monkeypatch: pytest.MonkeyPatch
+    retry: RetryPublisher, subscription: Mock, monkeypatch: pytest.MonkeyPatch, came: Message | None
 ) -> None:
-    """As the copy, which counts the attempt, on the delivery it was made of."""
+    """As the copy, which counts the attempt, on the delivery it was made of; which knows what came, however often."""
     made = copy(1)._replace(delay=5.0)
+    made = made._replace(delivery=made.delivery._replace(came=came))
     retry.publish([made])
     (waiting,) = retry.publisher._in_flight.take(1)
     retry.publisher._in_flight.sent([waiting], 0.0)
@@ -143,7 +145,7 @@ def test_what_a_full_queue_refused_for_its_delay_is_tried_again_here(
     retry._retry_here(now + 4.9)
     assert list(retry._hand_over.call_args.args[0]) == []  # type: ignore[attr-defined]
     retry._retry_here(now + 5.1)
-    again = made.delivery._replace(message=made.message, came=made.delivery.message)
+    again = made.delivery._replace(message=made.message, came=came or made.delivery.message)
     assert retry._hand_over.call_args.args[0] == [again]  # type: ignore[attr-defined]
     assert len(retry.publisher) == 0
     subscription.acknowledge.assert_not_called()
