@@ -15,6 +15,7 @@ from benchmarks.environment import ROOT, UnpreparedError
 from local import Failure
 from tests.chaos.cluster import Cluster
 from tests.chaos.peers import environment, results
+from tests.chaos.peers.broker import version
 from tests.chaos.peers.document import document
 from tests.chaos.peers.faults import FAULTS, Fault
 from tests.chaos.peers.lineup import ENTRIES, PEERS, Entry
@@ -75,7 +76,7 @@ def _trials(
                         if broker is None or kind:  # a cluster that lost a node has other leaders than before
                             tell(f"{what}: starts a broker")
                             broker = stack.enter_context(Cluster() if kind else BROKERS["container"]())
-                        versions["broker"] = f"RabbitMQ {broker.rabbitmqctl('version').strip()}"
+                            versions["broker"] = version(broker)
                         yield from put_to_test(
                             group,
                             fault,

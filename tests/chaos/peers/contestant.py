@@ -1,14 +1,15 @@
 """One row's producer and consumer in a trial: on a virtual host and behind a proxy of their own."""
 
-import secrets
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import pika
 
 from tests.chaos.checker import Account, account
 from tests.chaos.ledger import Ledger
+from tests.chaos.peers.broker import Home, Node
 from tests.chaos.peers.contract import is_failing, name_of
 from tests.chaos.peers.lineup import Entry
 from tests.chaos.peers.services import Service
@@ -18,27 +19,18 @@ RATE = 50  # messages a second
 WORK = 0.005  # seconds of handling
 
 
-class Broker(Protocol):
-    """What a single node and a cluster have in common."""
-
-    def ports(self) -> list[int]: ...
-
-    def rabbitmqctl(self, *args: str) -> str: ...
-
-
 class Contestant:
     """Its ledgers: attempted, sent (what the adapter believes), tried, handled."""
 
-    def __init__(self, entry: Entry, python: str, broker: Broker, folder: Path, handler: str) -> None:
+    def __init__(self, entry: Entry, python: str, broker: Node, folder: Path, handler: str) -> None:
         self.entry, self.folder, self._broker, self._handler = entry, folder, broker, handler
         folder.mkdir(parents=True, exist_ok=True)
         self.attempted, self.sent = Ledger(folder / "attempted"), Ledger(folder / "sent")
         self.handled, self.tried = Ledger(folder / "handled"), Ledger(folder / "tried")
-        self.vhost = f"peers-{secrets.token_hex(4)}"
-        self._password = secrets.token_hex(8)
+        self.home = Home()
         self.proxy = Proxy(broker.ports()[0])
         env = {
-            "PEER_URL": f"amqp://{self.vhost}:{self._password}@127.0.0.1:{self.proxy.port}/{self.vhost}",
+            "PEER_URL": self.home.url(self.proxy.port),
             "PEER_FOLDER": str(folder),
             "PEER_FORM": "first" if entry.form == "first" else "hardened",
             "PEER_HANDLER": handler,
@@ -75,20 +67,11 @@ class Contestant:
         """What it believes sent and has not handled."""
         return self.wanted() - self.handled.read().ids.keys()
 
-    def queues(self) -> dict[str, int]:
-        """Its queues and how many messages are ready there."""
-        listed = self._broker.rabbitmqctl("list_queues", "-p", self.vhost, "name", "messages_ready")
-        rows = (line.rpartition("\t") for line in listed.splitlines() if "\t" in line)
-        return {name: int(ready) for name, _, ready in rows if ready.isdigit()}
-
-    def take_all(self) -> dict[str, list[str]]:
+    def take_all(self, queues: Iterable[str]) -> dict[str, list[str]]:
         """The names in each of its queues, which are empty then. Nobody may consume from them any more."""
         found: dict[str, list[str]] = {}
-        parameters = pika.URLParameters(
-            f"amqp://{self.vhost}:{self._password}@127.0.0.1:{self._broker.ports()[0]}/{self.vhost}"
-        )
-        for queue in self.queues():
-            connection: Any = pika.BlockingConnection(parameters)
+        for queue in queues:
+            connection: Any = pika.BlockingConnection(pika.URLParameters(self.home.url(self._broker.ports()[0])))
             channel = connection.channel()
             try:
                 while (got := channel.basic_get(queue, auto_ack=True))[0] is not None:
@@ -108,15 +91,9 @@ class Contestant:
 
     def __enter__(self) -> Self:
         self.proxy.__enter__()
-        ctl = self._broker.rabbitmqctl
-        ctl("add_vhost", self.vhost)
-        ctl("add_user", self.vhost, self._password)
-        ctl("set_permissions", "-p", self.vhost, self.vhost, ".*", ".*", ".*")
         return self
 
     def __exit__(self, *_: object) -> None:
         self.producer.close()
         self.consumer.close()
         self.proxy.__exit__()
-        self._broker.rabbitmqctl("delete_vhost", self.vhost)
-        self._broker.rabbitmqctl("delete_user", self.vhost)

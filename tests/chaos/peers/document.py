@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tests.chaos.peers import contestant, trial
+from tests.chaos.peers import contestant
+from tests.chaos.peers.broker import HEARTBEAT
 from tests.chaos.peers.faults import FAULTS
 from tests.chaos.peers.lineup import ENTRIES, PEERS, Entry
 from tests.chaos.peers.results import Cell, cells
@@ -57,7 +58,7 @@ def _head(rows: Sequence[Row], machine: str) -> Iterator[str]:
     )
     yield (
         f"- **Load**: {contestant.RATE} messages a second at most, one publish at a time, "
-        f"{contestant.WORK * 1000:g} ms of handling. The broker proposes a heartbeat of {trial.HEARTBEAT} s."
+        f"{contestant.WORK * 1000:g} ms of handling. The broker proposes a heartbeat of {HEARTBEAT} s."
     )
     yield (
         "- A program that ends is started again after a second. A publish that raised or was cut off is *unclear* and "

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tests.chaos.cluster import Cluster
+from tests.chaos.peers.broker import clear, fill
 from tests.chaos.peers.contestant import Contestant
 from tests.chaos.peers.contract import LONG
 from tests.chaos.rabbit import Rabbit
@@ -13,6 +14,7 @@ from tests.processes import until
 
 PATIENCE = 30.0  # seconds for what a fault waits for before it goes on
 ROUNDS = 3
+LENGTH = 50  # messages, of the full queue
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,9 @@ def _freeze_broker(_all: Sequence[Contestant], rabbit: Rabbit) -> None:
     rabbit.thaw()
 
 
-def _close_connections(everyone: Sequence[Contestant], rabbit: Rabbit) -> None:
+def _close_connections(_all: Sequence[Contestant], rabbit: Rabbit) -> None:
     for _ in range(ROUNDS):
-        for each in everyone:
-            rabbit.rabbitmqctl("close_all_connections", "-p", each.vhost, "closed by an operator")
+        rabbit.rabbitmqctl("close_all_connections", "--global", "closed by an operator")
         time.sleep(2)
 
 
@@ -74,17 +75,14 @@ def _queue_full(everyone: Sequence[Contestant], rabbit: Rabbit) -> None:
     for each in everyone:
         each.consumer.rest()
         each.consumer.kill()
-        policy = '{"max-length": 50, "overflow": "reject-publish"}'
-        pattern = r"^(?!.*(dead|\.DQ|\.XQ|retry|celeryev|pidbox)).*$"
-        rabbit.rabbitmqctl("set_policy", "-p", each.vhost, "--apply-to", "queues", "full", pattern, policy)
+    fill(rabbit, [each.home for each in everyone], LENGTH)
     for each in everyone:
         each.pause(paused=False)
     time.sleep(10)
     for each in everyone:
         each.consumer.start()
     time.sleep(3)
-    for each in everyone:
-        rabbit.rabbitmqctl("clear_policy", "-p", each.vhost, "full")
+    clear(rabbit, [each.home for each in everyone])
 
 
 def _kill_consumer(everyone: Sequence[Contestant], _rabbit: Rabbit) -> None:

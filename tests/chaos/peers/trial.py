@@ -11,6 +11,7 @@ from pathlib import Path
 from local import Failure
 from tests.brokers import outlive_a_kill
 from tests.chaos.cluster import Cluster
+from tests.chaos.peers.broker import add, delete, queues
 from tests.chaos.peers.contestant import Contestant
 from tests.chaos.peers.faults import Fault
 from tests.chaos.peers.lineup import Entry
@@ -21,7 +22,6 @@ START = 60.0  # seconds
 FLOW = 60  # messages handled, after which a contestant counts as running
 LIMIT = 60.0  # seconds after the fault in which messages must flow again, or a person is needed
 QUIET = 10.0  # seconds in which nothing more was handled, after which nothing more will be
-HEARTBEAT = 10  # seconds, what the broker proposes
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,13 @@ def put_to_test(
 ) -> list[Row]:
     """A row for each entry. Raises Failure when something of the harness's own does not work."""
     load = os.getloadavg()[0]
-    _propose_heartbeat(broker)
     with contextlib.ExitStack() as stack:
         everyone = []
         for entry in entries:
             each = Contestant(entry, python, broker, folder / entry.key, fault.handler)
             everyone.append(stack.enter_context(each))
+        homes = [each.home for each in everyone]
+        add(broker, homes)
         for each in everyone:
             each.start()
         tell("waits until messages flow")
@@ -81,9 +82,9 @@ def put_to_test(
         recovery = _recovery(everyone, limit)
         tell("drains")
         _drain(everyone)
-        rows = []
+        rows, queues_of = [], queues(broker, homes)
         for each in everyone:
-            found = each.take_all()
+            found = each.take_all(queues_of[each.home.name])
             total, missing = each.account(found), each.missing()
             waiting = {name for queue, names in found.items() if not is_for_later(queue) for name in names}
             took = recovery[each.entry.key]
@@ -111,17 +112,13 @@ def put_to_test(
                     date=datetime.now(UTC).strftime("%Y-%m-%d"),
                 )
             )
+        delete(broker, homes)
         return rows
 
 
 def is_for_later(queue: str) -> bool:
     """Whether what lies there is tried again without anybody's help: the delay queues of dramatiq, taskiq and ours."""
     return queue.endswith(".DQ") or ".retry." in queue or "delay" in queue
-
-
-def _propose_heartbeat(broker: "Rabbit | Cluster") -> None:
-    """Clients take what the broker proposes unless they have a mind of their own; 60 s would make the runs long."""
-    broker.rabbitmqctl("eval", f"application:set_env(rabbit, heartbeat, {HEARTBEAT}).")
 
 
 def _flow(everyone: Sequence[Contestant]) -> set[str]:

@@ -44,14 +44,13 @@ async def work(body: str) -> None:
 
 
 async def produce() -> None:
-    await broker.connect()
-    if contract.hardened():
-        await broker.declare_queue(dead)
-        await broker.declare_queue(queue)
-    async for name, body in contract.bodies_async():
-        await contract.until_sent_async(lambda body=body: broker.publish(body, QUEUE, **options))
-        contract.sender()(name)
-    await broker.stop()
+    async with broker:
+        if contract.hardened():
+            await broker.declare_queue(dead)
+            await broker.declare_queue(queue)
+        async for name, body in contract.bodies_async():
+            await contract.until_sent_async(lambda body=body: broker.publish(body, QUEUE, **options))
+            contract.sender()(name)
 
 
 if __name__ == "__main__":

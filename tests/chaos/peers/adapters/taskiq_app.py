@@ -32,10 +32,12 @@ async def work(body: str) -> None:
 
 async def produce() -> None:
     await broker.startup()
-    async for name, body in contract.bodies_async():
-        await contract.until_sent_async(lambda body=body: work.kiq(body))
-        contract.sender()(name)
-    await broker.shutdown()
+    try:
+        async for name, body in contract.bodies_async():
+            await contract.until_sent_async(lambda body=body: work.kiq(body))
+            contract.sender()(name)
+    finally:  # the page leaves it out; without it the program does not end when a publish raised
+        await broker.shutdown()
 
 
 if __name__ == "__main__":
