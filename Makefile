@@ -65,6 +65,10 @@ check: $(READY) ## Format, lint, types, Dockerfiles
 chaos: $(READY) ## Every fault and a ten-minute mix, as a table (25 minutes)
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
+.PHONY: chaos-peers
+chaos-peers: $(READY) ## The same faults for other libraries: docs/loss-table.md (a night); ARGS='--only ours,pika --runs 1'
+	@$(BIN)/python -m tests.chaos.peers $(ARGS)
+
 .PHONY: mutants
 mutants: $(READY) ## Small defects put into the core one at a time, which the unit tests must notice; ARGS for some
 	@$(BIN)/python -m tests.mutants $(ARGS)

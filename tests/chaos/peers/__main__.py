@@ -34,7 +34,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--faults", metavar="FAULT,...", help="default: all")
     parser.add_argument("--runs", type=int, default=3, help="of each cell (default %(default)s)")
     parser.add_argument("--side-by-side", type=int, default=1, metavar="N", help="rows that share a broker and a fault")
-    parser.add_argument("--limit", type=float, default=LIMIT, metavar="SECONDS", help="in which messages must flow again")
+    parser.add_argument(
+        "--limit", type=float, default=LIMIT, metavar="SECONDS", help="in which messages must flow again"
+    )
     parser.add_argument("--fresh", action="store_true", help="forget the rows of earlier commands")
     parser.add_argument("--list", action="store_true", help="print rows and faults and end")
     parser.add_argument("--draw", action="store_true", help="write the documents from the rows there are, run nothing")
@@ -53,7 +55,8 @@ def _chosen(wanted: str | None, known: dict[str, Sequence[str]]) -> set[str]:
 
 def _machine() -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    kind = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    return f"{os.cpu_count()} cores, {memory:.0f} GiB, {kind}"
 
 
 def _trials(

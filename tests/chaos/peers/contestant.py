@@ -39,9 +39,12 @@ class Contestant:
         }
         interpreter = sys.executable if entry.form == "ours" else python
         module = entry.peer.module
-        consume = [interpreter, *(part.replace("{module}", module) for part in entry.peer.consume)]
+        consume, produce = (
+            [interpreter, *(part.replace("{module}", module) for part in parts)]
+            for parts in (entry.peer.consume, entry.peer.produce)
+        )
         self.consumer = Service(consume, env, folder / "consumer.log")
-        self.producer = Service([interpreter, "-m", module, "produce"], env, folder / "producer.log")
+        self.producer = Service(produce, env, folder / "producer.log")
 
     def start(self) -> None:
         """Start both, the consumer first: some declare their queues there only."""

@@ -75,7 +75,7 @@ def until_sent(publish: Callable[[], object]) -> None:
     while True:
         try:
             publish()
-        except Exception as error:  # noqa: BLE001 - whatever a library raises, the message is not known to be sent
+        except Exception as error:
             if not hardened():
                 raise
             print(f"again: {error!r}", flush=True)
@@ -89,7 +89,7 @@ async def until_sent_async(publish: Callable[[], Awaitable[object]]) -> None:
     while True:
         try:
             await publish()
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:
             if not hardened():
                 raise
             print(f"again: {error!r}", flush=True)

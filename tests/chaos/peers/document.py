@@ -37,8 +37,8 @@ def _head(rows: Sequence[Row], machine: str) -> Iterator[str]:
     yield ""
     yield "![What became of messages that a publisher believed sent](loss-table.svg)"
     yield ""
-    yield "The same faults, injected into this pair and into what people use with RabbitMQ from Python. Each peer runs as"
-    yield "its documentation's first page has it, and hardened as its documentation allows. Run it yourself:"
+    yield "The same faults, injected into this pair and into what people use with RabbitMQ from Python. Each peer runs"
+    yield "as its documentation's first page has it, and hardened as its documentation allows. Run it yourself:"
     yield ""
     yield "```console"
     yield "$ make chaos-peers"
@@ -53,8 +53,8 @@ def _head(rows: Sequence[Row], machine: str) -> Iterator[str]:
     yield f"- **Versions**: {', '.join(_versions(rows))}."
     yield (
         f"- **Runs** of each cell: {_range(counts)}; {_range(sorted(beside))} row(s) at the same time on one broker, "
-        "under the same fault at the same moment. With more runs than one a figure is the worst, and the median follows "
-        "in brackets."
+        "under the same fault at the same moment. With more runs than one a figure is the worst, and the median "
+        "follows in brackets."
     )
     yield (
         f"- **Load**: {contestant.RATE} messages a second at most, one publish at a time, "
@@ -65,10 +65,10 @@ def _head(rows: Sequence[Row], machine: str) -> Iterator[str]:
         "not lost; a hardened form publishes it again."
     )
     yield ""
-    yield "*Lost*: the publisher believed it sent, and it is neither handled nor in any queue. *Duplicates*: handled more"
-    yield "than once. *Unclear*: not believed sent, and nowhere; the caller got an error, or died. *Kept*: in a queue at the"
-    yield "end, of dead letters or for a later try. *Person*: nothing published after the fault was handled within"
-    yield f"{_range(sorted(limits))} s (*no flow*), or messages were handled by nobody until the consumer was stopped"
+    yield "*Lost*: the publisher believed it sent, and it is neither handled nor in any queue. *Duplicates*: handled"
+    yield "more than once. *Unclear*: not believed sent, and nowhere; the caller got an error, or died. *Kept*: in a"
+    yield "queue at the end, of dead letters or for a later try. *Person*: nothing published after the fault was handled"
+    yield f"within {_range(sorted(limits))} s (*no flow*), or messages were handled by nobody until the consumer was stopped"
     yield "(*held*). *Recovery*: seconds from the end of the fault until a message published afterwards was handled."
     yield ""
 
@@ -86,10 +86,9 @@ def _overview(found: Mapping[tuple[str, str], Cell]) -> Iterator[str]:
         all_rows = [row for cell in mine for row in cell.rows]
         lost, person = sum(bool(cell.lost) for cell in mine), sum(cell.stuck for cell in mine)
         flowing = [row.recovery for row in all_rows if not row.stuck]
-        yield (
-            f"| {_bold(entry)} | {len(mine)} of {len(FAULTS)} | {lost} | {sum(cell.lost for cell in mine):,} | {person} "
-            f"| {sum(max(row.duplicated for row in cell.rows) for cell in mine):,} | {max(flowing, default=0):g} |"
-        )
+        messages, twice = sum(cell.lost for cell in mine), sum(max(row.duplicated for row in c.rows) for c in mine)
+        run, slowest = f"{len(mine)} of {len(FAULTS)}", max(flowing, default=0)
+        yield f"| {_bold(entry)} | {run} | {lost} | {messages:,} | {person} | {twice:,} | {slowest:g} |"
     yield ""
 
 

@@ -10,7 +10,6 @@ from tests.chaos.peers.broker import clear, fill
 from tests.chaos.peers.contestant import Contestant
 from tests.chaos.peers.contract import LONG
 from tests.chaos.rabbit import Rabbit
-from tests.processes import until
 
 PATIENCE = 30.0  # seconds for what a fault waits for before it goes on
 ROUNDS = 3

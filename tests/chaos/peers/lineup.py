@@ -9,7 +9,7 @@ ADAPTERS = "tests.chaos.peers.adapters"
 
 @dataclass(frozen=True)
 class Peer:
-    """`consume` is what follows `python`; {module} is the adapter's name."""
+    """`consume` and `produce` are what follows `python`; {module} is the adapter's name."""
 
     name: str
     package: str  # of which the version is shown
@@ -18,6 +18,7 @@ class Peer:
     better_at: str
     promise: str  # what its own documents say of messages, where a row needs it
     forms: tuple[Form, ...] = ("first", "hardened")
+    produce: tuple[str, ...] = ("-c", "from {module} import produce; produce()")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Entry:
         }[self.form]
 
 
-SCRIPT = ("-m", "{module}", "consume")
+SCRIPT, SCRIPT_PRODUCE = ("-m", "{module}", "consume"), ("-m", "{module}", "produce")
 PEERS = (
     Peer(
         "pika",
@@ -48,8 +49,9 @@ PEERS = (
         f"{ADAPTERS}.pika_tutorial",
         SCRIPT,
         "twenty lines that everybody understands; all of AMQP 0-9-1",
-        "The tutorial's publisher does not ask for confirms: it believes a message sent when it is written. Its callback "
-        "runs on the connection's thread, so a long one sends no heartbeats; pika's documents say to use a thread.",
+        "The tutorial's publisher does not ask for confirms: it believes a message sent when it is written. Its "
+        "callback runs on the connection's thread, so a long one sends no heartbeats; pika's documents show a thread.",
+        produce=SCRIPT_PRODUCE,
     ),
     Peer(
         "aio-pika",
@@ -58,6 +60,7 @@ PEERS = (
         SCRIPT,
         "asyncio; exchanges, bindings and RPC as objects; reconnects and restores what was declared",
         "The README's queue is deleted with its last consumer and its message is transient: an example, not a promise.",
+        produce=SCRIPT_PRODUCE,
     ),
     Peer(
         "kombu",
@@ -65,8 +68,9 @@ PEERS = (
         f"{ADAPTERS}.kombu_mixin",
         SCRIPT,
         "one API over AMQP, Redis, SQS and others; retries and failover as options of a publish",
-        "The example's worker acknowledges a message on which its task raised, after logging it. Confirms and heartbeats "
-        "are options.",
+        "The example's worker acknowledges a message on which its task raised, after logging it. Confirms and "
+        "heartbeats are options.",
+        produce=SCRIPT_PRODUCE,
     ),
     Peer(
         "dramatiq",
@@ -100,7 +104,7 @@ PEERS = (
         f"{ADAPTERS}.taskiq_app",
         ("-m", "taskiq", "worker", "{module}:broker"),
         "asynchronous tasks with types, dependency injection and schedules; quorum queues and confirms by default",
-        "A task that raised is acknowledged; retries are a middleware, with a number of tries after which it is dropped.",
+        "A task that raised is acknowledged; retries are a middleware, with a number of tries.",
     ),
 )
 OURS = Peer(
@@ -111,5 +115,6 @@ OURS = Peer(
     "one queue, at least once",
     "At least once. A message on which the handler raised waits in a retry queue, then in the dead-letter queue.",
     ("ours",),
+    SCRIPT_PRODUCE,
 )
 ENTRIES = tuple(Entry(peer, form) for peer in (OURS, *PEERS) for form in peer.forms)

@@ -42,7 +42,8 @@ def _parts(cells: Mapping[tuple[str, str], Cell], height: int) -> Iterator[str]:
     yield _text(0, 16, "What became of messages that a publisher believed sent", "title")
     for column, fault in enumerate(FAULTS):
         left = _LABELS + column * _CELL + _CELL / 2
-        yield f'<g transform="translate({left:g} {_TOP - 8}) rotate(-50)">{_text(0, 0, fault.key.replace("-", " "))}</g>'
+        words = _text(0, 0, fault.key.replace("-", " "))
+        yield f'<g transform="translate({left:g} {_TOP - 8}) rotate(-50)">{words}</g>'
     for row, entry in enumerate(ENTRIES):
         top = _TOP + row * _ROW
         yield _text(0, top + 15, entry.label, "ours" if entry.form == "ours" else "")
@@ -66,7 +67,8 @@ def kind(cell: Cell | None) -> str:
 
 
 def _square(left: float, top: float, name: str, width: float = _CELL - 2) -> str:
-    return f'<rect x="{left:g}" y="{top:g}" width="{width:g}" height="{_ROW - 2 if width > 16 else 16}" rx="2" class="{name}"/>'
+    height = min(width, _ROW - 2)
+    return f'<rect x="{left:g}" y="{top:g}" width="{width:g}" height="{height:g}" rx="2" class="{name}"/>'
 
 
 def _text(x: float, y: float, text: str, style: str = "") -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from local import Failure
 from tests.brokers import outlive_a_kill
 from tests.chaos.cluster import Cluster
 from tests.chaos.peers.broker import add, delete, queues
@@ -16,7 +15,6 @@ from tests.chaos.peers.contestant import Contestant
 from tests.chaos.peers.faults import Fault
 from tests.chaos.peers.lineup import Entry
 from tests.chaos.rabbit import Rabbit
-from tests.processes import until
 
 START = 60.0  # seconds
 FLOW = 60  # messages handled, after which a contestant counts as running

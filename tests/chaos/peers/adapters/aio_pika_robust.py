@@ -1,12 +1,14 @@
-"""aio-pika, as its README: https://docs.aio-pika.com/ ("Usage example", simple consumer and simple publisher)
+"""aio-pika, as its README has it.
 
-There the queue is declared `auto_delete` by the consumer, and the message is transient. Hardened: a durable quorum
-queue, persistent messages, `on_return_raises`, a time-out for each publish, `heartbeat`, a prefetch limit, and a
-dead-letter queue for what was rejected (https://docs.aio-pika.com/rabbitmq-tutorial/2-work-queues.html and the API).
+Reference: https://docs.aio-pika.com/ ("Usage example": simple consumer, simple publisher). There the queue is
+declared `auto_delete` by the consumer, and the message is transient. Hardened: a durable quorum queue, persistent
+messages, `on_return_raises`, a time-out for each publish, `heartbeat`, a prefetch limit, and a dead-letter queue for
+what was rejected (https://docs.aio-pika.com/rabbitmq-tutorial/2-work-queues.html and the API).
 """
 
 import asyncio
 import sys
+from functools import partial
 from typing import Any
 
 import aio_pika
@@ -44,12 +46,12 @@ async def produce_hardened() -> None:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         await declare(channel)
 
-        async def publish() -> None:
+        async def publish(body: str) -> None:
             message = aio_pika.Message(body=body.encode(), delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
             await channel.default_exchange.publish(message, routing_key=QUEUE, mandatory=True, timeout=TIMEOUT)
 
         async for name, body in contract.bodies_async():
-            await contract.until_sent_async(publish)
+            await contract.until_sent_async(partial(publish, body))
             contract.sender()(name)
 
 

@@ -1,9 +1,10 @@
-"""Celery, as "First Steps": https://docs.celeryq.dev/en/stable/getting-started/first-steps-with-celery.html
+"""Celery, as "First Steps with Celery" has it.
 
-It acknowledges just before a task runs, which its documentation says, so that a task never runs twice. Hardened as of
+Reference: https://docs.celeryq.dev/en/stable/getting-started/first-steps-with-celery.html. It acknowledges just
+before a task runs, which its documentation says, so that a task never runs twice. Hardened as of
 https://docs.celeryq.dev/en/stable/userguide/configuration.html: `task_acks_late`, `task_reject_on_worker_lost`,
-`task_acks_on_failure_or_timeout=False` with a dead-letter queue, `confirm_publish`, quorum queues, one task of prefetch
-for each process, `broker_heartbeat`.
+`task_acks_on_failure_or_timeout=False` with a dead-letter queue, `confirm_publish`, quorum queues, one task of
+prefetch for each process, `broker_heartbeat`.
 """
 
 from typing import Any
@@ -44,10 +45,3 @@ def produce() -> None:
     for name, body in contract.bodies():
         contract.until_sent(lambda body=body: work.delay(body))
         contract.sender()(name)
-
-
-if __name__ == "__main__":
-    # Its worker imports this file under its module's name, and tasks are found by that.
-    from tests.chaos.peers.adapters import celery_app
-
-    celery_app.produce()

@@ -1,7 +1,8 @@
-"""dramatiq, as its user guide: https://dramatiq.io/guide.html (an actor, `send`, and the command `dramatiq`)
+"""dramatiq, as its user guide has it.
 
-It acknowledges when the actor has returned, retries with a growing delay, and keeps dead letters for seven days, all by
-default. Hardened: `confirm_delivery=True` and `heartbeat`. Its queues are durable classic ones.
+Reference: https://dramatiq.io/guide.html (an actor, `send`, and the command `dramatiq`). It acknowledges when the
+actor has returned, retries with a growing delay, and keeps dead letters for seven days, all by default. Hardened:
+`confirm_delivery=True` and `heartbeat`. Its queues are durable classic ones.
 """
 
 import dramatiq
@@ -27,7 +28,3 @@ def produce() -> None:
         contract.until_sent(lambda body=body: work.send(body))
         contract.sender()(name)
     broker.close()
-
-
-if __name__ == "__main__":
-    produce()

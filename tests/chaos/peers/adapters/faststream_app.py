@@ -1,9 +1,9 @@
-"""FastStream, as "Quickstart" for RabbitMQ: https://faststream.ag2.ai/latest/getting-started/
+"""FastStream, as its "Quickstart" for RabbitMQ has it.
 
-It acknowledges when the function has returned and rejects when it raised. Hardened as of
-https://faststream.ag2.ai/latest/rabbit/ack/, /rabbit/publishing/ and /rabbit/declare/: a durable quorum queue with a
-dead-letter queue, `persist`, `mandatory` with `on_return_raises`, a time-out for each publish, a prefetch limit,
-`heartbeat`.
+Reference: https://faststream.ag2.ai/latest/getting-started/. It acknowledges when the function has returned and
+rejects when it raised. Hardened as of https://faststream.ag2.ai/latest/rabbit/ack/, /rabbit/publishing/ and
+/rabbit/declare/: a durable quorum queue with a dead-letter queue, `persist`, `mandatory` with `on_return_raises`, a
+time-out for each publish, a prefetch limit, `heartbeat`.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ async def work(body: str) -> None:
     await contract.handle_async(body)
 
 
-async def produce() -> None:
+async def _produce() -> None:
     async with broker:
         if contract.hardened():
             await broker.declare_queue(dead)
@@ -53,5 +53,5 @@ async def produce() -> None:
             contract.sender()(name)
 
 
-if __name__ == "__main__":
-    asyncio.run(produce())
+def produce() -> None:
+    asyncio.run(_produce())

@@ -1,14 +1,16 @@
-"""kombu, as "Task Queue Example": https://docs.celeryq.dev/projects/kombu/en/stable/userguide/examples.html
+"""kombu, as its "Task Queue Example" has it.
 
-There the worker logs what a task raised and acknowledges the message. Hardened: `confirm_publish` and `confirm_timeout`,
-`retry` with a policy for each publish, `mandatory`, `heartbeat`, a prefetch limit, a quorum queue, and `reject` into a
-dead-letter queue for what a task raised on (https://docs.celeryq.dev/projects/kombu/en/stable/userguide/producers.html).
+Reference: https://docs.celeryq.dev/projects/kombu/en/stable/userguide/examples.html. There the worker logs what a
+task raised and acknowledges the message. Hardened: `confirm_publish` and `confirm_timeout`, `retry` with a policy for
+each publish, `mandatory`, `heartbeat`, a prefetch limit, a quorum queue, and `reject` into a dead-letter queue for
+what a task raised on (https://docs.celeryq.dev/projects/kombu/en/stable/userguide/producers.html).
 """
 
 import sys
+from functools import partial
 from typing import Any
 
-from kombu import Connection, Exchange, Producer, Queue
+from kombu import Connection, Exchange, Queue
 from kombu.mixins import ConsumerMixin
 from kombu.pools import producers
 
@@ -80,25 +82,22 @@ def produce_hardened() -> None:
     with connection() as conn:
         dead = Queue(contract.DEAD, queue_arguments=QUORUM)
 
-        def publish() -> None:
+        def publish(body: str) -> None:
             with conn.Producer(on_return=on_return) as producer:
-                send(producer)
-
-        def send(producer: Producer) -> None:
-            producer.publish(
-                {"args": [body]},
-                serializer="json",
-                exchange=EXCHANGE,
-                declare=[dead, queue()],
-                routing_key="tasks",
-                retry=True,
-                retry_policy=POLICY,
-                mandatory=True,
-                confirm_timeout=TIMEOUT,
-            )
+                producer.publish(
+                    {"args": [body]},
+                    serializer="json",
+                    exchange=EXCHANGE,
+                    declare=[dead, queue()],
+                    routing_key="tasks",
+                    retry=True,
+                    retry_policy=POLICY,
+                    mandatory=True,
+                    confirm_timeout=TIMEOUT,
+                )
 
         for name, body in contract.bodies():
-            contract.until_sent(publish)
+            contract.until_sent(partial(publish, body))
             contract.sender()(name)
 
 

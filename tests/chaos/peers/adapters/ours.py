@@ -1,4 +1,4 @@
-"""This pair, as its README, with all defaults: the producer with its HTTP source (docs/http.md), one consumer.
+"""Our pair, as its README has it, with all defaults: the producer with its HTTP source (docs/http.md), one consumer.
 
 The program that publishes posts each message, believes it sent when the answer is 202, and otherwise posts it again
 with the same key, as docs/http.md says. It lives in the producer's process, and dies with it.
@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 
 from common.message import Message
 from local.ports import free_port
@@ -26,7 +27,7 @@ def handle(message: Message) -> None:
 def post_all(port: int) -> None:
     """Post every message, then let the producer end."""
 
-    def post() -> None:
+    def post(key: str, body: str) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
         try:
             connection.request("POST", "/messages", body.encode(), {"Idempotency-Key": key})
@@ -37,8 +38,7 @@ def post_all(port: int) -> None:
             connection.close()
 
     for name, body in contract.bodies():
-        key = f"{time.time_ns()}-{name}"
-        contract.until_sent(post)
+        contract.until_sent(partial(post, f"{time.time_ns()}-{name}", body))
         contract.sender()(name)
     os.kill(os.getpid(), signal.SIGTERM)
 

@@ -1,12 +1,14 @@
-"""pika, as RabbitMQ's tutorial "Work Queues": https://www.rabbitmq.com/tutorials/tutorial-two-python
+"""pika, as RabbitMQ's tutorial "Work Queues" has it.
 
-Hardened: publisher confirms (tutorial seven) and `mandatory`, `heartbeat` and `blocked_connection_timeout`, the loop
-around connection and consumer of https://pika.readthedocs.io/en/stable/examples/blocking_consume_recover_multiple_hosts.html
-and a dead-letter queue for what the callback raised on.
+Reference: https://www.rabbitmq.com/tutorials/tutorial-two-python. Hardened: publisher confirms (tutorial seven) and
+`mandatory`, `heartbeat` and `blocked_connection_timeout`, the loop around connection and consumer of
+https://pika.readthedocs.io/en/stable/examples/blocking_consume_recover_multiple_hosts.html and a dead-letter queue
+for what the callback raised on.
 """
 
 import sys
 import time
+from functools import partial
 from typing import Any
 
 import pika
@@ -44,7 +46,7 @@ def produce() -> None:
 def produce_hardened() -> None:
     channel: Any = None
 
-    def publish() -> None:
+    def publish(body: str) -> None:
         nonlocal channel
         if channel is None or not channel.is_open:
             channel = channel_of(hardened_url())
@@ -52,7 +54,7 @@ def produce_hardened() -> None:
         channel.basic_publish(exchange="", routing_key=QUEUE, body=body, properties=PERSISTENT, mandatory=True)
 
     for name, body in contract.bodies():
-        contract.until_sent(publish)
+        contract.until_sent(partial(publish, body))
         contract.sender()(name)
 
 

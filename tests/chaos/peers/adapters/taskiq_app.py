@@ -1,9 +1,9 @@
-"""taskiq on RabbitMQ, as https://pypi.org/project/taskiq-aio-pika/ and https://taskiq-python.github.io/guide/getting-started.html
+"""taskiq on RabbitMQ, as its README has it.
 
-Its queue is a durable quorum queue with a dead-letter queue, its messages are persistent, publishes are confirmed, and
-it acknowledges when the task has ended, all by default; also when the task raised. Hardened:
-`SimpleRetryMiddleware` for what a task raised on (https://taskiq-python.github.io/available-components/middlewares.html)
-and `heartbeat`.
+Reference: https://pypi.org/project/taskiq-aio-pika/, https://taskiq-python.github.io/guide/getting-started.html. Its
+queue is a durable quorum queue with a dead-letter queue, its messages are persistent, publishes are confirmed, and it
+acknowledges when the task has ended, all by default; also when the task raised. Hardened: `SimpleRetryMiddleware` for
+what a task raised on (https://taskiq-python.github.io/available-components/middlewares.html) and `heartbeat`.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ async def work(body: str) -> None:
     await contract.handle_async(body)
 
 
-async def produce() -> None:
+async def _produce() -> None:
     await broker.startup()
     try:
         async for name, body in contract.bodies_async():
@@ -40,8 +40,5 @@ async def produce() -> None:
         await broker.shutdown()
 
 
-if __name__ == "__main__":
-    # Its worker imports this file under its module's name, and tasks are found by that.
-    from tests.chaos.peers.adapters import taskiq_app
-
-    asyncio.run(taskiq_app.produce())
+def produce() -> None:
+    asyncio.run(_produce())
