@@ -46,11 +46,6 @@ class Contestant:
         self.consumer = Service(consume, env, folder / "consumer.log")
         self.producer = Service(produce, env, folder / "producer.log")
 
-    def start(self) -> None:
-        """Start both, the consumer first: some declare their queues there only."""
-        self.consumer.start()
-        self.producer.start()
-
     def pause(self, *, paused: bool) -> None:
         """Let the producer publish nothing for a while."""
         path = self.folder / "pause"

@@ -67,9 +67,10 @@ def _head(rows: Sequence[Row], machine: str) -> Iterator[str]:
     yield ""
     yield "*Lost*: the publisher believed it sent, and it is neither handled nor in any queue. *Duplicates*: handled"
     yield "more than once. *Unclear*: not believed sent, and nowhere; the caller got an error, or died. *Kept*: in a"
-    yield "queue at the end, of dead letters or for a later try. *Person*: nothing published after the fault was handled"
-    yield f"within {_range(sorted(limits))} s (*no flow*), or messages were handled by nobody until the consumer was stopped"
-    yield "(*held*). *Recovery*: seconds from the end of the fault until a message published afterwards was handled."
+    yield "queue at the end, of dead letters or for a later try. *Person*: nothing published after the fault was"
+    yield f"handled within {_range(sorted(limits))} s (*no flow*), or messages were handled by nobody until the"
+    yield "consumer was stopped (*held*). *Recovery*: seconds from the end of the fault until a message published"
+    yield "afterwards was handled."
     yield ""
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from tests.brokers import outlive_a_kill
 from tests.chaos.cluster import Cluster
-from tests.chaos.peers.broker import add, delete, queues
+from tests.chaos.peers.broker import Node, add, delete, queues
 from tests.chaos.peers.contestant import Contestant
 from tests.chaos.peers.faults import Fault
 from tests.chaos.peers.lineup import Entry
 from tests.chaos.rabbit import Rabbit
 
 START = 60.0  # seconds
+SUBSCRIBED = 2.0  # seconds from a queue's declaration until it is consumed
 FLOW = 60  # messages handled, after which a contestant counts as running
 LIMIT = 60.0  # seconds after the fault in which messages must flow again, or a person is needed
 QUIET = 10.0  # seconds in which nothing more was handled, after which nothing more will be
@@ -69,9 +70,8 @@ def put_to_test(
             everyone.append(stack.enter_context(each))
         homes = [each.home for each in everyone]
         add(broker, homes)
-        for each in everyone:
-            each.start()
-        tell("waits until messages flow")
+        tell("starts")
+        _start(everyone, broker)
         flowing = _flow(everyone)
         outlive_a_kill(time.monotonic())
         tell("is broken")
@@ -117,6 +117,18 @@ def put_to_test(
 def is_for_later(queue: str) -> bool:
     """Whether what lies there is tried again without anybody's help: the delay queues of dramatiq, taskiq and ours."""
     return queue.endswith(".DQ") or ".retry." in queue or "delay" in queue
+
+
+def _start(everyone: Sequence[Contestant], broker: Node) -> None:
+    """The producers when the consumers' queues are there: what a start loses is no fault's doing."""
+    for each in everyone:
+        each.consumer.start()
+    deadline = time.monotonic() + START
+    while not all(queues(broker, [each.home for each in everyone]).values()) and time.monotonic() < deadline:
+        time.sleep(1)
+    time.sleep(SUBSCRIBED)
+    for each in everyone:
+        each.producer.start()
 
 
 def _flow(everyone: Sequence[Contestant]) -> set[str]:
