@@ -16,6 +16,7 @@ from local import Failure
 from tests.chaos.cluster import Cluster
 from tests.chaos.peers import environment, results
 from tests.chaos.peers.broker import version
+from tests.chaos.peers.contestant import RATE
 from tests.chaos.peers.document import document
 from tests.chaos.peers.faults import FAULTS, Fault
 from tests.chaos.peers.lineup import ENTRIES, PEERS, Entry
@@ -37,6 +38,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--limit", type=float, default=LIMIT, metavar="SECONDS", help="in which messages must flow again"
     )
+    parser.add_argument("--rate", type=float, default=RATE, help="messages a second, at most (default %(default)s)")
     parser.add_argument("--fresh", action="store_true", help="forget the rows of earlier commands")
     parser.add_argument("--list", action="store_true", help="print rows and faults and end")
     parser.add_argument("--draw", action="store_true", help="write the documents from the rows there are, run nothing")
@@ -89,6 +91,7 @@ def _trials(
                             run=run,
                             versions=versions,
                             limit=asked.limit,
+                            rate=asked.rate,
                             tell=lambda text, what=what: tell(f"{what} {text}"),  # type: ignore[misc]
                         )
 

@@ -22,7 +22,7 @@ WORK = 0.005  # seconds of handling
 class Contestant:
     """Its ledgers: attempted, sent (what the adapter believes), tried, handled."""
 
-    def __init__(self, entry: Entry, python: str, broker: Node, folder: Path, handler: str) -> None:
+    def __init__(self, entry: Entry, python: str, broker: Node, folder: Path, *, handler: str, rate: float) -> None:
         self.entry, self.folder, self._broker, self._handler = entry, folder, broker, handler
         folder.mkdir(parents=True, exist_ok=True)
         self.attempted, self.sent = Ledger(folder / "attempted"), Ledger(folder / "sent")
@@ -34,7 +34,7 @@ class Contestant:
             "PEER_FOLDER": str(folder),
             "PEER_FORM": "first" if entry.form == "first" else "hardened",
             "PEER_HANDLER": handler,
-            "PEER_RATE": str(RATE),
+            "PEER_RATE": str(rate),
             "PEER_SECONDS": str(WORK),
         }
         interpreter = sys.executable if entry.form == "ours" else python

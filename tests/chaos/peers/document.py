@@ -57,7 +57,7 @@ def _head(rows: Sequence[Row], machine: str) -> Iterator[str]:
         "follows in brackets."
     )
     yield (
-        f"- **Load**: {contestant.RATE} messages a second at most, one publish at a time, "
+        f"- **Load**: {_range(sorted({row.rate for row in rows}))} messages a second at most, one publish at a time, "
         f"{contestant.WORK * 1000:g} ms of handling. The broker proposes a heartbeat of {HEARTBEAT} s."
     )
     yield (

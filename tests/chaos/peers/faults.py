@@ -9,6 +9,7 @@ from tests.chaos.cluster import Cluster
 from tests.chaos.peers.broker import clear, fill
 from tests.chaos.peers.contestant import Contestant
 from tests.chaos.peers.contract import LONG
+from tests.chaos.peers.services import terminate
 from tests.chaos.rabbit import Rabbit
 
 PATIENCE = 30.0  # seconds for what a fault waits for before it goes on
@@ -105,16 +106,14 @@ def _stop_consumer(everyone: Sequence[Contestant], _rabbit: Rabbit) -> None:
     for _ in range(ROUNDS):
         marks = [len(each.handled.read().names) for each in everyone]
         _wait(lambda marks=marks: _all_grew([each.handled for each in everyone], marks))  # type: ignore[misc]
-        for each in everyone:
-            each.consumer.terminate()
+        terminate(each.consumer for each in everyone)
 
 
 def _stop_producer(everyone: Sequence[Contestant], _rabbit: Rabbit) -> None:
     for _ in range(ROUNDS):
         marks = [len(each.sent.read().names) for each in everyone]
         _wait(lambda marks=marks: _all_grew([each.sent for each in everyone], marks))  # type: ignore[misc]
-        for each in everyone:
-            each.producer.terminate()
+        terminate(each.producer for each in everyone)
 
 
 def _raising(_all: Sequence[Contestant], _rabbit: Rabbit) -> None:
@@ -128,7 +127,7 @@ def _slow(everyone: Sequence[Contestant], _rabbit: Rabbit) -> None:
 
 def _dying(everyone: Sequence[Contestant], _rabbit: Rabbit) -> None:
     _wait(lambda: all(each.tried.read().names for each in everyone))
-    time.sleep(30)
+    time.sleep(2 * LONG)  # 21 deliveries, a restart each
 
 
 def _lose_node(everyone: Sequence[Contestant], cluster: Cluster) -> None:

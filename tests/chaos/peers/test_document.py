@@ -29,6 +29,7 @@ WELL = Row(
     recovery=1.5,
     starts=2,
     beside=1,
+    rate=50.0,
     load=0.3,
     limit=60.0,
     version="",

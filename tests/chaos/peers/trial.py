@@ -11,9 +11,10 @@ from pathlib import Path
 from tests.brokers import outlive_a_kill
 from tests.chaos.cluster import Cluster
 from tests.chaos.peers.broker import Node, add, delete, queues
-from tests.chaos.peers.contestant import Contestant
+from tests.chaos.peers.contestant import RATE, Contestant
 from tests.chaos.peers.faults import Fault
 from tests.chaos.peers.lineup import Entry
+from tests.chaos.peers.services import terminate
 from tests.chaos.rabbit import Rabbit
 
 START = 60.0  # seconds
@@ -42,6 +43,7 @@ class Row:
     recovery: float  # seconds from the end of the fault until a message published afterwards was handled
     starts: int  # of both programs, the first two included
     beside: int  # contestants that ran at the same time
+    rate: float  # messages a second, at most
     load: float  # of the machine, before
     limit: float
     version: str
@@ -59,6 +61,7 @@ def put_to_test(
     run: int,
     versions: dict[str, str],
     limit: float = LIMIT,
+    rate: float = RATE,
     tell: Callable[[str], None] = lambda _: None,
 ) -> list[Row]:
     """A row for each entry. Raises Failure when something of the harness's own does not work."""
@@ -66,7 +69,7 @@ def put_to_test(
     with contextlib.ExitStack() as stack:
         everyone = []
         for entry in entries:
-            each = Contestant(entry, python, broker, folder / entry.key, fault.handler)
+            each = Contestant(entry, python, broker, folder / entry.key, handler=fault.handler, rate=rate)
             everyone.append(stack.enter_context(each))
         homes = [each.home for each in everyone]
         add(broker, homes)
@@ -103,6 +106,7 @@ def put_to_test(
                     recovery=round(limit if took is None else took, 1),
                     starts=each.producer.runs + each.consumer.runs,
                     beside=len(everyone),
+                    rate=rate,
                     load=round(load, 1),
                     limit=limit,
                     version=versions.get(each.entry.peer.package, ""),
@@ -176,8 +180,7 @@ def _drain(everyone: Sequence[Contestant]) -> None:
     time.sleep(1)  # acknowledgements of the last
     for each in everyone:
         each.consumer.rest()
+    terminate(each.consumer for each in everyone)
     for each in everyone:
-        each.consumer.terminate()
-    for each in everyone:
-        each.consumer.kill()
+        each.consumer.kill()  # what it may have left running
     time.sleep(1)  # the broker takes back what they held
