@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from pika.exceptions import AMQPError
+
 from benchmarks.environment import ROOT, UnpreparedError
 from local import Failure
 from tests.chaos.cluster import Cluster
@@ -129,8 +131,8 @@ def main() -> int:
     except UnpreparedError as error:
         print(error, file=sys.stderr)
         return 2
-    except (Failure, AssertionError) as failure:
-        print(failure, file=sys.stderr)
+    except (Failure, AssertionError, AMQPError) as failure:
+        print(repr(failure), file=sys.stderr)
         code = 1
     except KeyboardInterrupt:
         print("interrupted; the rows so far are kept", file=sys.stderr)
