@@ -53,8 +53,8 @@ def _head(rows: Sequence[Row], machine: str) -> Iterator[str]:
     yield f"- **Versions**: {', '.join(_versions(rows))}."
     yield (
         f"- **Runs** of each cell: {_range(counts)}; {_range(sorted(beside))} row(s) at the same time on one broker, "
-        "under the same fault at the same moment. With more runs than one a figure is the worst, and the median "
-        "follows in brackets."
+        "under the same fault at the same moment, which ends for all when it ends for the slowest. With more runs than "
+        "one a figure is the worst, and the median follows in brackets."
     )
     yield (
         f"- **Load**: {_range(sorted({row.rate for row in rows}))} messages a second at most, one publish at a time, "

@@ -156,7 +156,7 @@ FAULTS = (
     Fault("restart-broker", "the broker is restarted in order", _restart_broker),
     Fault("freeze-broker", "the broker freezes for 30 s", _freeze_broker),
     Fault("close-connections", "an operator closes all connections, three times", _close_connections),
-    Fault("half-open", "the network swallows everything for 25 s (half open)", _half_open),
+    Fault("half-open", "the network forgets all connections, and takes new ones after 25 s (half open)", _half_open),
     Fault("memory-alarm", "a memory alarm for 15 s", _memory_alarm),
     Fault("queue-full", "the queue is full for 13 s (`reject-publish`)", _queue_full),
     Fault("kill-consumer", "the consumer is killed, three times", _kill_consumer),

@@ -59,7 +59,8 @@ PEERS = (
         f"{ADAPTERS}.aio_pika_robust",
         SCRIPT,
         "asyncio; exchanges, bindings and RPC as objects; reconnects and restores what was declared",
-        "The README's queue is deleted with its last consumer and its message is transient: an example, not a promise.",
+        "The README's queue is deleted with its last consumer and its message is transient: an example, not a promise. "
+        "Its own heartbeat of 60 s notices a dead connection after about three minutes, longer than a run waits.",
         produce=SCRIPT_PRODUCE,
     ),
     Peer(

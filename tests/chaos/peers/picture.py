@@ -54,7 +54,7 @@ def _parts(cells: Mapping[tuple[str, str], Cell], height: int) -> Iterator[str]:
             if cell and cell.lost:
                 yield _text(left + _CELL / 2 - 1, top + 15, f"{cell.lost:,}", "in")
     for number, (name, words) in enumerate(_LEGEND):
-        left = number * 205
+        left = number * 218
         yield _square(left, height - 26, name, 16)
         yield _text(left + 22, height - 13, words, "quiet")
 

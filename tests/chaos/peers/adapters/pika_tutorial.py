@@ -2,11 +2,13 @@
 
 Reference: https://www.rabbitmq.com/tutorials/tutorial-two-python. Hardened: publisher confirms (tutorial seven) and
 `mandatory`, `heartbeat` and `blocked_connection_timeout`, the loop around connection and consumer of
-https://pika.readthedocs.io/en/stable/examples/blocking_consume_recover_multiple_hosts.html and a dead-letter queue
-for what the callback raised on.
+https://pika.readthedocs.io/en/stable/examples/blocking_consume_recover_multiple_hosts.html, a thread for each handler
+as in https://github.com/pika/pika/blob/main/examples/basic_consumer_threaded.py, and a dead-letter queue for what the
+callback raised on.
 """
 
 import sys
+import threading
 import time
 from functools import partial
 from typing import Any
@@ -63,11 +65,16 @@ def on_message(channel: Any, method: Any, _properties: object, body: bytes) -> N
     channel.basic_ack(delivery_tag=method.delivery_tag)
 
 
-def on_message_hardened(channel: Any, method: Any, properties: object, body: bytes) -> None:
-    try:
-        on_message(channel, method, properties, body)
-    except ValueError:
-        channel.basic_reject(delivery_tag=method.delivery_tag, requeue=False)
+def on_message_hardened(channel: Any, method: Any, _properties: object, body: bytes) -> None:
+    def work() -> None:
+        settle = channel.basic_ack
+        try:
+            contract.handle(body)
+        except ValueError:
+            settle = partial(channel.basic_reject, requeue=False)
+        channel.connection.add_callback_threadsafe(partial(settle, delivery_tag=method.delivery_tag))
+
+    threading.Thread(target=work).start()
 
 
 def consume() -> None:
