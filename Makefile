@@ -10,6 +10,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(notdir $(PYTHON))
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
+# Whether PYTHON is that of VENV, as with `. .venv/bin/activate`: wiping it would wipe what was asked for.
+OWN = $(PYTHON) -c 'import os, sys, pip; sys.exit(not os.path.samefile(sys.prefix, "$(VENV)"))' 2>/dev/null
 # `compat` is a plain line in a .pth file; the default is an import hook, which every start would pay for.
 # Two first runs at once would spoil each other's environment; the second waits.
 LOCK := $(if $(shell command -v flock),flock Makefile)
@@ -29,7 +31,7 @@ make-venv:
 	@if [ $(READY) -nt requirements-dev.lock ] && [ $(READY) -nt pyproject.toml ]; then exit; fi; \
 	set -e; \
 	echo 'making $(VENV) with $(PYTHON) ...'; \
-	[ -e $(READY) ] || $(PYTHON) -m venv --clear $(VENV); \
+	[ -e $(READY) ] || $(OWN) || $(PYTHON) -m venv --clear $(VENV); \
 	$(PIP) --require-hashes -r requirements-dev.lock; \
 	$(PIP) --no-deps --no-build-isolation --config-settings editable_mode=compat --editable .; \
 	touch $(READY)
@@ -38,8 +40,9 @@ make-venv:
 venv: $(READY) ## The virtual environment, from the lock
 
 .PHONY: run
-run: $(READY) ## Broker, producer and consumer; COUNT=1000 ends by itself, RATE=10 a second, DOCKER=no without containers
-	@$(BIN)/python -m local $(if $(COUNT),--count $(COUNT)) $(if $(RATE),--rate $(RATE)) $(if $(DOCKER),--docker $(DOCKER))
+run: $(READY) ## Broker, producer and consumer; COUNT=1000 ends by itself, RATE=10 a second, DOCKER=no INSTALL=yes
+	@$(BIN)/python -m local $(if $(COUNT),--count $(COUNT)) $(if $(RATE),--rate $(RATE)) \
+	  $(if $(DOCKER),--docker $(DOCKER)) $(if $(INSTALL),--install $(INSTALL))
 
 .PHONY: test
 test: $(READY) ## All tests that this machine can run; ARGS='tests/unit -x' for some
@@ -55,11 +58,14 @@ test-pika-pre: ## The unit tests, and a user's own pika, on the newest pre-relea
 	@$(PRE)/bin/python -m pytest $(addprefix tests/unit/,common consumer producer) tests/broker/test_users_pika.py $(ARGS)
 
 .PHONY: check
-check: $(READY) ## Format, lint, types, Dockerfiles
+check: $(READY) ## Format, lint, types, Dockerfiles, workflows
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy --strict $(CODE)
 	@$(BIN)/hadolint $(wildcard docker/*Dockerfile*)
+	@$(BIN)/zizmor --offline --persona pedantic --quiet .github
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 
 .PHONY: chaos
 chaos: $(READY) ## Every fault and a ten-minute mix, as a table (25 minutes)
@@ -72,6 +78,10 @@ chaos-peers: $(READY) ## The same faults for other libraries: docs/loss-table.md
 .PHONY: mutants
 mutants: $(READY) ## Small defects put into the core one at a time, which the unit tests must notice; ARGS for some
 	@$(BIN)/python -m tests.mutants $(ARGS)
+
+.PHONY: fuzz
+fuzz: $(READY) ## What strangers write, drawn at random, for ten minutes: properties, HTTP requests, checkpoints
+	@FUZZ_SECONDS=200 $(BIN)/python -m pytest tests/fuzz $(ARGS)
 
 .PHONY: bench
 bench: $(READY) ## Ours against the peers; ARGS for its options

@@ -3,11 +3,12 @@
 import json
 import math
 import time
-from collections.abc import Mapping
-from functools import partial
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from typing import Any, NoReturn, TypeVar
 
 from pika import BasicProperties
+from pydantic import TypeAdapter, ValidationError
 
 from common.properties import MILLISECONDS, NAMES, PERSISTENT, DecodedProperties, OutgoingProperties, Properties
 
@@ -19,9 +20,20 @@ QUEUE = "mq-queue"
 EXPIRATION = "mq-expiration"
 USER_ID = "mq-user-id"
 CC = "mq-cc"
+REPLY_TO = "mq-reply-to"
+ROUTING = {"CC": CC, "BCC": "mq-bcc"}  # all headers by which RabbitMQ routes, and their names in a copy
+MOVED = (EXPIRATION, USER_ID, REPLY_TO, *ROUTING.values())  # what a copy has in a header, and its original elsewhere
+DIRECT_REPLY = "amq.rabbitmq.reply-to"  # no channel but the one that waits for the reply may publish with it
 
 CLOCK_SKEW_MAX = 86400.0  # seconds ahead; a timestamp further ahead is no date, such as one in milliseconds
+MAX_WRONG_FIELDS = 10  # that an error names
+T = TypeVar("T")
+_adapter: Callable[[Any], TypeAdapter[Any]] = lru_cache(256)(TypeAdapter)  # once a type, since it is compiled
 _BINARY = (bytes, bytearray, memoryview)  # a tuple is built once, a union at each call
+
+
+class BodyError(ValueError):
+    """The body is not what the handler expects, and never will be: the consumer parks the message at once."""
 
 
 class Message:
@@ -110,21 +122,24 @@ class Message:
     def copied(self, headers: Mapping[str, Any], timestamp: int | None = None) -> "Message":
         """A persistent copy to publish again, with `headers` added (None removes one) and everything else as received.
 
-        `timestamp` is for a message without a timestamp. Three fields move into headers of ours: with `expiration` the
-        copy would expire in the dead-letter queue, the broker refuses a foreign `user_id`, and with `CC` the copy would
-        go to further queues, whose confirm would count.
+        `timestamp` is for a message without a timestamp. What a stranger could steer the copy by moves into headers of
+        ours: with `expiration` the copy would expire in the dead-letter queue, the broker refuses a foreign `user_id`
+        and a direct reply, and with `CC` or `BCC` the copy would go to further queues, whose confirm would count. The
+        broker takes away one `BCC`, and delivers a second.
         """
         origin = self.origin
         old = origin.to_pika()
-        moved = {EXPIRATION: old.expiration, USER_ID: old.user_id}
+        direct = old.reply_to == DIRECT_REPLY
+        moved = {EXPIRATION: old.expiration, USER_ID: old.user_id, REPLY_TO: old.reply_to if direct else None}
         own = {**headers, **{key: value for key, value in moved.items() if value is not None}}
         changes = {
             "expiration": None,
             "user_id": None,
             "delivery_mode": PERSISTENT,
             "timestamp": timestamp if old.timestamp is None else old.timestamp,
+            **({"reply_to": None} if direct else {}),
         }
-        return Message.with_origin(self.body, origin.changed(own, {"CC": CC}, **changes))
+        return Message.with_origin(self.body, origin.changed(own, ROUTING, **changes))
 
     @property
     def properties(self) -> BasicProperties:
@@ -139,8 +154,26 @@ class Message:
         return self.body.decode()
 
     def json(self) -> Any:
-        """The body as JSON. Raises ValueError (json.JSONDecodeError, UnicodeDecodeError)."""
-        return json.loads(self.body)
+        """The body as JSON. Raises BodyError (a ValueError), which parks the message unless the handler catches it."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or nested too deeply
+            raise BodyError(f"the body is no JSON: {error}") from None
+
+    def parse(self, model: type[T]) -> T:
+        """The body, from JSON, as `model`: whatever pydantic validates (a model, a dataclass, `list[int]`).
+
+        Raises BodyError (a ValueError), which names the wrong fields and not their values, and parks the message unless
+        the handler catches it. Raises pydantic's own errors for a `model` that it cannot validate.
+        """
+        try:
+            parsed: T = _adapter(model).validate_json(self.body)
+        except ValidationError as error:
+            wrong = error.errors(include_url=False, include_context=False, include_input=False)
+            named = [f"{'.'.join(map(str, each['loc'])) or 'the body'}: {each['msg']}" for each in wrong]
+            more = f"; and {len(named) - MAX_WRONG_FIELDS} more" if len(named) > MAX_WRONG_FIELDS else ""
+            raise BodyError("; ".join(named[:MAX_WRONG_FIELDS]) + more) from None
+        return parsed
 
     @property
     def message_id(self) -> str | None:

@@ -2,10 +2,19 @@
 
 import importlib
 import inspect
+import os
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+# Which names of Python's library these have replaced.
+PATCHERS = {"gevent.monkey": "is_module_patched", "eventlet.patcher": "is_monkey_patched"}
+NEEDED = ("select", "socket", "thread", "threading")
+LIBRARY = str(Path(os.__file__).parent)  # the standard one
+HOME = Path(__file__).resolve().parent.parent  # of our packages; in the image users' modules stand there, too
 
 
 class ConfigError(Exception):
@@ -21,15 +30,24 @@ def load_callable(name: str, wanted: str, *, arguments: int) -> Callable[..., An
     module_name, colon, attribute = name.partition(":")
     if not colon or not module_name.strip(".") or module_name.startswith(".") or not attribute:
         raise ConfigError(f"{name!r} is none of {wanted}")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    _search_here()
+    check_free(module_name)
     try:
         found: Any = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name and f"{module_name}.".startswith(f"{error.name}."):
-            raise ConfigError(f"no module {module_name!r} in {here} or among the installed packages") from None
+    except ImportError as error:
+        missing = isinstance(error, ModuleNotFoundError) and error.name
+        if missing and f"{module_name}.".startswith(f"{error.name}."):
+            where = "by PYTHONSAFEPATH not in" if sys.flags.safe_path else "in"
+            raise ConfigError(
+                f"no module {module_name!r} {where} {Path.cwd()} or among the installed packages"
+            ) from None
+        check_free(error.name or "")
         raise
+    if patcher := patched_by():
+        raise ConfigError(
+            f"{patcher} has replaced threads, sockets or select of Python's library, which this program works with; "
+            f"leave out its monkey patching, in {module_name} and what that imports"
+        )
     for part in attribute.split("."):
         found = getattr(found, part, None)
     if not callable(found):
@@ -43,6 +61,38 @@ def load_callable(name: str, wanted: str, *, arguments: int) -> Callable[..., An
     except TypeError as error:
         raise ConfigError(f"{name} is called with {('nothing', 'one message')[arguments]}: {error}") from None
     return found  # type: ignore[no-any-return]
+
+
+def patched_by() -> str:
+    """What has replaced something that we need of Python's library; empty when nothing has."""
+    asked = {name: getattr(sys.modules.get(name), question, None) for name, question in PATCHERS.items()}
+    return next((name for name, patched in asked.items() if patched and any(map(patched, NEEDED))), "")
+
+
+def _search_here() -> None:
+    """Search the working folder, unless that is not trusted; and behind Python's own modules, whoever imports them."""
+    if sys.flags.safe_path or {"", str(Path.cwd())} & set(sys.path):
+        return
+    own = [place for place, each in enumerate(sys.path) if each in (LIBRARY, f"{LIBRARY}/lib-dynload")]
+    sys.path.insert(max(own, default=-1) + 1, str(Path.cwd()))
+
+
+def check_free(module_name: str) -> None:
+    """Raises ConfigError if a file of the user's has this module's name, and another module is what Python finds."""
+    top = module_name.partition(".")[0]
+    spec = None
+    with suppress(ValueError):  # no name, or __main__
+        spec = find_spec(top)
+    if not spec:
+        return
+    found = {Path(each).resolve() for each in (spec.origin, *(spec.submodule_search_locations or ())) if each}
+    for folder in (Path.cwd(), HOME):
+        package, module = folder / top, folder / f"{top}.py"
+        ours = package.resolve() in found
+        for file in [module] * (not ours or folder == HOME) + sorted(package.glob("*.py")) * (not ours):
+            if file.is_file() and file.resolve() not in found:
+                taker = spec.origin if spec.has_location else "Python itself"
+                raise ConfigError(f"{file}: the name {top} is taken by {taker}: rename yours")
 
 
 def is_any(found: Callable[..., Any], kinds: Iterable[Callable[[object], bool]]) -> bool:

@@ -18,12 +18,20 @@ class Delivery(NamedTuple):
     channel: object
     tag: int
     message: Message
+    redelivered: bool = False
 
 
-def delivery_count(message: Message) -> int:
-    """How often it was delivered before, by the broker's count."""
+Running = tuple[float, Delivery]
+"""A handler that runs: since when, by `time.monotonic()`, and for what."""
+
+
+def delivery_count(delivery: Delivery) -> int:
+    """How often it was delivered before, by the broker's count.
+
+    The broker passes on the count that a stranger wrote, as long as the delivery is the first.
+    """
     # Decode a throw-away copy: a decoded table takes many times the bytes that came.
-    count = message.original().headers.get(DELIVERY_COUNT, 0)
+    count = delivery.message.original().headers.get(DELIVERY_COUNT, 0) if delivery.redelivered else 0
     return count if isinstance(count, int) else 0
 
 
@@ -32,5 +40,5 @@ def split_by_limit(deliveries: Iterable[Delivery]) -> tuple[list[Delivery], list
     near: list[Delivery] = []
     others: list[Delivery] = []
     for delivery in deliveries:
-        (near if delivery_count(delivery.message) >= SUSPECT - 1 else others).append(delivery)
+        (near if delivery_count(delivery) >= SUSPECT - 1 else others).append(delivery)
     return near, others

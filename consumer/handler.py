@@ -16,6 +16,7 @@ from consumer.settings import ConsumerSettings
 log = structlog.get_logger()
 UNSTARTED = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
 MAX_BODY_LOGGED = 200  # characters
+MOVES_MAX = 3  # times that a file may be moved while one message is written to it
 
 
 def open_handler(settings: ConsumerSettings) -> Callable[[Message], None]:
@@ -40,25 +41,59 @@ def log_message(message: Message) -> None:
     log.info("message", body=shown, message_id=message.message_id, attempt=message.attempt)
 
 
-def append_to(path: Path) -> Callable[[Message], None]:
-    """A handler that appends the body and a newline in one `write`. Raises ConfigError for a file it cannot open."""
-    try:
+class AppendToFile:
+    """A handler that appends the body and a newline in one `write`, to the file that bears the name at that time."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises OSError for a file that cannot be opened."""
+        self._path = path.absolute()  # a handler may change the working folder
+        self._lock = Lock()  # between a short write and `_cut`, another thread would append its line to the part
+        self._open()
+
+    def __call__(self, message: Message) -> None:
+        """Raises OSError: the message is not in the file."""
+        with self._lock:
+            for _ in range(MOVES_MAX):
+                if not self._named():
+                    old = self._descriptor
+                    self._open()
+                    os.close(old)
+                self._write(message.body)
+                if self._named():  # or it was moved meanwhile, and may be compressed and deleted already
+                    return
+        raise OSError(f"{self._path} is moved again and again while it is written")
+
+    def _open(self) -> None:
+        # /dev/stdout is a link, and only root can put another there.
+        flags = 0 if self._path.parent == Path("/dev") else os.O_NOFOLLOW
         # A pipe that nobody reads is an error at once: a wait would come before the signals are heard.
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
+        flags |= os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+        try:
+            self._descriptor = os.open(self._path, flags, 0o666)
+        except OSError as error:
+            why = {errno.ENXIO: "nobody reads it", errno.ELOOP: "is a symbolic link, which is not followed"}
+            raise OSError(error.errno, why.get(error.errno or 0, error.strerror), str(self._path)) from None
+        os.set_blocking(self._descriptor, True)
+        self._cut = False  # the file ends with a part of a line
+
+    def _named(self) -> bool:
+        """Whether the open file still bears the name, as after a rotation it does not."""
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
+        except FileNotFoundError:
+            return False
+
+    def _write(self, body: bytes) -> None:
+        data = b"%s%s\n" % (b"\n" * self._cut, body)
+        written = os.write(self._descriptor, data)
+        self._cut = written < len(data)
+        if self._cut:
+            raise OSError(f"{self._path}: only {written} of {len(data)} bytes were written; the disk is full")
+
+
+def append_to(path: Path) -> Callable[[Message], None]:
+    """The handler of `append:PATH`. Raises ConfigError for a file it cannot open."""
+    try:
+        return AppendToFile(path)
     except OSError as error:
-        raise ConfigError(f"{path}: {'nobody reads it' if error.errno == errno.ENXIO else error.strerror}") from None
-    os.set_blocking(descriptor, True)
-
-    lock = Lock()  # between a short write and `cut`, another thread would append its line to the part
-    cut = False  # the file ends with a part of a line
-
-    def append(message: Message) -> None:
-        nonlocal cut
-        with lock:
-            data = b"%s%s\n" % (b"\n" * cut, message.body)
-            written = os.write(descriptor, data)
-            cut = written < len(data)
-            if cut:
-                raise OSError(f"{path}: only {written} of {len(data)} bytes were written; the disk is full")
-
-    return append
+        raise ConfigError(f"{path}: {error.strerror}") from None

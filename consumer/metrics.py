@@ -6,10 +6,19 @@ from common.observe.metrics import LATENCY_BUCKETS, Histogram
 
 DELIVERED = Counter("consumer_delivered", "Messages that the broker delivered; a message delivered again counts again.")
 SETTLED = Counter(
-    "consumer_settled", "Deliveries that are settled: ack (handled), retry (comes again), parked.", ["outcome"]
+    "consumer_settled",
+    "Deliveries that are settled: ack (handled), retry (comes again), postponed, parked.",
+    ["outcome"],
 )
-ACKED, RETRIED, PARKED = (SETTLED.labels(outcome) for outcome in ("ack", "retry", "parked"))
-BY_COPIES = {"retried": RETRIED, "parked": PARKED}
+ACKED, RETRIED, POSTPONED, PARKED = (SETTLED.labels(each) for each in ("ack", "retry", "postponed", "parked"))
+BY_COPIES = {"retried": RETRIED, "postponed": POSTPONED, "parked": PARKED}
+BREAKER_OPEN = Gauge("consumer_breaker_open", "1 while messages are tried one at a time, since all of them fail.")
+CUT = Counter(
+    "consumer_handlers_cut",
+    "Running handlers whose message the broker took back: over its consumer timeout, or with the connection.",
+    ["by"],
+)
+CUT_BY = {by: CUT.labels(by) for by in ("timeout", "connection")}
 UNSETTLED = Gauge("consumer_unsettled", "Deliveries that wait or are being handled.")
 WORKERS = Gauge("consumer_workers", "CONSUMER_WORKERS: how many handlers may run at once.")
 OLDEST_SECONDS = Gauge(

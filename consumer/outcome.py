@@ -1,19 +1,39 @@
 """Outcome: what a handler's end means, as a value; and the one place that decides it. Pure."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import walk_tb
 from types import FrameType
 
+from common.message import BodyError
+from common.settings.types import parse_duration
+
 ERROR_LENGTH = 500  # characters of an error that travel in a header
 LIBRARY = str(Path(os.__file__).parent)  # the standard one
 OURS = {"common", "consumer"}
+FINISHED = (int, float, str, bytes)  # what a handler may return besides nothing: these can hide no work to be done
+# What a message's content makes a handler raise, or a defect of the handler. An outage raises others: OSError
+# (connections, time-outs), or the classes of a client library.
+OF_THE_CONTENT = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, TypeError, ValueError)
 
 
 class Reject(Exception):  # noqa: N818 - a verdict, not an error
     """Raised by a handler: this message can never be handled; park it, with this text as the reason."""
+
+
+class Postpone(Exception):  # noqa: N818 - a verdict, not an error
+    """Raised by a handler: not now; try again after `delay` at the earliest, which is no attempt.
+
+    The message waits in the retry queue whose delay is the next longer one, or the longest there is. After
+    CONSUMER_POSTPONE_MAX_AGE it is parked, with this text as the reason.
+    """
+
+    def __init__(self, reason: str, delay: str | float = 0.0) -> None:
+        """`delay` as in settings (`30s`), or in seconds. Raises ValueError for a text that is no duration."""
+        super().__init__(reason)
+        self.delay = parse_duration(delay)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +43,13 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Failed; try again in `delay` seconds."""
+    """Failed; try again in `delay` seconds. `outage`: the error may be of something that the handler needs."""
 
     delay: float
     error: str
     where: str = ""
+    outage: bool = False
+    trace: str = ""  # a traceback, for the log alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +58,57 @@ class Park:
 
     error: str
     where: str = ""
+    outage: bool = False
+    trace: str = ""
 
 
-Outcome = Ack | Retry | Park
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """Try again in `delay` seconds at the earliest; no attempt."""
+
+    delay: float
+    error: str
+    where: str = ""
+    trace: str = ""
+
+
+Outcome = Ack | Retry | Park | Postponed
 ACK = Ack()
 
 
-def decide(error: BaseException, attempt: int, delays: Sequence[float]) -> Outcome:
-    """What follows when attempt number `attempt` (from 1) ended with `error`, with a retry after each of `delays`."""
+def check_returned(value: object) -> None:
+    """Raise TypeError unless all that the handler does is done.
+
+    A coroutine, a future, a `map`, a list of them: nobody would see the error in what runs later, or never.
+    """
+    if value is False:
+        raise TypeError("the handler returned False: raise an exception when it failed, and return nothing when not")
+    if value is not None and not isinstance(value, FINISHED):
+        raise TypeError(
+            f"the handler returned a {type(value).__qualname__}, whose work may not be done: "
+            "wait for its result in the handler, and return nothing"
+        )
+
+
+def decide(
+    error: BaseException,
+    attempt: int,
+    delays: Sequence[float],
+    trace: Callable[[BaseException, str], str] = lambda *_: "",
+) -> Outcome:
+    """What follows when attempt number `attempt` (from 1) ended with `error`, with a retry after each of `delays`.
+
+    `trace(error, where)` is the traceback that a failure gets; a verdict gets none.
+    """
     text, where = describe(error), location(error)
-    if isinstance(error, Reject) or attempt > len(delays):
+    if isinstance(error, Reject | BodyError):
         return Park(text, where)
-    return Retry(delays[attempt - 1], text, where)
+    if isinstance(error, Postpone):
+        return Postponed(error.delay, text, where)
+    outage = isinstance(error, OSError) or not isinstance(error, OF_THE_CONTENT)
+    if attempt > len(delays):
+        return Park(text, where, outage, trace(error, where))
+    return Retry(delays[attempt - 1], text, where, outage, trace(error, where))
 
 
 def describe(error: BaseException) -> str:

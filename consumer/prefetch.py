@@ -25,24 +25,34 @@ class Prefetch:
         self._most, self._each, self._short = most, min(most, handlers), min(most, SHORT_PREFETCH)
         self._since = self._reopen_at = 0.0
         self._watched_since = 0.0  # handlers that had enough to do; 0 while they had not
+        self._single = 0  # deliveries that one consumer gets at once; 0: there are several
         self.finished = 0  # handlers that ended, since then; counted by the subscription
         self.opened()
 
     def opened(self) -> None:
-        """Begin with 1 on a new channel."""
-        self.count = 1
-        self.growing = self._most > 1  # while it is, `arrived` and `handled` must be called
+        """Begin with 1 on a new channel; with all where a single consumer has to get them at once."""
+        self.count = self._single or 1
+        self.growing = self._most > 1 and not self._single  # while it is, `arrived` and `handled` must be called
         self._trusted = False
         self._start_step()
+
+    def single(self, *, known: bool = True) -> None:
+        """From the next opening on, have one consumer get all, since a further one would get nothing; or begin anew."""
+        self._single, self.count = self._most if known else 0, 1
 
     def delivered(self, losses: int, size: int) -> int:
         """A delivery of `size` bytes came alone that was lost `losses` times before: how many more may come."""
         self._trusted = losses < SUSPECT
         return self._step(max(1, min(self._each, MAX_AHEAD_BYTES // max(1, size)))) if self._trusted else 0
 
-    def arrived(self, sizes: list[int], now: float) -> None:
-        """Deliveries of these sizes in bytes came."""
+    def arrived(self, sizes: list[int], now: float, again: int = 0) -> None:
+        """Deliveries of these sizes in bytes came, `again` of them not for the first time.
+
+        While such come, no more is sent ahead than handlers begin with: what is lost with the process once more would
+        be counted against the delivery limit of messages that nobody ever began with, and a policy may set a low one.
+        """
         self._since = self._since or now
+        self._again += again
         self._arrived += len(sizes)
         self._bytes += sum(sizes)
 
@@ -68,7 +78,9 @@ class Prefetch:
         return slow
 
     def narrowed(self, now: float) -> None:
-        """Begin with 1 again, and do not widen to all soon."""
+        """Begin with 1 again, and do not widen to all soon; a single consumer gets no more than handlers begin with."""
+        if self._single and self.count > 1:
+            self._single = self._each
         self._reopen_at = now + REOPEN_AFTER_SECONDS
         self.opened()
 
@@ -77,8 +89,9 @@ class Prefetch:
         if self._done < enough:
             return 0
         quick, small = now - self._since <= within, self._bytes * wanted <= MAX_AHEAD_BYTES * self._arrived
+        first = not self._again
         self._start_step()
-        return self._step(wanted) if self._trusted and quick and small else 0
+        return self._step(wanted) if self._trusted and first and quick and small else 0
 
     def _step(self, count: int) -> int:
         more, self.count = count - self.count, count
@@ -86,5 +99,5 @@ class Prefetch:
         return more
 
     def _start_step(self) -> None:
-        self._arrived = self._bytes = self._done = 0
+        self._arrived = self._bytes = self._done = self._again = 0
         self._since = 0.0

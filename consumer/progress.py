@@ -3,7 +3,8 @@
 import shutil
 from typing import TextIO
 
-from common.observe.logs import Stream
+from common.observe.stream import Stream
+from common.terminal import printable, rewrites
 
 FIRST = 0.5  # seconds; what is done sooner says nothing
 ON_TERMINAL, ELSEWHERE = 0.2, 5.0  # seconds between lines
@@ -23,7 +24,7 @@ class Progress:
 
     def __init__(self, stream: Stream | TextIO) -> None:
         self._stream = stream
-        self._terminal = stream.isatty()
+        self._terminal = rewrites(stream)
         self._next = float("inf")
         self._begun = self._written = False
 
@@ -32,6 +33,7 @@ class Progress:
         if not self._begun:
             self._begun, self._next = True, now + (FIRST if self._terminal else ELSEWHERE)
         if now >= self._next:
+            text = printable(text)  # with a broker's words
             self._next, self._written = now + (ON_TERMINAL if self._terminal else ELSEWHERE), True
             if self._terminal:
                 self._draw(f"{bar(done)}  {text}")

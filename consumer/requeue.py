@@ -41,12 +41,13 @@ class Requeue:
         self._deliveries += others + unread
         self._deadline = time.monotonic() + WAIT_FOR_HANDLERS_SECONDS
 
-    def on_narrowing(self, unread: list[Delivery]) -> None:
-        """Requeue all but one delivery per worker and those near the delivery limit: a full queue takes no copies."""
-        near, others = split_by_limit(self._workers.take_back(self._workers.count))
+    def on_narrowing(self, unread: list[Delivery], keep: int) -> None:
+        """Requeue all but the next `keep` and those near the delivery limit, since a full queue takes no copies."""
+        near, others = split_by_limit(self._workers.take_back(keep))
         self._workers.hand_over(near)
         self._deliveries += others + unread
-        log.info("less is sent ahead: handlers are slow or messages large", handed_back=len(self))
+        if keep:
+            log.info("less is sent ahead: handlers are slow or messages large", handed_back=len(self))
 
     def lost(self) -> None:
         """Forget them: the broker has requeued them by itself."""

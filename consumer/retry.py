@@ -1,14 +1,24 @@
 """RetryPublisher: what was not handled goes on as a copy; the original is acknowledged on the copy's confirm."""
 
+import time
+from collections.abc import Callable, Iterable
+
+import structlog
+
 from common.amqp.inflight import Publication
 from common.amqp.publisher import Publisher
 from common.amqp.topology import Topology
 from common.observe.logs import Quota, names
 from common.process.run import Process
 from consumer import metrics
+from consumer.copies import fitted
+from consumer.delivery import Delivery
 from consumer.settings import ConsumerSettings
 from consumer.settle import Copy
 from consumer.subscription import Subscription
+
+log = structlog.get_logger()
+REFUSED_PAUSE_SECONDS = 1.0  # before what no broker takes a copy of is delivered again: some 20 times, not in 50 ms
 
 
 class RetryPublisher:
@@ -18,10 +28,16 @@ class RetryPublisher:
     """
 
     def __init__(
-        self, process: Process, settings: ConsumerSettings, topology: Topology, subscription: Subscription
+        self,
+        process: Process,
+        settings: ConsumerSettings,
+        topology: Topology,
+        subscription: Subscription,
+        hand_over: Callable[[Iterable[Delivery]], None],
     ) -> None:
-        self.totals = {"retried": 0, "parked": 0, "handed_back": 0}
-        self._subscription = subscription
+        """`hand_over` gives deliveries to the handlers."""
+        self.totals = {"retried": 0, "postponed": 0, "parked": 0, "handed_back": 0}
+        self._process, self._subscription, self._hand_over = process, subscription, hand_over
         self._quota = Quota()
         self.publisher: Publisher[Copy] = Publisher(
             "consumer_retry",
@@ -34,17 +50,39 @@ class RetryPublisher:
         )
 
     def tick(self, now: float) -> None:
-        """Look after time-outs, and log how many failures had no line of their own."""
+        """Look after time-outs and full queues, and log how many failures had no line of their own."""
         self.publisher.tick(now)
+        self._retry_here(now)
         self._quota.tick(now)
+
+    def _retry_here(self, now: float) -> None:
+        """Have the handler try again what a full queue has refused for the whole of its delay.
+
+        A retry queue may be full because it waits for room in MQ_CH, which this consumer would never make while it
+        waits for room in the retry queue: under a policy that limits both, all stood still for ever. What a full
+        dead-letter queue refuses would in the same way keep all others from a handler that works again.
+        """
+        copies = self.publisher.withdraw(lambda copy: copy.delay <= now)
+        for copy in copies:
+            self._quota.warn("tried again here: the queue is full", to=copy.queue, **names(copy.message))
+        self._hand_over([copy.delivery._replace(message=copy.message) for copy in copies])
 
     def publish(self, copies: list[Copy]) -> None:
         for copy in copies:
             if copy.error:
                 message = copy.delivery.message
                 fields = {"error": copy.error, "where": copy.where, "attempt": message.attempt}
-                self._quota.warn("failed", to=copy.queue, **fields, **names(message))
-        self.publisher.publish([Publication(copy.queue, copy.message, copy) for copy in copies])
+                fields |= {"exception": copy.trace} if copy.trace else {}
+                # A traceback is the only one of its kind in a minute, and has a bound of its own.
+                warn = log.warning if copy.trace else self._quota.warn
+                event = "postponed" if copy.counts_as == "postponed" else "failed"
+                warn(event, to=copy.queue, **fields, **names(message))
+        now, room = time.monotonic(), self._subscription.connection.properties_room
+        due = [
+            copy._replace(delay=now + copy.delay, message=fitted(copy.message, room, parked=copy.counts_as == "parked"))
+            for copy in copies
+        ]
+        self.publisher.publish([Publication(copy.queue, copy.message, copy) for copy in due])
 
     def lost(self) -> None:
         """Drop the copies of a lost channel: the broker delivers the originals again, and each loss adds some."""
@@ -61,4 +99,5 @@ class RetryPublisher:
 
     def _on_refused(self, publication: Publication[Copy]) -> None:
         # No copy of it can be published. Each requeue is counted, until the broker's own limit parks it.
-        self._subscription.requeue(publication.token.delivery, counted=True)
+        delivery = publication.token.delivery
+        self._process.call_later(REFUSED_PAUSE_SECONDS, lambda: self._subscription.requeue(delivery, counted=True))

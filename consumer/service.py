@@ -7,15 +7,19 @@ from typing import Any
 import structlog
 
 from common.amqp.connection import State
+from common.amqp.errors import BrokerError
 from common.amqp.topology import Topology
 from common.message import Message
 from common.process.run import Process
 from consumer import metrics
+from consumer.breaker import Breaker
 from consumer.delivery import Delivery
+from consumer.lost_runs import LostRuns
+from consumer.outcome import ACK
 from consumer.requeue import Requeue
 from consumer.retry import RetryPublisher
 from consumer.settings import ConsumerSettings
-from consumer.settle import settle
+from consumer.settle import Done, settle
 from consumer.subscription import Subscription
 from consumer.workers import Workers
 
@@ -26,19 +30,24 @@ class ConsumerService:
     """Implements `common.process.run.Service`. All of it runs on the I/O thread."""
 
     def __init__(self, process: Process, settings: ConsumerSettings, handle: Callable[[Message], None]) -> None:
-        wake = process.guarded(self._settle)
+        wake = process.guarded(self._on_outcomes)
         delays = settings.consumer_retry_delays
         self._idle_exit, self._handler_timeout = settings.consumer_idle_exit, settings.consumer_handler_timeout
         self._workers = Workers(handle, settings.consumer_workers, delays, lambda: process.call_soon(wake))
-        on = self._workers.hand_over, self._on_lost, self._on_cancelled
+        on = self._on_deliveries, self._on_lost, self._on_cancelled
         self._subscription = Subscription(process, settings, *on)
         self._topology = Topology(settings.mq_ch, delays)
-        self._retry = RetryPublisher(process, settings, self._topology, self._subscription)
+        self._lost_runs = LostRuns(self._handler_timeout)
+        self._subscription.runs_here = self._lost_runs.runs
+        self._breaker = Breaker(settings.consumer_breaker if delays else None)
+        self._postpone_max_age = settings.consumer_postpone_max_age
+        self._retry = RetryPublisher(process, settings, self._topology, self._subscription, self._workers.hand_over)
         self._requeue = Requeue(self._subscription, self._workers, self._retry, self._topology)
         metrics.WORKERS.set(settings.consumer_workers)
         metrics.TIMEOUT_SECONDS.set(self._handler_timeout)
         metrics.RUNNING_SECONDS.set_function(lambda: self._workers.longest(time.monotonic()))
         metrics.OLDEST_SECONDS.set_function(self._workers.oldest)
+        metrics.BREAKER_OPEN.set_function(lambda: self._breaker.open)
         self._handled = 0
         self._stopping = False
 
@@ -51,10 +60,15 @@ class ConsumerService:
         self._retry.tick(now)
         self._requeue.tick(now)
         self._subscription.tick(self._workers.waiting, now)
-        if not self._requeue:
-            self._subscription.resume()
-        idle, subscription = self._idle_exit, self._subscription
-        if subscription.unsettled or self._workers.busy or subscription.connection.state is not State.OPEN:
+        breaker, idle, subscription = self._breaker, self._idle_exit, self._subscription
+        if not self._requeue and (not breaker.open or now >= breaker.try_at):
+            subscription.resume()
+        if (
+            subscription.unsettled
+            or self._workers.busy
+            or subscription.connection.state is not State.OPEN
+            or breaker.open  # what waits is not tried just now
+        ):
             subscription.active_at = now
         elif idle is not None and now - subscription.active_at >= idle and not self._stopping:
             log.info("idle", seconds=idle)
@@ -85,28 +99,64 @@ class ConsumerService:
         return [f"a handler has run for {longest:.0f}s, over CONSUMER_HANDLER_TIMEOUT"] if longest > most else []
 
     def reasons(self) -> list[str]:
-        return [*self._subscription.connection.reasons(), *self._retry.publisher.reasons()]
+        connections = [*self._subscription.connection.reasons(), *self._retry.publisher.reasons()]
+        return connections + self._lost_runs.reasons(time.monotonic())
+
+    def notes(self) -> list[str]:
+        """What an operator should know though the service is ready: an outage elsewhere must not take pods out."""
+        error = self._breaker.error
+        return [f"messages are tried one at a time, since all fail: {error}"] if error else []
 
     def summary(self) -> tuple[int, dict[str, Any]]:
         """Left over are deliveries that the broker delivers again, with those whose handler runs on a lost channel."""
         left = max(self._subscription.unsettled, self._workers.busy)
         return left, {"handled": self._handled, **self._retry.totals}
 
-    def _settle(self) -> None:
+    def _on_deliveries(self, deliveries: list[Delivery]) -> None:
+        if self._lost_runs.active:
+            deliveries, done = self._lost_runs.claim(deliveries, self._workers.running(), time.monotonic())
+            self._settle(done)
+        self._workers.hand_over(deliveries)
+
+    def _on_outcomes(self) -> None:
         done = self._workers.outcomes()
-        settlement = settle(done, self._subscription.channel, self._topology, time.time())
+        if self._breaker.failed or any(outcome is not ACK for _, outcome, _ in done):
+            done = self._breaker.judge(done, time.monotonic())
+            self._heed_breaker()
         metrics.HANDLER_SECONDS.observe([seconds for _, _, seconds in done])
+        self._settle(done)
+
+    def _settle(self, done: list[Done]) -> None:
+        settlement = settle(done, self._subscription.channel, self._topology, time.time(), self._postpone_max_age)
         metrics.AGE_SECONDS.observe(settlement.ages)
         metrics.ACKED.inc(len(settlement.acks))
         self._handled += len(settlement.acks)
         self._subscription.acknowledge(settlement.acks, len(settlement.copies))
         if settlement.copies:
             self._retry.publish(settlement.copies)
+        if settlement.stale and (taken := self._lost_runs.ended(settlement.stale)):
+            self._settle(taken)
 
-    def _on_lost(self) -> None:
+    def _heed_breaker(self) -> None:
+        """Before what was judged is settled: an acknowledgement would bring the next delivery."""
+        breaker, subscription = self._breaker, self._subscription
+        if breaker.open != subscription.one_at_a_time:
+            subscription.one_at_a_time = breaker.open
+            if breaker.open:
+                log.warning("breaker opened: all fail, so one message at a time is tried", error=breaker.error)
+            else:
+                log.info("breaker closed: a message was handled")
+        if breaker.open:
+            subscription.pause()
+
+    def _on_lost(self, broker_error: BrokerError) -> None:
+        self._lost_runs.lost(self._workers.running(), broker_error, time.monotonic())
         self._workers.take_back()
         self._retry.lost()
         self._requeue.lost()
 
     def _on_cancelled(self, unread: list[Delivery]) -> None:
-        (self._requeue.on_stop if self._stopping else self._requeue.on_narrowing)(unread)
+        if self._stopping:
+            self._requeue.on_stop(unread)
+        else:
+            self._requeue.on_narrowing(unread, 0 if self._breaker.open else self._workers.count)

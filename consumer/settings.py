@@ -2,10 +2,15 @@
 
 from typing import Annotated
 
-from pydantic import Field, PlainValidator
+from pydantic import BeforeValidator, Field, PlainValidator
 
 from common.settings.shared import Settings
-from common.settings.types import RETRY_DELAYS, Delays, Duration, parse_duration
+from common.settings.types import HANDLER_TIMEOUT, RETRY_DELAYS, Delays, Duration, Plugin, parse_duration
+
+
+def parse_off(value: object) -> object:
+    """None for `off`."""
+    return None if value == "off" else value
 
 
 def parse_idle(text: str | float | None) -> float | None:
@@ -19,8 +24,10 @@ class ConsumerSettings(Settings):
     `consumer verify` proves a deployment instead; `consumer dead-letters` shows, replays or deletes what was parked.
     """
 
-    consumer_handler: str = Field(
-        "log", description="log, append:PATH, or package.module:callable", examples=["append:/data/out.txt"]
+    consumer_handler: Plugin = Field(
+        "log",
+        description="log (the first 200 characters of each body too), append:PATH, or package.module:callable",
+        examples=["append:/data/out.txt"],
     )
     consumer_workers: Annotated[int, Field(ge=1, le=256)] = Field(
         1,
@@ -33,12 +40,22 @@ class ConsumerSettings(Settings):
         examples=["100"],
     )
     consumer_handler_timeout: Annotated[Duration, Field(gt=0)] = Field(
-        300.0, description="a handler that runs longer makes /livez fail", examples=["5m"]
+        HANDLER_TIMEOUT, description="a handler that runs longer makes /livez fail", examples=["5m"]
     )
     consumer_retry_delays: Delays = Field(
         RETRY_DELAYS,
         description="a failed attempt comes again after these, one after the other, then is parked; off is at once",
-        examples=["5s,30s,5m"],
+        examples=["5s,30s,5m,20m,40m"],
+    )
+    consumer_postpone_max_age: Annotated[Duration, Field(gt=0)] = Field(
+        86400.0, description="a message that is postponed for longer is parked", examples=["2h"]
+    )
+    consumer_breaker: Annotated[int | None, Field(ge=1, le=1000), BeforeValidator(parse_off)] = Field(
+        10,
+        description="failures of so many messages in a row are an outage: they are no attempts, and one message at a "
+        "time is tried until one succeeds; off",
+        examples=["10"],
+        json_schema_extra={"unset": "off"},
     )
     consumer_idle_exit: Annotated[float | None, PlainValidator(parse_idle)] = Field(
         None,

@@ -3,10 +3,12 @@
 import time
 from collections.abc import Callable
 
+import structlog
 from pika.channel import Channel
 
 from common.amqp.connection import Connection
 from common.amqp.errors import BrokerError
+from common.amqp.plain import CONSUMER_TIMEOUT, consumer_timeout
 from common.amqp.topology import Topology
 from common.process.run import Process
 from consumer import metrics
@@ -16,13 +18,14 @@ from consumer.intake import Intake
 from consumer.prefetch import Prefetch
 from consumer.settings import ConsumerSettings
 
+log = structlog.get_logger()
 MAX_UNSETTLED_BYTES = 64 * 1024 * 1024  # of bodies and properties, whatever size the prefetch was earned with
 
 
 class Subscription:
     """Implements `common.amqp.connection.ChannelUser`. I/O thread only.
 
-    `on_deliveries` gets what one turn of the loop read; `on_lost` is called when the broker requeues all unsettled;
+    `on_deliveries` gets what one turn of the loop read; `on_lost` is told why the broker requeues all unsettled;
     `on_cancelled` when it sends no more, with the deliveries that came meanwhile, unread.
     """
 
@@ -31,16 +34,20 @@ class Subscription:
         process: Process,
         settings: ConsumerSettings,
         on_deliveries: Callable[[list[Delivery]], None],
-        on_lost: Callable[[], object],
+        on_lost: Callable[[BrokerError], object],
         on_cancelled: Callable[[list[Delivery]], None],
     ) -> None:
         self.connection, self.topology = Connection("consumer", process, settings, self), Topology(settings.mq_ch)
         self.channel: Channel | None = None  # the open one, on which deliveries may be settled
         self.cancelled = self._stopping = False  # for good, and on the way there
+        self.runs_here: Callable[[Delivery], bool] = lambda _: False  # so it is not what kills its process
+        self.one_at_a_time = False  # no more than one delivery is to come
         self.active_at = time.monotonic()  # when something last came or was settled, or the connection was not open
         self._process, self._settings = process, settings
         self._on_deliveries, self._on_lost, self._on_cancelled = on_deliveries, on_lost, on_cancelled
         self._intake = Intake(process, settings.mq_ch, process.guarded(self._on_turn), self._on_intake_cancelled)
+        timeout = consumer_timeout(settings.consumer_handler_timeout)
+        self._intake.arguments = {CONSUMER_TIMEOUT: round(timeout * 1000)}
         self._prefetch = Prefetch(settings.consumer_prefetch, settings.consumer_workers)
         self._acks = Acknowledger(process)
         self.flushed, self.requeue_all = self._acks.flushed, self._acks.requeue_all
@@ -56,6 +63,10 @@ class Subscription:
         self.topology.declare(channel, self._settings.mq_topology)
         channel.basic_qos(prefetch_count=1, callback=self._process.guarded(lambda _: self.connection.accepted(channel)))
 
+    def adapts(self, refusal: BrokerError) -> bool:
+        before, self.topology = self.topology, self.topology.adapted(refusal)
+        return self.topology is not before
+
     def opened(self, channel: Channel) -> None:
         """Consume, unless a stop came before."""
         self.channel = self._acks.channel = channel
@@ -64,14 +75,16 @@ class Subscription:
         if self._stopping:
             self.cancelled = True
         else:
-            self._intake.consume(channel)
+            self._intake.consume(channel, self._prefetch.count)
 
-    def lost(self, _reason: BrokerError) -> None:
+    def lost(self, reason: BrokerError) -> None:
         """Forget all unsettled deliveries: the broker has requeued them, and delivers them anew."""
+        if CONSUMER_TIMEOUT in reason.text:  # a classic queue of 4.3 refuses the argument
+            self._intake.arguments = {}
         self.channel, self._unread = None, []
         self._intake.lost()
         self._acks.lost()
-        self._on_lost()
+        self._on_lost(reason)
 
     def current(self, delivery: Delivery) -> bool:
         """True if it may still be settled. A tag of another channel names another message."""
@@ -106,12 +119,17 @@ class Subscription:
         else:
             self._cancel_intake()
 
+    def pause(self) -> None:
+        """Consume no more until `resume`; then one delivery."""
+        self._prefetch.single(known=False)
+        self._cancel_intake()
+
     def resume(self) -> None:
         """Consume again once half of MAX_UNSETTLED_BYTES is free, after a cancel that was only to narrow."""
         room = self._acks.bytes <= MAX_UNSETTLED_BYTES // 2
         if self.channel and room and self._intake.cancelled and not self._stopping:
             self.active_at = time.monotonic()
-            self._intake.consume(self.channel)
+            self._intake.consume(self.channel, self._prefetch.count)
 
     def close(self) -> None:
         """Close the connection, behind the last acknowledgement."""
@@ -127,12 +145,18 @@ class Subscription:
             return
         self._acks.delivered([each.tag for each in deliveries], sizes)
         metrics.DELIVERED.inc(len(deliveries))
-        if self._prefetch.count == 1:
-            self._intake.widen(self._prefetch.delivered(delivery_count(deliveries[0].message), sizes[0]))
+        if self._prefetch.count == 1 and not self.one_at_a_time:
+            first = deliveries[0]
+            losses = 0 if self.runs_here(first) else delivery_count(first)
+            self._intake.widen(self._prefetch.delivered(losses, sizes[0]))
         if self._prefetch.growing:
-            self._prefetch.arrived(sizes, time.monotonic())
+            self._prefetch.arrived(sizes, time.monotonic(), sum([each.redelivered for each in deliveries]))
         self._on_deliveries(deliveries)
-        if self._acks.bytes > MAX_UNSETTLED_BYTES and self._prefetch.count > 1:  # a single one may be of any size
+        if self._intake.single:
+            log.info("the queue has a single active consumer, which gets the whole prefetch")
+            self._prefetch.single()
+            self._cancel_intake()
+        elif self._acks.bytes > MAX_UNSETTLED_BYTES and self._prefetch.count > 1:  # a single one may be of any size
             self._cancel_intake()
 
     def _cancel_intake(self) -> None:

@@ -6,6 +6,7 @@ from opentelemetry.trace import SpanKind, use_span
 
 from common.message import Message
 from common.observe.tracing import fail, start
+from consumer.outcome import check_returned
 
 
 def traced(handle: Callable[[Message], None], queue: str) -> Callable[[Message], None]:
@@ -16,7 +17,7 @@ def traced(handle: Callable[[Message], None], queue: str) -> Callable[[Message],
         span.set_attribute("mq.attempt", message.attempt)
         with use_span(span, end_on_exit=True, set_status_on_exception=False):
             try:
-                handle(message)
+                check_returned(handle(message))  # type: ignore[func-returns-value]
             except BaseException as error:
                 fail(span, type(error).__qualname__)
                 raise

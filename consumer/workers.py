@@ -2,16 +2,17 @@
 
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from threading import Condition, Thread
 
 from common.message import Message
 from common.observe.logs import subject
-from consumer.delivery import Delivery
-from consumer.outcome import ACK, Outcome, decide
+from common.observe.tracebacks import Tracebacks
+from common.process import fork
+from consumer.delivery import Delivery, Running
+from consumer.outcome import ACK, Outcome, check_returned, decide
 from consumer.settle import Done
 
-UNSTARTED = (Awaitable, Generator, AsyncGenerator)  # what a call returns that ran nothing of the function
 IDLE_WAIT_SECONDS = 1.0  # only a bound: work wakes a worker at once
 
 
@@ -26,7 +27,8 @@ class Workers:
         self._handle, self._delays, self._wake = handle, delays, wake
         self._pending: deque[Delivery] = deque()  # the I/O thread appends, workers take
         self._done: deque[Done] = deque()  # workers append, the I/O thread takes
-        self._started_at = [0.0] * count  # each written by its worker: when its handler started; 0 while it waits
+        self._running: list[Running | None] = [None] * count  # each written by its worker; None while it waits
+        self._tracebacks = Tracebacks()
         self._wake_sent = False
         self._work = Condition()
         self._threads = [Thread(target=self._run, args=(i,), name=f"handler-{i}", daemon=True) for i in range(count)]
@@ -65,11 +67,15 @@ class Workers:
     @property
     def busy(self) -> int:
         """Handlers that run now."""
-        return sum(1 for started in self._started_at if started)
+        return len(self.running())
+
+    def running(self) -> list[Running]:
+        """Since when, and for what. Any thread."""
+        return [each for each in self._running if each]
 
     def longest(self, now: float) -> float:
         """Seconds that the longest running handler has taken so far; 0 when none runs. Any thread."""
-        return max((now - started for started in self._started_at if started), default=0.0)
+        return max((now - started for started, _ in self.running()), default=0.0)
 
     def oldest(self) -> float:
         """Age in seconds of the delivery that is next for a handler; 0 when none waits. Any thread."""
@@ -79,7 +85,7 @@ class Workers:
             return 0.0
 
     def _run(self, number: int) -> None:
-        pending, started_at, done = self._pending, self._started_at, self._done
+        pending, running, done = self._pending, self._running, self._done
         handle, clock = self._handle, time.monotonic
         while True:
             try:
@@ -89,18 +95,23 @@ class Workers:
                     if not pending:
                         self._work.wait(IDLE_WAIT_SECONDS)
                 continue
-            started_at[number] = start = clock()
+            start = clock()
+            running[number] = start, delivery
             subject.message = delivery.message
             try:
                 returned: object = handle(delivery.message)
-                if returned is not None and isinstance(returned, UNSTARTED):
-                    raise TypeError(f"the handler returned a {type(returned).__name__}, and nothing of it has run")
+                if returned is not None:
+                    check_returned(returned)
                 outcome: Outcome = ACK
+                if fork.child:
+                    fork.end_child(None)
             except BaseException as error:  # noqa: BLE001 - SystemExit in a handler is a failed attempt as well
+                if fork.child:
+                    fork.end_child(error)
                 delivery = delivery._replace(message=delivery.message.original())
-                outcome = decide(error, delivery.message.attempt, self._delays)
+                outcome = decide(error, delivery.message.attempt, self._delays, self._tracebacks.first)
+            running[number] = None  # first: who has taken the outcome must not find the run
             done.append((delivery, outcome, clock() - start))
-            started_at[number] = 0.0
             if not self._wake_sent:
                 self._wake_sent = True
                 self._wake()

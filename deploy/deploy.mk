@@ -9,7 +9,7 @@ OURS = $(call image,producer) $(call image,consumer)
 # Without it `--context` would take the next word.
 NEEDS_CONTEXT = test -n "$(CONTEXT)" || { echo "make $@ CONTEXT=name: one of"; kubectl config get-contexts -o name; exit 2; }
 
-.PHONY: images k3d kind deploy undeploy secrets rotate test-cluster lock
+.PHONY: images k3d kind deploy undeploy secrets rotate test-cluster lock sbom
 
 BUILD = docker build --file docker/Dockerfile $(if $(OTEL),--build-arg REQUIREMENTS=requirements-otel.lock)
 images: ## build the producer and consumer images (OTEL=1: with OpenTelemetry)
@@ -60,10 +60,20 @@ test-cluster: $(READY) ## the end-to-end tests on the cluster CONTEXT, in a name
 	CLUSTER_CONTEXT=$(CONTEXT) $(BIN)/python -m pytest tests/deploy -m cluster --full $(ARGS)
 
 # Universal: one file for every Python from 3.11 on. Never with the address of an index.
-COMPILE = build/uv/bin/uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
-  --custom-compile-command "make lock" --quiet $(if $(UPGRADE),--upgrade) pyproject.toml
-lock: ## bring the lock files up to pyproject.toml (UPGRADE=1: and to the newest)
-	test -x build/uv/bin/uv || { python3 -m venv build/uv && build/uv/bin/pip install --quiet uv; }
-	$(COMPILE) --extra http --output-file requirements.lock
-	$(COMPILE) --all-extras --constraints requirements.lock --output-file requirements-otel.lock
-	$(COMPILE) --all-extras --group dev --constraints requirements-otel.lock --output-file requirements-dev.lock
+COMPILE = build/tools/bin/uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
+  --custom-compile-command "make lock" --quiet $(if $(UPGRADE),--upgrade)
+lock: build/tools/.ready ## bring the lock files up to pyproject.toml (UPGRADE=1: and to the newest)
+	$(COMPILE) --group tools --output-file requirements-tools.lock
+	$(COMPILE) pyproject.toml --extra http --output-file requirements.lock
+	$(COMPILE) pyproject.toml --all-extras --constraints requirements.lock --output-file requirements-otel.lock
+	$(COMPILE) pyproject.toml --all-extras --group dev --constraints requirements-otel.lock --output-file requirements-dev.lock
+
+build/tools/.ready: requirements-tools.lock
+	$(PYTHON) -m venv --clear build/tools
+	build/tools/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-tools.lock
+	touch $@
+
+# Of Python's packages; those of Debian are in the SBOM of the base image.
+sbom: build/tools/.ready ## build/sbom.json, what the images bring in packages (CycloneDX; OTEL=1: with OpenTelemetry)
+	build/tools/bin/cyclonedx-py requirements --output-reproducible --pyproject pyproject.toml --of JSON \
+	  --output-file build/sbom.json $(if $(OTEL),requirements-otel.lock,requirements.lock)

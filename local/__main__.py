@@ -5,8 +5,10 @@ import itertools
 import signal
 import sys
 
+from common.terminal import printable
 from local import Failure
 from local.compose import Compose, compose_works
+from local.install import install_server
 from local.ports import free_port
 from local.processes import Processes
 from local.runner import Runner
@@ -39,6 +41,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--gui-port", type=_port, default=_GUI_PORT, help="of the management page (default: %(default)s)"
     )
+    parser.add_argument(
+        "--install", choices=("yes", "no"), default="no", help="yes: without Docker, install rabbitmq-server if missing"
+    )
     return parser.parse_args()
 
 
@@ -60,6 +65,8 @@ def _pair(asked: argparse.Namespace) -> Compose | Processes:
     settings = _settings(asked.count, asked.rate)
     if asked.docker == "auto" and compose_works():
         return Compose(settings, port)
+    if asked.install == "yes":
+        install_server()
     return Processes(settings, port)
 
 
@@ -96,7 +103,7 @@ def main() -> int:
     try:
         return _run(_arguments())
     except Failure as failure:
-        print(failure, file=sys.stderr)
+        print(printable(str(failure), "\n\t"), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nleft at once: no summary", file=sys.stderr)

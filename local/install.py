@@ -1,28 +1,14 @@
 """RabbitMQ's programs on this machine: where they are, and getting them."""
 
 import os
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
 from local import Failure
 
-_INSTALL_SECONDS = 600
-
-# The package would start a broker of its own on 5672: the policy file forbids that while it is being installed.
-_SCRIPT = """
-set -e
-export DEBIAN_FRONTEND=noninteractive
-policy=/usr/sbin/policy-rc.d
-if [ ! -e $policy ]; then
-  printf '#!/bin/sh\\nexit 101\\n' > $policy
-  chmod 755 $policy
-  trap 'rm -f $policy' EXIT
-fi
-install() { apt-get install -y -qq --no-install-recommends rabbitmq-server >/dev/null 2>&1; }
-install || { apt-get update -qq; install; }
-if [ -d /run/systemd/system ]; then systemctl disable --now --quiet rabbitmq-server; fi
-"""
+PACKAGE = "apt-get install --no-install-recommends rabbitmq-server"
 
 
 def find_server() -> Path | None:
@@ -35,39 +21,47 @@ def find_server() -> Path | None:
     return next((folder for folder in folders if (folder / "rabbitmq-server").exists()), None)
 
 
-def as_root() -> list[str] | None:
-    """Return the words to put before a command that needs root ([] when we are root), or None if we may not."""
-    if os.geteuid() == 0:
-        return []
-    if (
-        shutil.which("sudo")
-        and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0
-    ):
-        return ["sudo", "-n"]
-    return None
-
-
-def ensure_server() -> Path:
-    """Return the folder of the `rabbitmq-server` script; install it on Debian or Ubuntu where that is allowed.
-
-    Raises Failure with one line on what to install.
-    """
-    folder = find_server()
-    if folder:
-        return folder
-    words = as_root()
+def install_command() -> str:
+    """What a person types on Debian or Ubuntu; raises Failure elsewhere."""
     if not shutil.which("apt-get"):
         raise Failure("rabbitmq-server is missing: install RabbitMQ 3.10 or newer, or Docker")
-    if words is None:
-        raise Failure("rabbitmq-server is missing: run `sudo apt-get install rabbitmq-server`, or install Docker")
-    print("rabbitmq-server is missing: installing it with apt-get (its own service stays off) ...", flush=True)
-    try:
-        done = subprocess.run(
-            [*words, "sh", "-c", _SCRIPT], capture_output=True, text=True, timeout=_INSTALL_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise Failure(f"`apt-get install rabbitmq-server` did not end in {_INSTALL_SECONDS} s") from None
+    return PACKAGE if os.geteuid() == 0 else f"sudo {PACKAGE}"
+
+
+def server() -> Path:
+    """Return the folder of the `rabbitmq-server` script; raises Failure with the command that installs it."""
     folder = find_server()
     if not folder:
-        raise Failure(f"`apt-get install rabbitmq-server` failed: {done.stderr.strip()[-300:] or done.returncode}")
+        raise Failure(
+            "rabbitmq-server is missing. Install Docker, or run\n"
+            f"    {install_command()}\n"
+            "yourself, or `make run INSTALL=yes`, which does it. Nothing was installed."
+        )
     return folder
+
+
+def install_server() -> None:
+    """Install `rabbitmq-server` where it is missing, before all eyes; raises Failure."""
+    if find_server():
+        return
+    command = install_command()
+    print(f"$ {command}", flush=True)
+    # The package starts a broker of its own, as Debian's do, and systemd then stops it for good.
+    words = [*shlex.split(command), "--yes"]
+    if not _run(words):
+        _run([*words[: words.index("install")], "update"])
+        _run(words)
+    if Path("/run/systemd/system").is_dir():
+        _run([*words[: words.index("apt-get")], "systemctl", "disable", "--now", "--quiet", "rabbitmq-server"])
+    if not find_server():
+        raise Failure(f"`{command}` failed")
+
+
+def _run(words: list[str]) -> bool:
+    """Whether it succeeded. Ctrl-C is its own to hear: killed by us, apt would leave packages half configured."""
+    with subprocess.Popen(words) as running:
+        try:
+            return running.wait() == 0
+        except KeyboardInterrupt:
+            running.wait()
+            raise

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from local import Failure
-from local.install import ensure_server
+from local.install import server
 from local.ports import free_port, speaks_amqp
 
 _START_SECONDS = 90.0
@@ -28,8 +28,8 @@ class Node:
     name = "debian"
 
     def __init__(self, management_port: int | None = None) -> None:
-        """Reserve ports and a folder; raises Failure when there is no RabbitMQ and none may be installed."""
-        self._programs = ensure_server()
+        """Reserve ports and a folder; raises Failure when there is no RabbitMQ."""
+        self._programs = server()
         self._folder = Path(tempfile.mkdtemp(prefix="mq-node-"))
         self._server: subprocess.Popen[bytes] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
@@ -76,6 +76,8 @@ class Node:
         """Start the node on its old data, if any, and wait until it speaks AMQP; raises Failure with its last words."""
         if self._epmd is None:
             # Otherwise the node would start a port mapper that outlives it.
+            if not shutil.which("epmd"):
+                raise Failure("epmd is missing: rabbitmq-server needs Erlang")
             self._epmd = self._spawn(["epmd", "-port", self._env["ERL_EPMD_PORT"], "-address", "127.0.0.1"])
         self._server = self._spawn([str(self._programs / "rabbitmq-server")])
         deadline = time.monotonic() + _START_SECONDS

@@ -6,6 +6,7 @@ import sys
 import time
 from collections import deque
 
+from common.terminal import rewrites
 from local import SERVICES, Failure
 from local.compose import Compose
 from local.counts import Counts, closing_event, connected_seconds
@@ -33,7 +34,7 @@ class Runner:
         self._history: deque[tuple[float, Counts]] = deque(maxlen=8)
         self._began = self._flowed = self._looked = time.monotonic()
         self._printed = -math.inf
-        self._moving = sys.stdout.isatty()
+        self._moving = rewrites(sys.stdout)
 
     @property
     def _counts(self) -> Counts:

@@ -1,4 +1,4 @@
-"""The README's tables of settings, as --help has them, and of exit codes: `python -m local.settings_table`."""
+"""docs/settings.md: its tables of settings, as --help has them, and of exit codes; `python -m local.settings_table`."""
 
 import re
 from inspect import getsource
@@ -10,7 +10,7 @@ from common.settings.shared import Settings
 from consumer.settings import ConsumerSettings
 from producer.settings import ProducerSettings
 
-README = Path(__file__).parent.parent / "README.md"
+DOCUMENT = Path(__file__).parent.parent / "docs" / "settings.md"
 
 
 def settings() -> str:
@@ -30,14 +30,14 @@ def exit_codes() -> str:
     return "\n".join(["| exit code | meaning |", "|---|---|", *rows]) + "\n"
 
 
-def renewed(readme: str) -> str:
-    """`readme` with the tables as they are now."""
+def renewed(text: str) -> str:
+    """`text` with the tables as they are now."""
     for name, table in (("settings", settings()), ("exit codes", exit_codes())):
         begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-        before, _, rest = readme.partition(begin)
-        readme = before + begin + table + end + rest.partition(end)[2]
-    return readme
+        before, _, rest = text.partition(begin)
+        text = before + begin + table + end + rest.partition(end)[2]
+    return text
 
 
 if __name__ == "__main__":
-    README.write_text(renewed(README.read_text()))
+    DOCUMENT.write_text(renewed(DOCUMENT.read_text()))

@@ -1,5 +1,6 @@
 """What a person sees: the line that moves and the summary. Pure."""
 
+from common.terminal import printable
 from local.counts import Counts
 
 
@@ -12,7 +13,7 @@ def line(counts: Counts, rates: tuple[float, float], states: dict[str, str]) -> 
         f"retried {counts.retried:,}",
         f"parked {counts.parked:,}",
     ]
-    return "  ".join(parts) + "  |  " + "  ".join(f"{name} {state}" for name, state in states.items())
+    return printable("  ".join(parts) + "  |  " + "  ".join(f"{name} {state}" for name, state in states.items()))
 
 
 def state(ready: bool, reasons: list[str]) -> str:

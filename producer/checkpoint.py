@@ -1,5 +1,6 @@
 """Checkpoint: how far a file is confirmed, remembered in a small file of its own."""
 
+import errno
 import os
 from collections import deque
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from producer.source import Follower
 log = structlog.get_logger()
 WRITE_INTERVAL_SECONDS = 0.5  # what was confirmed since the last write is sent again after a crash
 SLOW_WRITE_SECONDS = 1.0  # one that takes longer is logged, and is waited for no longer at the end
-BEGINNING_BYTES = 4096  # by which a file is known
+CHUNK = 1024 * 1024
 
 
 def new_name() -> str:
@@ -24,30 +25,54 @@ def new_name() -> str:
     return "".join((ascii_letters + digits)[byte % 62] for byte in os.urandom(10))
 
 
-def beginning(file: Path, length: int = BEGINNING_BYTES) -> str:
-    """How many bytes `file` begins with, of `length` at most, and their hash. Raises OSError.
+class Identity:
+    """What an open file is known by: the bytes it begins with, as many as are confirmed, and its inode.
 
-    Empty if it is none, or may not be read: that is the source's to say.
+    Its first bytes alone, or those before the position, are equal in many files: lines have a header or are alike.
     """
-    if not os.access(file, os.R_OK) or not file.is_file():  # to open a pipe is to wait for a writer
-        return ""
-    with file.open("rb") as stream:
-        first = stream.read(length)
-    return f"{len(first)}:{blake2b(first, digest_size=8).hexdigest()}"
+
+    def __init__(self, descriptor: int) -> None:
+        self.inode = os.fstat(descriptor).st_ino  # and not the device, whose number changes with a mount
+        self._descriptor, self._hash, self._length = descriptor, blake2b(digest_size=8), 0
+
+    def until(self, position: int) -> str:
+        """The number of bytes that were looked at, now at least `position` where there are so many, and their hash.
+
+        Reads on where the last call ended. Raises OSError.
+        """
+        while chunk := os.pread(self._descriptor, min(CHUNK, max(0, position - self._length)), self._length):
+            self._hash.update(chunk)
+            self._length += len(chunk)
+        return f"{self._length}:{self._hash.hexdigest()}"
+
+    def known(self, position: int) -> str:
+        """The words of a checkpoint at `position`. Raises OSError."""
+        begins = self.until(position)
+        if self._length < position:
+            raise OSError(errno.EIO, "the file became shorter than what was read of it")
+        return f"{begins} {self.inode}"
 
 
 class Checkpoint(Follower):
     """Positions go out in order and are confirmed in any order; `position` is how far all are."""
 
-    def __init__(self, path: Path, position: int = 0, name: str | None = None, begins: str = "") -> None:
+    def __init__(
+        self,
+        path: Path,
+        position: int = 0,
+        name: str | None = None,
+        descriptor: int | None = None,
+        known: Callable[[int], str] = lambda _: "",
+    ) -> None:
         """Everything before `position` is confirmed already. `name` begins the ids of all messages.
 
-        It outlives the process: a line that is sent again by the next one keeps its message id. `begins` is the
-        `beginning` of the file that the positions are of.
+        It outlives the process: a line that is sent again by the next one keeps its message id. `descriptor` is of the
+        file that the positions are of, if that can be opened, and `known(position)` says what to know it by.
         """
         self.name = name or new_name()
         self.position = self._written = position
-        self._path, self._begins = path, begins
+        self.descriptor = descriptor
+        self._path, self._known = path, known
         self._unconfirmed: deque[int] = deque()  # and those that were confirmed before the first of them
         self._confirmed: set[int] = set()
         self._write_at = 0.0
@@ -97,8 +122,10 @@ class Checkpoint(Follower):
     def write(self) -> None:
         """Write it, so that a crash leaves the old or the new one whole. Raises OSError."""
         position, new = self.position, self._path.with_name(f"{self._path.name}.new")
-        with new.open("w") as file:
-            file.write(f"{position} {self.name} {self._begins}".rstrip() + "\n")
+        text = f"{position} {self.name} {self._known(position)}".rstrip() + "\n"
+        new.unlink(missing_ok=True)  # of a crash, or a link that somebody put there: neither is written to
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write(text.encode())
             file.flush()
             os.fsync(file.fileno())
         new.replace(self._path)
@@ -112,19 +139,11 @@ def open_checkpoint(path: Path | None, file: Path) -> Checkpoint | None:
     try:
         if path.resolve() == file.resolve():
             raise ConfigError(f"{path} is what the source reads, and would be written over: name another file")
+        if path.is_symlink():
+            raise ConfigError(f"{path} is a symbolic link, which is not followed: name the file itself")
         if path.exists() and not path.is_file():
             raise ConfigError(f"{path} is no file")
-        if not path.exists() or not path.stat().st_size:
-            checkpoint = Checkpoint(path, begins=beginning(file))
-        else:
-            position, name, *known = path.read_text().split()
-            if int(position) < 0:
-                raise ValueError(position)
-            (begins,) = known or [""]  # the first versions did not know it
-            length = int(begins.partition(":")[0] or 0)
-            if length and beginning(file, length) not in ("", begins):
-                raise ConfigError(f"{path} is of a file that begins otherwise than {file}: remove it, or name another")
-            checkpoint = Checkpoint(path, int(position), name, beginning(file) or begins)
+        checkpoint = _read(path.absolute(), file)  # a source may change the working folder
         checkpoint.write()  # at the start: one that cannot be written is no use, and would be known only after messages
         checkpoint.writer.start()
         return checkpoint
@@ -132,6 +151,35 @@ def open_checkpoint(path: Path | None, file: Path) -> Checkpoint | None:
         raise ConfigError(f"{error.filename or path}: {error.strerror}") from None
     except ValueError:
         raise ConfigError(f"{path} is no checkpoint of ours: remove it, or name another file") from None
+
+
+def _read(path: Path, file: Path) -> Checkpoint:
+    """Raises ConfigError for one of another file, ValueError for another thing, OSError."""
+    descriptor = identity = None
+    # What is no file or may not be read is the source's to say; and to open a pipe is to wait for a writer.
+    if os.access(file, os.R_OK) and file.is_file():
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        identity = Identity(descriptor)
+    if not path.exists() or not path.stat().st_size:
+        return Checkpoint(path, 0, None, descriptor, identity.known if identity else lambda _: "")
+    done, name, *words = path.read_text("utf-8").split()
+    # The first versions knew neither, or not the inode.
+    begins, inode = {0: ("0:", "0"), 1: (*words, "0")}.get(len(words), words)
+    position, length, then = int(done), int(begins.partition(":")[0]), int(inode)
+    if position < 0:
+        raise ValueError(position)
+    if not identity:
+        return Checkpoint(path, position, name, known=lambda _: " ".join(words))
+    if length and identity.until(length) != begins:
+        raise ConfigError(f"{path} is of a file that begins otherwise than {file}: remove it, or name another")
+    if position and then not in (0, identity.inode):
+        raise ConfigError(
+            f"{file} has the bytes that {path} knows, and is another file (inode {identity.inode}, then {then}). "
+            "Whether it is a copy, or has new lines of the same text, cannot be known: remove "
+            f"{path} to send all of it, or for a copy the last word in {path} to go on behind what is confirmed"
+        )
+    # Where nothing is confirmed, what was sent of another file may have ids of the same positions.
+    return Checkpoint(path, position, name if then in (0, identity.inode) else None, descriptor, identity.known)
 
 
 class BackgroundWriter:

@@ -1,5 +1,6 @@
 """Source reader: the source's thread. A source may block as long as it likes; the I/O thread never waits for it."""
 
+import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -10,10 +11,13 @@ import structlog
 
 from common.amqp.inflight import Publication
 from common.message import Message
+from common.process import fork
 from producer.source import Item
 
 BUFFER_BYTES = 1024 * 1024  # bodies held; with the 4 MiB of a thousand of 4 KiB a process took 7 MiB more
 STOP_WAIT_SECONDS = 0.5  # the longest a stop goes unnoticed; and a source is waited for then
+PLACE_MAX = 100  # characters; a value may contain itself
+_LISTS = (list, tuple)
 log = structlog.get_logger()
 
 
@@ -39,6 +43,22 @@ class Unsendable(NamedTuple):
     size: int = 0
 
 
+def place_of_error(value: object) -> str:
+    """Where in `value` stands what JSON cannot hold, such as `['rows'][3]`; empty for `value` itself."""
+    place = ""
+    while len(place) < PLACE_MAX:
+        children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, _LISTS) else ()
+        for key, child in children:
+            try:
+                json.dumps(child, allow_nan=False)
+            except Exception:  # noqa: BLE001 - as `Message.of` met it
+                place, value = f"{place}[{key!r:.60}]", child
+                break
+        else:
+            break
+    return place
+
+
 class SourceReader:
     """Fills a bounded buffer from the source thread; `take` empties it from the I/O thread.
 
@@ -56,8 +76,11 @@ class SourceReader:
         max_body: int,
         count: int | None = None,
         rate: float | None = None,
+        skip: bool = False,
     ) -> None:
         """Make messages of at most `max_body` bytes for `queue`, and hold at most `size`.
+
+        `skip`: an item that cannot be a message is refused; otherwise it ends the source.
 
         Stop after `count` items (None: at the source's end); read at most `rate` a second (None: as fast as it goes).
         `name` and an item's position make the id of its message.
@@ -65,6 +88,7 @@ class SourceReader:
         self.error: BaseException | None = None  # what the source died of; written by the source thread
         self._source, self._wake = source, wake
         self._queue, self._name, self._max_body, self._count = queue, name, max_body, count
+        self._skip = skip
         # With a rate no more than a second's worth is read ahead, or an outage would end in a burst.
         self._size = max(1, min(size, round(rate))) if rate else size
         self._limiter = RateLimiter(rate) if rate else None
@@ -114,6 +138,8 @@ class SourceReader:
     def _run(self) -> None:
         try:
             for number, item in enumerate(self._source(), 1):
+                if fork.child:
+                    break
                 self._in_hand = True
                 if self._limiter and (delay := self._limiter.wait(time.monotonic())):
                     self._stop.wait(delay)
@@ -123,14 +149,26 @@ class SourceReader:
                     break
         except BaseException as error:  # the user's code: even SystemExit must not lose what was taken
             self.error = error
-            log.error("the source failed", exc_info=error)
+            if not fork.child:
+                log.error("the source failed", exc_info=error)
+        if fork.child:
+            fork.end_child(self.error)
         self._wake()
 
     def _made(self, item: Item) -> Publication[int] | Unsendable:
         message_id = f"{self._name}-{item.position}"
         if isinstance(item.value, Exception):
             return Unsendable(str(item.value), message_id, item.position)
-        publication = Publication(self._queue, Message.of(item.value, message_id), item.position)
+        try:
+            publication = Publication(self._queue, Message.of(item.value, message_id), item.position)
+        except Exception as error:  # the user's value, which may raise anything
+            place = place_of_error(item.value)
+            said = (
+                f"item {item.position} of the source{place and f', at {place}'}: {type(error).__name__}: {error!s:.300}"
+            )
+            if self._skip:
+                return Unsendable(said, message_id, item.position)
+            raise TypeError(f"{said} (PRODUCER_BAD_ITEM=refuse leaves it out and goes on)") from error
         if publication.size <= self._max_body:
             return publication
         reason = f"a body of {publication.size} bytes is over MQ_MAX_BODY ({self._max_body})"

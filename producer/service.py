@@ -28,16 +28,18 @@ class ProducerService:
     ) -> None:
         """`name` begins the ids of messages. `stop` asks the source to end by itself; without it, it is left behind."""
         self._process, self._window, self._followers = process, settings.producer_window, followers
-        wake = process.guarded(self._fill)
+        fill = process.guarded(self._fill)
+        self._fill_soon: Callable[[], None] = lambda: process.call_soon(fill)
         self._reader = SourceReader(
             source,
-            lambda: process.call_soon(wake),
+            self._fill_soon,
             queue=settings.mq_ch,
             name=name,
             size=self._window,
             max_body=settings.mq_max_body,
             count=settings.producer_count,
             rate=settings.producer_rate or (1.0 if settings.producer_source == "heartbeat" else None),
+            skip=settings.producer_bad_item == "refuse",
         )
         self.publisher: Publisher[int] = Publisher(
             "producer",
@@ -68,6 +70,8 @@ class ProducerService:
                 self.publisher.refused(each.reason, message_id=each.message_id)
                 self._on_refused(each)
         self.publisher.publish([each for each in batch if isinstance(each, Publication)])
+        if batch and self.publisher.room >= room:  # nothing was sent, so no confirm will ask for more
+            self._fill_soon()
 
     def _on_progress(self, confirmed: list[Publication[int]]) -> None:
         self._confirmed += len(confirmed)
@@ -113,6 +117,9 @@ class ProducerService:
 
     def reasons(self) -> list[str]:
         return self.publisher.reasons()
+
+    def notes(self) -> list[str]:
+        return []
 
     def summary(self) -> tuple[int, dict[str, Any]]:
         """Left over: taken and not confirmed, or refused; and totals."""

@@ -1,13 +1,29 @@
 """The producer's settings."""
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import SettingsConfigDict
 
-from common.settings.shared import Settings
-from common.settings.types import Duration
+from common.settings.shared import ReadableFile, Settings
+from common.settings.types import Duration, Plugin, check_path
+
+
+def check_hosts(text: str) -> str:
+    """`text` in lower case, if it is a list of host names. Raises ValueError."""
+    names = [name.strip().lower() for name in text.split(",")]
+    if not all(re.fullmatch(r"\*|[a-z0-9._-]+", name) for name in names):
+        raise ValueError("host names without ports, with commas between")
+    return ",".join(names)
+
+
+def check_token(path: Path) -> Path:
+    """`path` if there is something in it. Raises ValueError."""
+    if not path.read_bytes().strip():
+        raise ValueError("is empty")
+    return path
 
 
 class ProducerSettings(Settings):
@@ -15,7 +31,7 @@ class ProducerSettings(Settings):
 
     model_config = SettingsConfigDict(defer_build=False)  # but at once, while the garbage collector is off
 
-    producer_source: str = Field(
+    producer_source: Plugin = Field(
         "heartbeat",
         description="heartbeat, lines (standard input), lines:PATH, http, or package.module:callable",
         examples=["lines:/data/input.txt"],
@@ -35,7 +51,17 @@ class ProducerSettings(Settings):
     producer_window: Annotated[int, Field(ge=1, le=65535)] = Field(
         1024, description="messages published and not yet confirmed, at most", examples=["1024"]
     )
-    producer_checkpoint: Path | None = Field(
+    producer_line_ends: Literal["lf", "any"] = Field(
+        "lf",
+        description="with lines: lf keeps the \\r of a Windows line end in the message, any takes both ends away",
+        examples=["any"],
+    )
+    producer_bad_item: Literal["stop", "refuse"] = Field(
+        "stop",
+        description="an item of the source that cannot be a message: stop there, or refuse it and go on",
+        examples=["refuse"],
+    )
+    producer_checkpoint: Annotated[Path, AfterValidator(check_path)] | None = Field(
         None,
         description="with lines:PATH: a file that remembers how far all is confirmed, to go on from there",
         examples=["/data/input.checkpoint"],
@@ -55,6 +81,18 @@ class ProducerSettings(Settings):
     )
     producer_http_timeout: Annotated[Duration, Field(gt=0)] = Field(
         10.0, description="with http: a request that is unconfirmed for so long is answered 504", examples=["10s"]
+    )
+
+    producer_http_hosts: Annotated[str, AfterValidator(check_hosts)] = Field(
+        "localhost,producer",
+        description="with http: names that a request's Host may have, beside addresses; * is any",
+        examples=["localhost,producer,producer.mq-pair"],
+    )
+    producer_http_token_file: Annotated[ReadableFile, AfterValidator(check_token)] | None = Field(
+        None,
+        description="with http: a file with the bearer token that requests need; read again at each",
+        examples=["/run/secrets/token"],
+        json_schema_extra={"unset": "off"},
     )
 
     def problems(self) -> dict[str, str]:

@@ -5,12 +5,13 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import count, starmap
 from pathlib import Path
 from typing import NamedTuple
 
 from common.plugins import ConfigError, is_any, load_callable
-from producer.lines import read_lines
+from producer.lines import Line, read_lines
 from producer.settings import ProducerSettings
 
 
@@ -43,17 +44,22 @@ class Follower:
         """Nothing more is confirmed."""
 
 
-def open_source(settings: ProducerSettings, offset: int = 0) -> Callable[[], Iterable[Item]]:
-    """The source that PRODUCER_SOURCE names, a file's lines from `offset` on. Raises ConfigError."""
+def open_source(
+    settings: ProducerSettings, offset: int = 0, descriptor: int | None = None
+) -> Callable[[], Iterable[Item]]:
+    """The source that PRODUCER_SOURCE names, a file's lines from `offset` on. Raises ConfigError.
+
+    `descriptor` is of that file, if it is open already.
+    """
     name = settings.producer_source
     if name == "heartbeat":
         return heartbeat
     if name == "lines":
         if sys.stdin is None:
             raise ConfigError("standard input is closed")
-        return lambda: starmap(Item, read_lines(sys.stdin.fileno(), settings.mq_max_body))
+        return lambda: starmap(Item, line_reader(settings)(sys.stdin.fileno()))
     if (path := name.removeprefix("lines:")) not in (name, ""):
-        return file_lines(Path(path), settings.mq_max_body, offset)
+        return file_lines(settings, Path(path), offset, descriptor)
     source = load_callable(name, "heartbeat, lines, lines:PATH, http or package.module:callable", arguments=0)
     if is_any(source, (inspect.iscoroutinefunction, inspect.isasyncgenfunction)):
         raise ConfigError(f"{name} is async, and a source is read by a plain `for`. Name a plain function or generator")
@@ -71,14 +77,18 @@ def heartbeat() -> Iterator[Item]:
     return (Item(f"Hello World {number}!", number) for number in count(1))
 
 
-def file_lines(path: Path, limit: int, offset: int) -> Callable[[], Iterable[Item]]:
-    """The lines of a file from `offset` bytes on. Raises ConfigError."""
+def file_lines(
+    settings: ProducerSettings, path: Path, offset: int, descriptor: int | None = None
+) -> Callable[[], Iterable[Item]]:
+    """The lines of a file, which may be open as `descriptor`, from `offset` bytes on. Raises ConfigError."""
+    read = line_reader(settings)
     try:
-        if stat.S_ISFIFO(path.stat().st_mode):  # its `open` waits for a writer, so it is the source's own thread's
-            if offset:
-                raise ConfigError(f"{path}: is a pipe, and cannot go on where its checkpoint says")
-            return lambda: starmap(Item, read_lines(os.open(path, os.O_RDONLY | os.O_CLOEXEC), limit))
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        if descriptor is None:
+            if stat.S_ISFIFO(path.stat().st_mode):  # its `open` waits for a writer, so it is the source's own thread's
+                if offset:
+                    raise ConfigError(f"{path}: is a pipe, and cannot go on where its checkpoint says")
+                return lambda: starmap(Item, read(os.open(path, os.O_RDONLY | os.O_CLOEXEC)))
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             raise ConfigError(f"{path}: is a folder")
         if offset:
@@ -88,19 +98,27 @@ def file_lines(path: Path, limit: int, offset: int) -> Callable[[], Iterable[Ite
                     f"{path} has fewer bytes than the {offset} that its checkpoint says are done: remove that"
                 )
             if offset < size:
-                offset = _line_start(descriptor, offset, limit)
+                offset = _line_start(descriptor, offset, settings)
             os.lseek(descriptor, offset, os.SEEK_SET)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
-    return lambda: starmap(Item, read_lines(descriptor, limit, offset))
+    return lambda: starmap(Item, read(descriptor, offset=offset))
 
 
-def _line_start(descriptor: int, offset: int, limit: int) -> int:
+def line_reader(settings: ProducerSettings) -> Callable[..., Iterator[tuple[Line, int]]]:
+    """`read_lines` of a descriptor, as the settings want the lines."""
+    return partial(read_lines, limit=settings.mq_max_body, crlf=settings.producer_line_ends == "any")
+
+
+def _line_start(descriptor: int, offset: int, settings: ProducerSettings) -> int:
     """`offset`, or where its line begins: one that was not written to its end when it was sent comes again, whole.
 
     One that has got nothing since but its newline is behind us.
     """
     # What is longer than may be sent need not be looked through: what is left of it is so, too.
-    before = os.pread(descriptor, min(offset, limit + 1), offset - min(offset, limit + 1))
-    start = offset - len(before) + before.rfind(b"\n") + 1
-    return offset + 1 if start < offset and os.pread(descriptor, 1, offset) == b"\n" else start
+    looked = min(offset, settings.mq_max_body + 1)
+    before = os.pread(descriptor, looked, offset - looked)
+    start = offset - looked + before.rfind(b"\n") + 1
+    ends = (b"\n", b"\r\n") if settings.producer_line_ends == "any" else (b"\n",)
+    got = [len(end) for end in ends if start < offset and os.pread(descriptor, len(end), offset) == end]
+    return offset + got[0] if got else start

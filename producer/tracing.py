@@ -26,8 +26,11 @@ class Spans(Follower):
         for value, position in self._source():
             yield Item(value if isinstance(value, Exception) else self._begin(value, position), position)
 
-    def _begin(self, value: object, position: int) -> Message:
-        message = Message.of(value, f"{self._name}-{position}")
+    def _begin(self, value: object, position: int) -> object:
+        try:
+            message = Message.of(value, f"{self._name}-{position}")
+        except Exception:  # noqa: BLE001 - the reader meets it again, and says what is done about it
+            return value
         # A context that the source gave is the message's own and stays (the conventions call the span CLIENT then).
         own = not trace_context(message.headers)
         span = start("send", SpanKind.PRODUCER if own else SpanKind.CLIENT, self._queue, message)

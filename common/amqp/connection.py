@@ -18,6 +18,7 @@ from common.settings.broker_url import BrokerUrl
 from common.settings.shared import Settings
 
 log = structlog.get_logger()
+CONTENT_OVERHEAD = 20  # bytes of a content header's frame beside the properties
 
 
 class State(Enum):
@@ -35,6 +36,9 @@ class ChannelUser(Protocol):
 
     def prepare(self, channel: Channel) -> None:
         """Declare and select; the callback of the last reply must call `Connection.accepted`."""
+
+    def adapts(self, refusal: BrokerError) -> bool:
+        """Whether `prepare` will ask for something else now, after the broker refused what it asked for."""
 
     def opened(self, channel: Channel) -> None:
         """Begin: the broker accepted everything."""
@@ -80,7 +84,7 @@ class Connection:
         self._call_off: Callable[[], None] = lambda: None  # cancels the next try
         self._backoff = Backoff(settings.mq_backoff_max)
         self._brokers = 1
-        self._failed = 0  # failed tries since the connection was open
+        self.failed = 0  # tries since the connection was open
         self._opened_at = 0.0
         metrics.RECONNECTS.labels(name)
         metrics.CONNECTED.labels(name).set_function(lambda: self.state is State.OPEN)
@@ -92,9 +96,15 @@ class Connection:
         return self._channel if self.state is State.OPEN else None
 
     @property
+    def properties_room(self) -> int:
+        """Bytes of properties that fit into a frame, by what was agreed with the broker last."""
+        parameters = self._channel.connection.params if self._channel else ConnectionParameters()
+        return int(parameters.frame_max) - CONTENT_OVERHEAD
+
+    @property
     def all_failed(self) -> bool:
         """True when every broker has failed since the last open connection."""
-        return self._failed >= self._brokers
+        return self.failed >= self._brokers
 
     def reasons(self) -> list[str]:
         """Why the connection cannot be used now; empty when it can."""
@@ -126,7 +136,7 @@ class Connection:
         """Become OPEN: the broker accepted everything that `ChannelUser.prepare` asked for on `channel`."""
         if channel is self._channel and self._session and self.state is State.CONNECTING:
             self._session.settled()
-            self._failed, self._opened_at = 0, time.monotonic()
+            self.failed, self._opened_at = 0, time.monotonic()
             self._become(State.OPEN)
             self._user.opened(channel)
 
@@ -145,11 +155,16 @@ class Connection:
         if was is State.CLOSING:
             self._become(State.CLOSED)
             return
+        if was is State.CONNECTING and self._user.adapts(broker_error):
+            self._connect()
+            return
+        if self.broker and self.broker.user != self.broker.username:
+            broker_error = broker_error._replace(text=self.broker.hide(broker_error.text))
         self.broker_error = broker_error
         if was is State.OPEN:
             delay = self._backoff.lost(time.monotonic() - self._opened_at)
         else:
-            self._failed += 1
+            self.failed += 1
             delay = self._backoff.failed(self._brokers)
         self._become(State.BACKING_OFF, delay)
         self._call_off = self._process.call_later(delay, self._connect)
@@ -167,8 +182,8 @@ class Connection:
         except (OSError, ValueError) as error:  # one of our files changed after the start
             self.on_lost(BrokerError(Kind.OTHER, f"MQ_URL_FILE or MQ_TLS files: {error}"))
         else:
-            timeout, wire = settings.mq_connect_timeout, settings.mq_wire
-            self._session = Session(self, parameters, self._process, timeout, wire)
+            timeout, wire, tries = settings.mq_connect_timeout, settings.mq_wire, self.failed // self._brokers
+            self._session = Session(self, parameters, self._process, timeout, wire, tries=tries)
 
     def _become(self, state: State, delay: float = 0.0) -> None:
         """Change the state, log and count the change; nothing else does."""

@@ -60,19 +60,26 @@ class BrokerError(NamedTuple):
         return f"{self.text}; {self.advice}" if self.advice else self.text
 
 
+STREAM = "rabbit_stream_queue"  # how the broker names one that refuses an argument
 # Searched in this order in the broker's words.
 BROKER_SAYS = (
     ("Login was refused", Kind.CREDENTIALS, ADVICE[Kind.CREDENTIALS]),
     ("ACCESS_REFUSED", Kind.PERMISSION, ADVICE[Kind.PERMISSION]),
+    # connection limit (0) · queue limit in vhost 'v' (0) · has reached the maximum allowed user limit of 0
     ("limit (", Kind.LIMIT, ADVICE[Kind.LIMIT]),
+    ("limit in ", Kind.LIMIT, ADVICE[Kind.LIMIT]),
+    ("has reached the ", Kind.LIMIT, ADVICE[Kind.LIMIT]),
     ("RESOURCE_ERROR", Kind.LIMIT, ADVICE[Kind.LIMIT]),
     ("NOT_ALLOWED", Kind.VHOST, ADVICE[Kind.VHOST]),
     ("NOT_FOUND", Kind.TOPOLOGY, "MQ_TOPOLOGY=create declares the queue, if the user may; so does `make rotate`"),
     ("transient_nonexcl_queues", Kind.TOPOLOGY, "this broker refuses transient queues: delete the old queue"),
     ("inequivalent arg", Kind.TOPOLOGY, f"run `doctor`, which lists every difference; then {ADVICE[Kind.TOPOLOGY]}"),
     ("delivery acknowledgement", Kind.OTHER, "let handlers take less time than the broker's consumer_timeout"),
+    (STREAM, Kind.TOPOLOGY, "a stream skips what came before its consumer: take a quorum queue as MQ_CH"),
     ("PRECONDITION_FAILED", Kind.TOPOLOGY, "change what the broker names"),
     ("RESOURCE_LOCKED", Kind.TOPOLOGY, "another connection holds the queue for itself"),
+    # RabbitMQ's refusal names the queue, in at most 255 bytes; a longer one that is not ASCII ends its connection.
+    ("INTERNAL_ERROR", Kind.OTHER, "look at the broker's log; is MQ_CH long and not ASCII? take a shorter one"),
 )
 ERRORS = (
     (socket.gaierror, Kind.DNS, "the host name does not resolve"),
@@ -94,6 +101,10 @@ ERRORS = (
     (exceptions.StreamLostError, Kind.HANDSHAKE, "the connection was lost"),
 )
 BROKERS_WORDS = r"""(?s)^['"]?ConnectionClosedByBroker: \((\d+)\) (['"])(.*)\2['"]?$"""
+# What OpenSSL says of the peer's alert: "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required (".
+TLS_ALERT = re.compile(r"\] \S+ alert ([a-z ]+?) \(")
+ABOUT_OUR_CERTIFICATE = re.compile("certificate|unknown ca|handshake failure")
+NEEDS_CERTIFICATE = "the broker wants a certificate that it trusts: MQ_TLS_CERT_FILE, and its key in MQ_TLS_KEY_FILE"
 DETAILED = (ssl.SSLCertVerificationError, ssl.SSLError, OSError)
 
 
@@ -122,6 +133,10 @@ def explain(error: BaseException | None) -> BrokerError:
         words = re.sub(BROKERS_WORDS, r"\1 \3", str(cause))
     if said := broker_said(words):
         return said
+    # Of TLS 1.3 an alert comes behind the handshake, and pika takes it for another protocol.
+    if alert := TLS_ALERT.search(words):
+        advice = NEEDS_CERTIFICATE if ABOUT_OUR_CERTIFICATE.search(alert[1]) else ""
+        return BrokerError(Kind.TLS, f"the broker ended TLS: {alert[1]}", advice)
     for types, kind, sentence in ERRORS:
         if isinstance(cause, types):
             detail = getattr(cause, "verify_message", "") or getattr(cause, "strerror", "")

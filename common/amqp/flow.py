@@ -42,10 +42,13 @@ class Window:
         self._suspects = suspects
         self.reason = reason
 
-    def confirmed(self, count: int) -> None:
+    def confirmed(self, count: int, *, full: bool = False) -> None:
+        """`full`: another queue still refuses what waits for it, and is asked more and more seldom."""
         self._suspects = max(0, self._suspects - count)
         if count and not self._suspects:
-            self.limit, self._nacks, self.reason = self._size, 0, ""
+            self.limit = self._size
+            if not full:
+                self._nacks, self.reason = 0, ""
 
     def nacked(self, now: float) -> bool:
         """Pause: the queue is full. True for the first nack since a confirm."""

@@ -31,7 +31,10 @@ class InFlight(Generic[T]):
 
     def __init__(self) -> None:
         self.unconfirmed = 0  # sent, and not confirmed
-        self._waiting: deque[Publication[T]] = deque()  # in the order of their numbers
+        self.refusing = frozenset[str]()  # the queues that refused what waits for them now
+        self._waiting: deque[Publication[T]] = (
+            deque()
+        )  # in the order of their numbers, behind others those for `refusing`
         self._numbers = count(1)
         # None stands for a publication confirmed before the head; the head is never None.
         self._sent: deque[Publication[T] | None] = deque()
@@ -64,6 +67,8 @@ class InFlight(Generic[T]):
             publication.number = next(self._numbers)
             self._waiting.append(publication)
             self._waiting_bytes += publication.size
+        if self.refusing:
+            self._give_back(())
 
     def take(self, limit: int) -> list[Publication[T]]:
         """The next to send, so that at most `limit` are unconfirmed. Call `sent` with those that were sent."""
@@ -99,13 +104,28 @@ class InFlight(Generic[T]):
         out = [publication for publication in taken if publication]
         self.unconfirmed -= len(out)
         self._sent_bytes -= sum([publication.size for publication in out])
+        if self.refusing:
+            self.refusing -= {publication.routing_key for publication in out}
         return out
 
     def nacked(self, tag: int, *, multiple: bool) -> int:
-        """Put what the broker refused for now back into its old place; how many that were."""
+        """Put what a full queue refused back into its old place, behind all for other queues; how many that were."""
         refused = self.confirmed(tag, multiple=multiple)
+        self.refusing |= {publication.routing_key for publication in refused}
         self._give_back(refused)
         return len(refused)
+
+    def withdraw(self, wanted: Callable[[T], bool]) -> list[T]:
+        """Take out what a full queue refused and whose token is `wanted`."""
+        kept: list[Publication[T]] = []
+        taken: list[Publication[T]] = []
+        for publication in self._waiting if self.refusing else ():
+            refused = publication.routing_key in self.refusing and wanted(publication.token)
+            (taken if refused else kept).append(publication)
+        if taken:
+            self._waiting, self._waiting_bytes = deque(), 0
+            self._give_back(kept)
+        return [publication.token for publication in taken]
 
     def lost(self, *, poisoned: bool) -> tuple[Publication[T] | None, int]:
         """Put everything unconfirmed back into its old place: the channel is gone, and what arrived is unknown.
@@ -130,3 +150,6 @@ class InFlight(Generic[T]):
         again = [publication for publication in publications if self._keep(publication.token)]
         self._waiting_bytes += sum(publication.size for publication in again)
         self._waiting = deque(sorted([*again, *self._waiting], key=attrgetter("number")))
+        if self.refusing:  # what goes to other queues must not wait behind it
+            self.refusing &= {publication.routing_key for publication in self._waiting}
+            self._waiting = deque(sorted(self._waiting, key=lambda each: each.routing_key in self.refusing))

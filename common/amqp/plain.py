@@ -4,15 +4,26 @@ from collections.abc import Callable
 from typing import Any
 
 from pika import ConnectionParameters, SelectConnection
-from pika.adapters.select_connection import IOLoop
 from pika.channel import Channel
 
 from common.amqp.resolver import IOServices
 from common.message import Message
 from common.properties import Properties, received
 
-Came = tuple[int, Properties, bytes]  # a delivery: tag, properties, body
+Came = tuple[int, Properties, bytes, bool]  # a delivery: tag, properties, body, whether it is delivered again
+CONSUMER_TIMEOUT = "x-consumer-timeout"  # RabbitMQ 4.3 goes by it before all policies; older ones pass over it
+BROKERS_CONSUMER_TIMEOUT = 1800.0  # seconds, the default, for which the prefetch is made as well
 OnDeliveries = Callable[[Channel, list[Came]], None]  # gets deliveries in their order; must not raise
+
+
+# The default priority, which any queue takes as an argument but a stream (3.10 to 4.3). A stream would skip what came
+# before its consumer, and keep what is acknowledged.
+NO_STREAM = {"x-priority": 0}
+
+
+def consumer_timeout(handler_timeout: float) -> float:
+    """Seconds in which each delivery is settled: it may wait for one other handler before its own, and for a stop."""
+    return max(BROKERS_CONSUMER_TIMEOUT, 2 * handler_timeout + 300.0)
 
 
 class PlainConnection(SelectConnection):
@@ -21,7 +32,7 @@ class PlainConnection(SelectConnection):
     def __init__(
         self,
         parameters: ConnectionParameters,
-        loop: IOLoop,
+        services: IOServices,
         on_open: Callable[[Any], None],
         on_close: Callable[[Any, BaseException], None],
     ) -> None:
@@ -31,14 +42,21 @@ class PlainConnection(SelectConnection):
             on_open_callback=on_open,
             on_open_error_callback=on_close,
             on_close_callback=on_close,
-            custom_ioloop=IOServices(loop),  # type: ignore[arg-type]
+            custom_ioloop=services,
         )
 
-    def consume(self, channel: Channel, queue: str, consumer_tag: str, on_deliveries: OnDeliveries) -> None:
+    def consume(
+        self,
+        channel: Channel,
+        queue: str,
+        consumer_tag: str,
+        on_deliveries: OnDeliveries,
+        arguments: dict[str, int] | None = None,
+    ) -> None:
         def on_message(_: object, method: Any, properties: Any, body: bytes) -> None:
-            on_deliveries(channel, [(method.delivery_tag, received(properties), body)])
+            on_deliveries(channel, [(method.delivery_tag, received(properties), body, method.redelivered)])
 
-        channel.basic_consume(queue, on_message, consumer_tag=consumer_tag)
+        channel.basic_consume(queue, on_message, consumer_tag=consumer_tag, arguments=NO_STREAM | (arguments or {}))
 
     def publish(self, channel: Channel, routing_key: str, message: Message) -> None:
         """Publish to the queue `routing_key`, mandatory. Raises what an encoder raises, and then has sent nothing."""

@@ -13,12 +13,13 @@ from common.amqp.errors import BrokerError, Kind
 from common.amqp.flow import ConfirmWatchdog, Window
 from common.amqp.inflight import InFlight, Publication
 from common.amqp.topology import Topology
-from common.observe.logs import names
+from common.observe.logs import Quota, names
 from common.observe.metrics import PublisherMetrics
 from common.process.run import Process
 from common.settings.shared import Settings
 
 T = TypeVar("T")
+REFUSED_LINES = 200  # a second; many, because nobody else knows which messages are missing
 log = structlog.get_logger()
 
 
@@ -46,6 +47,7 @@ class Publisher(Generic[T]):
         self.topology, self._guarded, self._mode = topology, process.guarded, settings.mq_topology
         self._on_progress, self._on_refused, self._window = on_progress, on_refused, Window(window)
         self._in_flight, self._watchdog = InFlight[T](), ConfirmWatchdog(settings.mq_confirm_timeout)
+        self._quota = Quota(REFUSED_LINES)
         self.discard = self._in_flight.discard
 
     def __len__(self) -> int:
@@ -58,12 +60,21 @@ class Publisher(Generic[T]):
         return self._window.limit - len(self._in_flight) if sends else 0
 
     def reasons(self) -> list[str]:
-        return [*self.connection.reasons(), *filter(None, [self._window.reason])]
+        others = self._in_flight.refusing - {self.topology.name}
+        which = f": {', '.join(sorted(others))}" if others else ""
+        return [*self.connection.reasons(), *(f"{reason}{which}" for reason in [self._window.reason] if reason)]
 
     def publish(self, publications: Iterable[Publication[T]]) -> None:
         """Take these over: each is confirmed or refused in time."""
         self._in_flight.put(publications)
         self._pump(time.monotonic())
+
+    def withdraw(self, wanted: Callable[[T], bool]) -> list[T]:
+        """Take back what a full queue refused and whose token is `wanted`."""
+        taken = self._in_flight.withdraw(wanted)
+        if taken and not self._in_flight.refusing:
+            self._window.reason = ""
+        return taken
 
     def prepare(self, channel: Channel) -> None:
         """Implements `ChannelUser`: declare the topology and select confirms."""
@@ -71,6 +82,10 @@ class Publisher(Generic[T]):
         channel.add_on_return_callback(self._guarded(self._on_return))
         self.topology.declare(channel, self._mode)
         channel.confirm_delivery(on_confirm, callback=self._guarded(lambda _: self.connection.accepted(channel)))
+
+    def adapts(self, refusal: BrokerError) -> bool:
+        before, self.topology = self.topology, self.topology.adapted(refusal)
+        return self.topology is not before
 
     def opened(self, _channel: Channel) -> None:
         self._window.opened()
@@ -94,13 +109,14 @@ class Publisher(Generic[T]):
         sent_at, overtaken = self._in_flight.sent_at, self._in_flight.overtaken
         if reason := self._watchdog.verdict(now, sent_at, overtaken=overtaken, alarm=self.connection.blocked):
             self.connection.fail(reason)
+        self._quota.tick(now)
         self._pump(now)
         self._on_progress([])
 
     def refused(self, reason: str, **names: object) -> None:
         """Count and log a message that can never be published."""
         self.metrics.refused.inc()
-        log.warning("refused", reason=reason, **names)  # without a limit: nobody else knows what is missing
+        self._quota.warn("refused", reason=reason, **names)
 
     def _channel(self, now: float) -> Channel | None:
         """The channel to send on; None while blocked, and during the pause after a nack."""
@@ -144,7 +160,7 @@ class Publisher(Generic[T]):
         self._watchdog.confirmed(now)
         self.metrics.confirmed.inc(len(confirmed))
         self.metrics.confirm_seconds.observe([now - publication.sent_at for publication in confirmed])
-        self._window.confirmed(len(confirmed))
+        self._window.confirmed(len(confirmed), full=bool(self._in_flight.refusing))
         self._pump(now)
         self._on_progress(confirmed)
 

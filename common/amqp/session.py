@@ -9,6 +9,7 @@ from pika.exceptions import AMQPError
 
 from common.amqp.errors import BrokerError, Kind, explain
 from common.amqp.plain import PlainConnection
+from common.amqp.resolver import IOServices
 from common.process.run import CLOSE_TIMEOUT, Process
 
 UNANSWERED = BrokerError(Kind.TOPOLOGY, "no answer to the declarations in MQ_CONNECT_TIMEOUT")
@@ -49,17 +50,24 @@ class Session:
     """Connects at once. A closed channel ends the session like a lost connection: one way of recovery. I/O thread."""
 
     def __init__(
-        self, owner: SessionOwner, parameters: ConnectionParameters, process: Process, timeout: float, wire: str
+        self,
+        owner: SessionOwner,
+        parameters: ConnectionParameters,
+        process: Process,
+        timeout: float,
+        wire: str,
+        *,
+        tries: int = 0,
     ) -> None:
         """Allow `timeout` seconds from the open connection to `settled`; before that, pika's time-outs hold.
 
-        `wire` is MQ_WIRE.
+        `wire` is MQ_WIRE; `tries` failed since the last open connection.
         """
         self._owner: SessionOwner | None = owner
         self._process, self._timeout = process, timeout
         self.settled: Callable[[], None] = lambda: None  # to be called when the broker has accepted the declarations
         self._connection = connection_class(wire)(
-            parameters, process.loop, process.guarded(self._on_open), process.guarded(self._on_close)
+            parameters, IOServices(process.loop, tries), process.guarded(self._on_open), process.guarded(self._on_close)
         )
 
     def drop(self) -> None:

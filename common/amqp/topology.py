@@ -3,15 +3,20 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import structlog
 from pika.channel import Channel
 
+from common.amqp.errors import BrokerError
 from common.settings.types import format_duration
+
+log = structlog.get_logger()
 
 # The broker parks a message, such as one that kills its consumer, after so many redeliveries. 20 is the default of
 # RabbitMQ 4; older versions have none, and so the pair behaves alike on all.
 DELIVERY_LIMIT = 20
 # `dead-letters list` delivers parked messages, and RabbitMQ 4 would drop them at its default of 20.
 DEAD_DELIVERY_LIMIT = 1_000_000
+REFUSE = {"x-overflow": "reject-publish"}  # what it cannot keep, in place of dropping the oldest message
 
 
 class Queue(NamedTuple):
@@ -26,10 +31,14 @@ class Queue(NamedTuple):
 
 
 class Topology(NamedTuple):
-    """The queue `name`, its dead-letter queue, and one retry queue for each of `delays` (seconds)."""
+    """The queue `name`, its dead-letter queue, and one retry queue for each of `delays` (seconds).
+
+    `dead_refuses` is False for a dead-letter queue that is there without REFUSE, as earlier versions declared it.
+    """
 
     name: str
     delays: Sequence[float] = ()
+    dead_refuses: bool = True
 
     @property
     def dead(self) -> str:
@@ -44,15 +53,37 @@ class Topology(NamedTuple):
     def queues(self) -> list[Queue]:
         # Dead-lettering at least once needs the three arguments of `safe` together. Without one of them the broker
         # silently falls back to at most once (https://www.rabbitmq.com/docs/quorum-queues#dead-lettering).
-        safe = {"x-dead-letter-exchange": "", "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
+        safe = {"x-dead-letter-exchange": "", "x-dead-letter-strategy": "at-least-once", **REFUSE}
         main = {**safe, "x-dead-letter-routing-key": self.dead, "x-delivery-limit": DELIVERY_LIMIT}
         back = {**safe, "x-dead-letter-routing-key": self.name}
         return [
-            Queue(self.dead, {"x-delivery-limit": DEAD_DELIVERY_LIMIT}),
+            Queue(self.dead, {"x-delivery-limit": DEAD_DELIVERY_LIMIT, **(REFUSE if self.dead_refuses else {})}),
             Queue(self.name, main),
             # The queue has the TTL: the broker expires only at the head, so a message's own TTL would act late.
             *(Queue(self.retry(delay), {**back, "x-message-ttl": round(delay * 1000)}) for delay in self.delays),
         ]
+
+    def adapted(self, refusal: BrokerError) -> "Topology":
+        """The topology for a broker whose dead-letter queue lacks REFUSE, if `refusal` says so, or has it again.
+
+        The arguments of a queue cannot be changed, and an upgrade must not stop at a queue with messages in it.
+        """
+        about, _, current = refusal.text.partition("but current is")
+        refuses = "reject-publish" in current
+        if f"inequivalent arg 'x-overflow' for queue '{self.dead}'" not in about or refuses is self.dead_refuses:
+            return self
+        if not refuses and "none" not in current:  # somebody wants it to drop messages
+            return self
+        if not refuses:
+            log.warning("a length limit would drop parked messages", queue=self.dead, advice=self.advice)
+        return self._replace(dead_refuses=refuses)
+
+    @property
+    def advice(self) -> str:
+        """How to give REFUSE to a dead-letter queue that is there."""
+        pattern = self.dead.replace(".", r"\.")
+        definition = '{"overflow":"reject-publish"}'
+        return f"rabbitmqctl set_policy --apply-to queues --priority 100 '{self.dead}' '^{pattern}$' '{definition}'"
 
     def declare(self, channel: Channel, mode: str) -> None:
         """Send the declarations of `mode` (create, assert, none); a refused declaration closes the channel later."""

@@ -13,10 +13,12 @@ from pika import spec
 from pika.channel import Channel
 from pika.connection import Connection
 
-from common.amqp.errors import ADVICE, BrokerError, Kind, explain
+from common.amqp.errors import ADVICE, STREAM, BrokerError, Kind, explain
+from common.amqp.plain import BROKERS_CONSUMER_TIMEOUT, consumer_timeout
 from common.amqp.topology import Queue, Topology
 from common.doctor.report import Check, Status, refused
 from common.process.run import Process
+from common.settings.types import format_duration
 
 T = TypeVar("T")
 Answer = Callable[[object], None]
@@ -24,9 +26,13 @@ Request = Callable[[Channel, Answer], object]  # sends something on an open chan
 Requests = Generator[Request, Any, T]  # yields requests, and is sent the reply to each, or the `BrokerError`
 Report = Callable[[Check], None]
 
+NAMED_MAX = 140  # bytes; the words around a name have 105, and the virtual host's name
 IMPOSSIBLE = "no number"  # where the broker wants one
 PARKED = "the headers mq-last-error and mq-first-error of each say why"
 NOT_CONSUMED = "does the consumer run? its /readyz says what it waits for"
+# Its kind is that of what cannot be known now.
+NOT_ASKED = BrokerError(Kind.LIMIT, "not asked: MQ_CH is too long for the broker to refuse it by name")
+DROPS = "as an earlier version declared it, without x-overflow: a length limit by a policy would drop parked messages"
 ALARM = "free memory or disk on the broker (rabbitmq-diagnostics alarms); the services wait, and keep what they have"
 # How to give a permission that is missing.
 GIVE = {
@@ -37,6 +43,11 @@ INEQUIVALENT = re.compile(
     r"(?s)inequivalent arg '(?P<argument>.+?)' for queue '(?P<queue>.+)' in vhost '.*': "
     r"received (?P<wanted>.+) but current is (?P<found>.+)"
 )
+
+
+def can_be_refused(queue: str) -> bool:
+    """Whether the broker's refusal may name `queue`: one of over 255 bytes it cuts, or ends the connection (541)."""
+    return queue.isascii() or len(queue.encode()) <= NAMED_MAX
 
 
 class Requester:
@@ -111,10 +122,12 @@ def is_same(queue: str, arguments: Mapping[str, object]) -> Request:
 
 
 def first_missing(needed: Sequence[str], queue: str) -> Requests[BrokerError | None]:
-    """Why one of `needed` (consume, publish) is refused to the user: of the first; None when all are granted."""
+    """Why one of `needed` (consume, publish) is refused to the user, or by a stream; None when all are granted."""
     for permission in needed:
+        if permission == "consume" and not can_be_refused(queue):
+            continue
         reply = yield may_consume(queue) if permission == "consume" else may_publish
-        if isinstance(reply, BrokerError) and reply.kind is Kind.PERMISSION:
+        if isinstance(reply, BrokerError) and (reply.kind is Kind.PERMISSION or STREAM in reply.text):
             return reply
     return None
 
@@ -156,7 +169,9 @@ def check_broker(topology: Topology, mode: str, needed: Sequence[str], report: R
     for queue in topology.queues:
         report((yield from _check_queue(queue, topology, mode)))
     main = next(queue for queue in topology.queues if queue.name == topology.name)
-    replies = {"declare": (yield may_declare(main)), "consume": (yield may_consume(main.name))}
+    replies: dict[str, object] = dict.fromkeys(("declare", "consume"), NOT_ASKED)
+    if can_be_refused(main.name):
+        replies = {"declare": (yield may_declare(main)), "consume": (yield may_consume(main.name))}
     alarm = replies["publish"] = yield may_publish
     if _kind(alarm) is not Kind.LIMIT:
         alarm = yield lambda _, answer: answer(None)
@@ -167,17 +182,37 @@ def check_broker(topology: Topology, mode: str, needed: Sequence[str], report: R
         report(Check("alarms", Status.OK, "none"))
 
 
+def check_consumer_timeout(version: str, handler_timeout: float) -> Check:
+    """Whether the broker waits for handlers of `handler_timeout` seconds. No broker tells its own time to a client."""
+    asked, handler = (format_duration(each) for each in (consumer_timeout(handler_timeout), handler_timeout))
+    newer = [int(part) for part in re.findall(r"\d+", version)[:2]] >= [4, 3]
+    if newer:
+        text = f"the consumer asks for {asked}; CONSUMER_HANDLER_TIMEOUT is {handler}"
+        return Check("handlers", Status.OK, text)
+    default = format_duration(BROKERS_CONSUMER_TIMEOUT)
+    text = f"RabbitMQ {version} waits for its own consumer_timeout, by default {default}; handlers need up to {asked}"
+    if consumer_timeout(handler_timeout) > BROKERS_CONSUMER_TIMEOUT:
+        advice = f"raise the broker's consumer_timeout, or lower CONSUMER_HANDLER_TIMEOUT ({handler})"
+        return Check("handlers", Status.WARNING, text, advice)
+    return Check("handlers", Status.OK, text)
+
+
 def _check_queue(queue: Queue, topology: Topology, mode: str) -> Requests[Check]:
     name = f"queue {queue.name}"
     there = yield lambda channel, answer: channel.queue_declare(queue.name, passive=True, callback=answer)
     if isinstance(there, BrokerError):
         if mode == "create" and "NOT_FOUND" in there.text:
-            there = yield may_declare(queue)
-            if _kind(there) is not Kind.PERMISSION:
+            if can_be_refused(queue.name):
+                there = yield may_declare(queue)
+            if _kind(there) not in {Kind.PERMISSION, Kind.LIMIT}:
                 return Check(name, Status.NOTE, "not there yet: the services make it")
         return refused(name, there, fatal=mode != "none")
     found = _check_counts(name, there.method, topology)
     same = yield is_same(queue.name, queue.all_arguments)
+    if isinstance(same, BrokerError) and (older := topology.adapted(same)) is not topology:
+        same = yield is_same(queue.name, older.queues[0].all_arguments)
+        if not isinstance(same, BrokerError):
+            return Check(name, Status.WARNING, f"{found.text}\n{DROPS}", topology.advice)
     if not isinstance(same, BrokerError):
         arguments = ", ".join(f"{name} {value!r}" for name, value in queue.all_arguments.items())
         return found._replace(text=f"{found.text}\nas wanted: {arguments}")

@@ -11,8 +11,9 @@ from pydantic import SecretStr
 
 from common.amqp.errors import BrokerError, Kind
 from common.doctor import report
-from common.doctor.broker import Report, Requester, check_broker
+from common.doctor.broker import Report, Requester, check_broker, check_consumer_timeout
 from common.doctor.network import check_clock, check_network
+from common.doctor.policies import check_policies
 from common.doctor.preflight import Preflight
 from common.doctor.report import Check, Status, exit_code, refused
 from common.doctor.settings import CheckSettings, DoctorSettings
@@ -21,6 +22,7 @@ from common.process.exit import ExitCode, end_on_signals
 from common.process.run import Process
 from common.settings import flags
 from common.settings.broker_url import BrokerUrl
+from common.terminal import coloured
 
 ANSWERS_WITHIN = 10.0  # seconds for all requests; each takes some milliseconds
 UNANSWERED = BrokerError(Kind.OTHER, "the broker answers no more")
@@ -31,17 +33,23 @@ class Doctor(Preflight):
 
     NAME = "doctor"
 
-    def __init__(self, process: Process, settings: CheckSettings, broker: BrokerUrl, report: Report) -> None:
-        """`broker` is the only one of `settings`."""
-        super().__init__(process, settings, 2 * settings.mq_connect_timeout + ANSWERS_WITHIN, login_only=True)
-        self._settings, self._vhost, self._report = settings, broker.vhost, report
-        self._login = Check("login", Status.OK, f"user {broker.username}")
+    def __init__(
+        self, process: Process, settings: CheckSettings, broker: BrokerUrl, report: Report, tries: int = 1
+    ) -> None:
+        """`broker` is the only one of `settings`; the last of its `tries` reaches an address that speaks."""
+        timeout = (1 + tries) * settings.mq_connect_timeout + ANSWERS_WITHIN
+        super().__init__(process, settings, timeout, login_only=True)
+        self._tries = tries
+        self._settings, self._broker, self._tell = settings, broker, report
+        self._login = Check("login", Status.OK, f"user {broker.user}")
         self._at = time.monotonic()
         self._requester: Requester | None = None
 
     def done(self) -> bool:
         """Whether all is answered, or nothing will be."""
-        return super().done() or self.connection.broker_error is not None
+        why = self.connection.broker_error
+        another = why and why.kind <= Kind.HANDSHAKE and self.connection.failed < self._tries
+        return super().done() or (why is not None and not another)
 
     def close(self) -> None:
         """Report what stands in the way, if something does."""
@@ -56,13 +64,19 @@ class Doctor(Preflight):
     def opened(self, channel: Channel) -> None:
         """Logged in: ask."""
         self._report_timed(self._login)
-        self._report(Check("virtual host", Status.OK, self._vhost))
+        self._report(Check("virtual host", Status.OK, self._broker.vhost))
         connection, end = channel.connection, super().opened
         # An alarm is told to those who publish, and to publish is the last request.
         connection.add_on_connection_blocked_callback(self.process.guarded(self._on_blocked))
         settings = self._settings
+        if settings.preflight_for == "consumer":
+            version = (channel.connection.server_properties or {}).get("version", "?")
+            self._report(check_consumer_timeout(str(version), settings.consumer_handler_timeout))
         requests = check_broker(self.topology, settings.mq_topology, settings.permissions, self._report_timed)
         self._requester = Requester(connection, self.process, requests, lambda: end(channel))
+
+    def _report(self, check: Check) -> None:
+        self._tell(check._replace(text=self._broker.hide(check.text)))
 
     def _report_timed(self, check: Check) -> None:
         before, self._at = self._at, time.monotonic()
@@ -79,17 +93,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = flags.load(DoctorSettings, "doctor", arguments)
     # What a log would say, the report says.
     logs.configure("debug" if settings.log_level == "debug" else "error", settings.log_format)
-    pretty = flags.utf8() and sys.stdout.isatty()
+    terminal = bool(sys.stdout) and sys.stdout.isatty()
+    looks = {"pretty": terminal and flags.utf8(), "colours": bool(sys.stdout) and coloured(sys.stdout)}
     width = max(len(f"queue {queue.name}") for queue in settings.topology.queues)
     brokers: report.Brokers = []
 
-    def say(text: str) -> None:
+    def say(text: str, *, safe: bool = False) -> None:
         if not settings.doctor_json:
-            flags.say(text)
+            flags.say(text, safe=safe)
 
     def note(check: Check) -> None:
         checks.append(check)
-        say(report.row(check, width, pretty))
+        say(report.row(check, width, **looks), safe=True)
 
     if settings.doctor_wait:
         _run(Preflight(Process(settings.shutdown_grace), settings, settings.doctor_wait, login_only=True))
@@ -101,7 +116,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for check in check_network(url, settings):
             note(check)
         if not exit_code(checks):
-            _run(Doctor(Process(settings.shutdown_grace), one, url, note))
+            tries = 1 + sum(check.status is Status.WARNING for check in checks)
+            _run(Doctor(Process(settings.shutdown_grace), one, url, note, tries))
+            note(check_policies(settings.mq_management_url, url, settings.topology, settings))
     checks = []
     note(check_clock(settings.mq_management_url, settings))
     codes = [exit_code(each) for _, each in brokers]
@@ -114,9 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def one_by_one(settings: DoctorSettings) -> Iterator[DoctorSettings]:
     """The settings as they would be with each of the brokers alone."""
-    urls = settings.mq_url_file.read_text() if settings.mq_url_file else settings.mq_url
-    text = urls if isinstance(urls, str) else urls.get_secret_value() if urls else ""
-    for url in text.split(","):
+    for url in settings.url_text().split(","):
         yield settings.model_copy(update={"mq_url": SecretStr(url), "mq_url_file": None})
 
 

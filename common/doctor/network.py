@@ -1,12 +1,14 @@
 """The way to a broker as far as it goes without a user: name, TCP, TLS, AMQP's greeting; and its machine's clock."""
 
+import re
 import socket
 import ssl
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,33 +26,55 @@ RENEW_BEFORE = 14  # days that a certificate is still good for
 GREETING = 64 * 1024  # bytes; the broker's has some hundred
 TOLERATED = 1.0  # seconds between the clocks
 HOW = "not asked: AMQP tells no time; name the management page, --mq-management-url http://HOST:15672"
+ENCRYPT = "use amqps:// and MQ_TLS_CA_FILE: whoever is on the way can read the password and the messages"
 BOTH = "let both machines follow NTP: the ages of messages are measured by two clocks"
 
 
 def check_network(url: BrokerUrl, settings: Settings) -> Iterator[Check]:
-    """Each step as it is done, up to the first that fails.
+    """Each step as it is done, up to the first that fails; an address that fails is none while another is left.
 
     Each takes MQ_CONNECT_TIMEOUT at most, but the first as long as the system's resolver.
     """
-    with closing(_steps(url, settings)) as steps:
-        for name in ("name", "tcp", "tls", "amqp") if url.tls else ("name", "tcp", "amqp"):
-            began = time.monotonic()
-            try:
-                check = next(steps)
-            except (OSError, AMQPError, AMQPConnectorStackTimeout) as error:
-                yield refused(name, explain(error), time.monotonic() - began)
-                return
-            yield check._replace(name=name, seconds=time.monotonic() - began)
-
-
-def _steps(url: BrokerUrl, settings: Settings) -> Generator[Check]:
-    found = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
+    began = time.monotonic()
+    try:
+        found = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM, flags=socket.AI_CANONNAME)
+    except OSError as error:
+        yield refused("name", explain(error), time.monotonic() - began)
+        return
     addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
-    yield Check("", Status.OK, f"{url.host} is {', '.join(addresses)}")
+    text = f"{url.host} is {', '.join(addresses)}"
+    yield Check("name", Status.OK, text, seconds=time.monotonic() - began)
+    # The resolver's whole name of `rabbitmq-service.mq-pair` in a pod is that of a Service.
+    if not url.tls and not any(stays_near(name, addresses) for name in (url.host, found[0][3])):
+        yield Check("password", Status.WARNING, f"amqp:// sends it in the clear to {url.host}", ENCRYPT)
+    for number, address in enumerate(addresses, 1):
+        with closing(_steps(url, settings, address)) as steps:
+            for name in ("tcp", "tls", "amqp") if url.tls else ("tcp", "amqp"):
+                began = time.monotonic()
+                try:
+                    check = next(steps)
+                except (OSError, AMQPError, AMQPConnectorStackTimeout) as error:
+                    why, last = explain(error), number == len(addresses)
+                    named = why if last else why._replace(text=f"{address}: {why.text}; the next address is tried")
+                    check = refused(name, named, time.monotonic() - began, fatal=last)
+                    # As of `localhost`, whose ::1 is often refused: that costs the services no time.
+                    yield check if last or name != "tcp" else check._replace(status=Status.NOTE, advice="")
+                    break
+                yield check._replace(name=name, seconds=time.monotonic() - began)
+            else:
+                return
+
+
+def stays_near(host: str, addresses: Sequence[str]) -> bool:
+    """Whether what is sent to `host` stays on this machine, or in its cluster or Compose project."""
+    in_cluster = re.fullmatch(r"[^.:]+|[^.]+\.[^.]+\.svc(\..+)?", host)
+    return bool(in_cluster) or all(ip_address(each).is_loopback for each in addresses)
+
+
+def _steps(url: BrokerUrl, settings: Settings, address: str) -> Generator[Check]:
     with ExitStack() as stack:
-        peer = stack.enter_context(socket.create_connection((url.host, url.port), settings.mq_connect_timeout))
-        host, port, *_ = peer.getpeername()
-        yield Check("", Status.OK, f"{host} port {port}")
+        peer = stack.enter_context(socket.create_connection((address, url.port), settings.mq_connect_timeout))
+        yield Check("", Status.OK, f"{address} port {url.port}")
         if url.tls:
             try:
                 secure = settings.tls_context().wrap_socket(peer, server_hostname=url.host)
@@ -129,15 +153,16 @@ def compare_clocks(theirs: float, before: float, after: float) -> Check:
     return Check("clock", Status.OK, text, seconds=after - before)
 
 
-def _date(page: str, settings: Settings) -> str:
+def page_connection(page: str, settings: Settings) -> HTTPConnection:
+    """To the host of `page`; nothing is sent yet."""
     parts, timeout = urlsplit(page), settings.mq_connect_timeout
-    host = parts.hostname or ""
-    connection = (
-        HTTPSConnection(host, parts.port, timeout=timeout, context=settings.tls_context())
-        if parts.scheme == "https"
-        else HTTPConnection(host, parts.port, timeout=timeout)
-    )
-    with closing(connection):
-        connection.request("HEAD", parts.path or "/")
+    if parts.scheme == "https":
+        return HTTPSConnection(parts.hostname or "", parts.port, timeout=timeout, context=settings.tls_context())
+    return HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
+
+
+def _date(page: str, settings: Settings) -> str:
+    with closing(page_connection(page, settings)) as connection:
+        connection.request("HEAD", urlsplit(page).path or "/")
         # Every answer has a date, that to somebody without a user too.
         return connection.getresponse().headers["Date"] or ""

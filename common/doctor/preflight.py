@@ -77,12 +77,19 @@ class Preflight:
             channel.basic_qos(prefetch_count=1, callback=answer)
 
         reply = yield declare
+        if isinstance(reply, BrokerError) and (older := self.topology.adapted(reply)) is not self.topology:
+            self.topology = older
+            reply = yield declare
         if isinstance(reply, BrokerError):
             broker_error: BrokerError | None = yield from difference(self.topology.queues, reply)
         else:
             broker_error = yield from first_missing(self._needed, self.topology.name)
         if broker_error:
             self.connection.fail(broker_error)
+
+    def adapts(self, _refusal: BrokerError) -> bool:
+        """In `_requests`, on the same connection."""
+        return False
 
     def opened(self, _channel: Channel) -> None:
         self.passed = True

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from common.amqp.errors import ADVICE, BrokerError
 from common.doctor.settings import CheckSettings
 from common.settings.flags import written
+from common.terminal import printable
 
 WIDTH = 88  # of a check's text
 
@@ -57,15 +58,19 @@ def exit_code(checks: list[Check]) -> int:
     return next((check.exit_code for check in checks if check.status is Status.FAILED), 0)
 
 
-def row(check: Check, width: int, pretty: bool) -> str:
-    """A check, its name in `width` columns, and below it what to do. `pretty`: a terminal with symbols and colours."""
+def row(check: Check, width: int, *, pretty: bool, colours: bool = False) -> str:
+    """A check, its name in `width` columns, and below it what to do. `pretty`: with symbols.
+
+    A broker says what it likes of itself: what could act on the terminal is written out.
+    """
     symbol, colour, word = MARKS[check.status]
-    mark = f"\x1b[{colour}m{symbol}\x1b[0m" if pretty else f"{word:<7}"
+    mark = symbol if pretty else f"{word:<7}"
+    mark = f"\x1b[{colour}m{mark}\x1b[0m" if colours else mark
     took = "" if check.seconds is None else f"{check.seconds * 1000:,.1f} ms"
     text = [*check.text.split("\n"), *([f"{'→' if pretty else '->'} {check.advice}"] if check.advice else [])]
-    lines = [part for each in text for part in textwrap.wrap(each, WIDTH, break_on_hyphens=False)]
+    lines = [part for each in text for part in textwrap.wrap(printable(each), WIDTH, break_on_hyphens=False)]
     indent = " " * (width + (17 if pretty else 23))
-    return f"  {mark} {check.name:<{width}} {took:>10}  " + f"\n{indent}".join(lines)
+    return f"  {mark} {printable(check.name):<{width}} {took:>10}  " + f"\n{indent}".join(lines)
 
 
 def conclusion(brokers: Brokers) -> str:

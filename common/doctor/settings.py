@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 
 from common.amqp.topology import Topology
 from common.settings.shared import Settings
-from common.settings.types import RETRY_DELAYS, Delays, Duration
+from common.settings.types import HANDLER_TIMEOUT, RETRY_DELAYS, Delays, Duration
 
 
 def check_page(url: str) -> str:
@@ -16,7 +16,7 @@ def check_page(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("is the address of a page")
     if parts.username is not None:
-        raise ValueError("must hold no user and no password: only the page's clock is looked at")
+        raise ValueError("must hold no user and no password: those of MQ_URL are used")
     return url
 
 
@@ -30,6 +30,10 @@ class CheckSettings(Settings):
     )
     consumer_retry_delays: Delays = Field(
         RETRY_DELAYS, description="as the consumer has it: each delay has a queue", examples=["5s,30s,5m"]
+    )
+
+    consumer_handler_timeout: Annotated[Duration, Field(gt=0)] = Field(
+        HANDLER_TIMEOUT, description="as the consumer has it: the broker must wait longer", examples=["5m"]
     )
 
     @property
@@ -73,7 +77,7 @@ class DoctorSettings(CheckSettings):
     )
     mq_management_url: Annotated[str, AfterValidator(check_page)] | None = Field(
         None,
-        description="the broker's management page, to compare its clock with ours",
+        description="the broker's management page, for its clock and policies",
         examples=["http://rabbitmq-service:15672"],
     )
     doctor_json: bool = Field(False, description="print one JSON object", examples=["true"])

@@ -1,15 +1,16 @@
 """Log lines: structlog's, pika's and the standard library's through one renderer, on standard error."""
 
 import logging
-import sys
-from contextlib import suppress
 from threading import local
 from typing import Any
 
 import structlog
 
 from common.message import Message
+from common.observe.stream import STDERR
 from common.observe.trace_context import trace_id
+from common.observe.tracebacks import formatted
+from common.terminal import coloured, printable
 
 subject = local()  # `subject.message`: what this thread works on; its log lines get the names of the message
 
@@ -26,47 +27,56 @@ def add_names(_logger: object, _method: str, event: dict[str, Any]) -> dict[str,
     return names(message) | event if message else event
 
 
-class Stream:
-    """Standard error. A full disk or a reader who left is no error; a closed `sys.stderr` is None."""
+class Written:
+    """A value that the text renderer shows as it is."""
 
-    def write(self, text: str) -> None:
-        with suppress(OSError):
-            if sys.stderr:
-                sys.stderr.write(text)
+    def __init__(self, text: str) -> None:
+        self._text = text
 
-    def flush(self) -> None:
-        with suppress(OSError):
-            if sys.stderr:
-                sys.stderr.flush()
+    def __repr__(self) -> str:
+        return self._text
 
-    def isatty(self) -> bool:
-        return bool(sys.stderr) and sys.stderr.isatty()
+
+def write_out(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """A processor for text: no foreign character can act on the terminal. JSON is ASCII, and needs none."""
+    return {printable(str(key)): _written(key, value) for key, value in event.items()}
+
+
+def _written(key: str, value: object) -> object:
+    if key in ("event", "exception", "stack"):
+        return printable(str(value), "\n" * (key != "event"))
+    text = value if isinstance(value, str) else repr(value)
+    return value if text.isprintable() else Written(repr(value) if isinstance(value, str) else printable(text))
 
 
 def configure(level: str, form: str) -> None:
     """Set up logging once. `form`: json, text, or auto, which means text on a terminal."""
-    terminal = Stream().isatty()
-    text = form == "text" or (form == "auto" and terminal)
+    text = form == "text" or (form == "auto" and STDERR.isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         add_names,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if text else "iso", utc=not text),
     ]
-    last: list[Any] = (
-        # Plain tracebacks: rich tracebacks show local variables, and one of them may be a password.
-        [structlog.dev.ConsoleRenderer(colors=terminal, exception_formatter=structlog.dev.plain_traceback)]
-        if text
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
-    )
+    # Plain tracebacks: rich ones show local variables, and one of them may be a password or a body.
+    plain = structlog.dev.plain_traceback
+    last: list[Any] = [
+        structlog.processors.ExceptionRenderer(formatted),
+        *(
+            [write_out, structlog.dev.ConsoleRenderer(colors=coloured(STDERR), exception_formatter=plain)]
+            if text
+            else []
+        ),
+        *([] if text else [structlog.processors.JSONRenderer(default=str)]),
+    ]
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file=Stream()),  # type: ignore[arg-type]
+        logger_factory=structlog.WriteLoggerFactory(file=STDERR),  # type: ignore[arg-type]
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(Stream())
+    handler = logging.StreamHandler(STDERR)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],

@@ -57,6 +57,7 @@ READY = Gauge("mq_ready", "1 while /readyz says that the service is ready.")
 CONNECTED = Gauge("mq_connected", "1 while the connection is open and its queues are accepted.", ["connection"])
 BLOCKED = Gauge("mq_blocked", "1 while the broker blocks the connection (memory or disk alarm).", ["connection"])
 RECONNECTS = Counter("mq_reconnects", "Open connections that were lost and are made anew.", ["connection"])
+LOG_LINES_DROPPED = Counter("log_lines_dropped", "Log lines not written: nobody read the log, or its disk was full.")
 
 
 class PublisherMetrics:

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 
 class ExitCode(IntEnum):
-    """The README's table is made of this. The preflight, the doctor and `dead-letters` use 10 to 19."""
+    """The table in docs/settings.md is made of this. The preflight, the doctor and `dead-letters` use 10 to 19."""
 
     DONE = 0  # done, or stopped cleanly
     FAILED = 1  # messages are left unconfirmed or unhandled (the last log line counts them), or a defect

@@ -12,6 +12,7 @@ from pika.adapters.select_connection import IOLoop
 
 from common.observe import metrics
 from common.observe.health import Health
+from common.process import fork
 from common.process.exit import ExitCode, exit_now, exit_within
 from common.settings.flags import fail, unknown
 from common.settings.shared import Settings
@@ -62,13 +63,28 @@ class Watched(Service, Protocol):
     def reasons(self) -> list[str]:
         """Why the service is not ready (http thread)."""
 
+    def notes(self) -> list[str]:
+        """What an operator should know though the service is ready (http thread)."""
+
+
+class Loop(IOLoop):
+    """Whose sockets are the service's alone."""
+
+    def add_handler(self, fd: int, handler: Callable[[int, int], None], events: int) -> None:
+        fork.keep_from_children(fd)
+        super().add_handler(fd, handler, events)
+
+    def remove_handler(self, fd: int) -> None:
+        fork.forget(fd)
+        super().remove_handler(fd)
+
 
 class Process:
     """The running program. Services and connections use `call_later`, `call_soon`, `call_behind` and `guarded`."""
 
     def __init__(self, grace: float) -> None:
         """Stop `grace` seconds after the first signal at the latest."""
-        self.loop = IOLoop()
+        self.loop = Loop()
         self.ticked = time.monotonic()  # written by the I/O thread, read by the http thread
         self.stopping = False  # likewise
         self._grace = grace
@@ -117,6 +133,7 @@ class Process:
         Main thread only: it handles signals meanwhile, and puts the handlers back.
         """
         before = self.hear_signals()
+        fork.serving(True)
         try:
             self._main_loop(service)
             exit_within(LAST_LOG_TIMEOUT, "the log is not read")
@@ -126,6 +143,7 @@ class Process:
             log.info("stopped", **totals, left=left)
         finally:
             exit_within(0, "")
+            fork.serving(False)
             for number, handler in before.items():
                 signal.signal(number, handler)
         return ExitCode.FAILED if left or self._defect else ExitCode.DONE
@@ -181,7 +199,7 @@ class Process:
 
 def serve(process: Process, service: Watched, settings: Settings) -> int:
     """Run `service` with its health page; the exit code. Exits with CONFIGURATION if it cannot listen."""
-    health = Health(lambda: process.problems() + service.problems(), lambda: process.reasons(service))
+    health = Health(lambda: process.problems() + service.problems(), lambda: process.reasons(service), service.notes)
     if settings.http_port:
         try:
             health.listen(settings.http_host, settings.http_port)

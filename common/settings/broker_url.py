@@ -1,5 +1,6 @@
 """BrokerUrl: the address of a broker, as written in MQ_URL."""
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
@@ -9,19 +10,28 @@ EXAMPLE = "amqp://user:password@rabbitmq-service:5672/"
 
 @dataclass(frozen=True, slots=True)
 class BrokerUrl:
-    """One broker. `str()` has no password and is safe to log."""
+    """One broker. `str()` has no password, and no user name without a password, which may be a token: log that."""
 
     host: str
     port: int
     vhost: str
-    username: str
+    username: str = field(repr=False)
     password: str = field(repr=False)
     tls: bool
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         scheme = "amqps" if self.tls else "amqp"
-        return f"{scheme}://{self.username}@{host}:{self.port}/{'' if self.vhost == '/' else self.vhost}"
+        return f"{scheme}://{self.user}@{host}:{self.port}/{'' if self.vhost == '/' else self.vhost}"
+
+    @property
+    def user(self) -> str:
+        """The user's name as it may be shown."""
+        return self.username if self.username == "guest" or self.password not in ("", "guest") else "…"
+
+    def hide(self, text: str) -> str:
+        """`text` of a broker, which quotes the name, as it may be shown."""
+        return text.replace(f"'{self.username}'", f"'{self.user}'")
 
 
 def parse_urls(text: str) -> tuple[BrokerUrl, ...]:
@@ -56,11 +66,20 @@ def _parse_url(text: str, which: str) -> BrokerUrl:
         host=url.hostname,
         port=port or PORTS[url.scheme],
         # By the URI specification a final "/" alone is the virtual host "", which nobody has: people mean "/".
-        vhost=unquote(url.path[1:]) or "/",
-        username=unquote(url.username) if url.username is not None else "guest",
-        password=unquote(url.password) if url.password is not None else "guest",
+        vhost=_decoded(url.path[1:], which) or "/",
+        username=_decoded(url.username, which) if url.username is not None else "guest",
+        password=_decoded(url.password, which) if url.password is not None else "guest",
         tls=url.scheme == "amqps",
     )
+
+
+def _decoded(text: str, which: str) -> str:
+    if re.search("%(?![0-9A-Fa-f]{2})", text):
+        raise ValueError(f"{which}a percent sign is written %25")
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError(f"{which}percent escapes that are no UTF-8; an ä is written %C3%A4") from None
 
 
 def check_host(host: str, which: str = "") -> str:

@@ -15,17 +15,19 @@ from pydantic.fields import FieldInfo
 from common.process.exit import ExitCode
 from common.settings.shared import Settings
 from common.settings.types import format_duration
+from common.terminal import printable
 
 S = TypeVar("S", bound=Settings)
 Wide = partial(argparse.HelpFormatter, max_help_position=30, width=110)  # as wide as our lines
+USER = re.compile(r"://\S*@")  # with a password or without: the name may be a token
 PASSWORD = re.compile(r"://\S*:\S*@")  # also a password with characters that should be percent-encoded
 
 
 class Parser(argparse.ArgumentParser):
-    """Shows no password in its errors, such as the password of a URL in the wrong place."""
+    """Shows no password in its errors, such as the password of a URL in the wrong place, and no control character."""
 
     def error(self, message: str) -> NoReturn:
-        super().error(PASSWORD.sub("://…@", message))
+        super().error(printable(USER.sub("://…@", message)))
 
 
 def flag_of(field: str) -> str:
@@ -104,18 +106,21 @@ def _line(fields: dict[str, FieldInfo], problem: Any) -> str:
 def fail(lines: list[str]) -> NoReturn:
     """Write these lines to standard error and exit with 2."""
     if sys.stderr is not None:  # None if closed
-        sys.stderr.write("".join(f"{line}\n" for line in lines))
+        sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
     sys.exit(ExitCode.CONFIGURATION)
 
 
-def say(text: str) -> None:
-    """Write a line to standard output, now; characters that its encoding lacks are replaced.
+def say(text: str, *, safe: bool = False) -> None:
+    """Write a text to standard output, now; characters that its encoding lacks are replaced.
+
+    What could act on a terminal is written out, unless `text` is `safe`: its colours are our own, the rest is written
+    out already.
 
     A reader who left (`| head`) is no error. Exits with 1 for any other, such as a full disk.
     """
     if sys.stdout is None:  # closed
         return
-    encoding = sys.stdout.encoding
+    encoding, text = sys.stdout.encoding, text if safe else printable(text, "\n\t")
     try:
         sys.stdout.write(text.encode(encoding, "replace").decode(encoding) + "\n")
         sys.stdout.flush()

@@ -4,20 +4,24 @@ import ssl
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PlainValidator, SecretStr, ValidationInfo
+from pydantic import AfterValidator, Field, PlainValidator, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from common.settings.broker_url import EXAMPLE, BrokerUrl, check_host, parse_urls
-from common.settings.types import Duration, check_queue_name
+from common.settings.types import Duration, check_queue_name, check_visible
+
+IN_THE_CLEAR = (
+    "amqp:// is not encrypted, and MQ_TLS_CA_FILE or MQ_TLS_CERT_FILE is set: write amqps://, or leave them out"
+)
 
 
 def check_readable(path: Path) -> Path:
-    """`path` if it is a file that can be read. Raises ValueError."""
+    """The absolute path of a file that can be read: a plugin may change the working folder. Raises ValueError."""
     try:
         if path.is_fifo():  # opening a pipe waits for a writer, and the file is read at every connect
             raise ValueError("is a pipe")
         with path.open("rb"):
-            return path
+            return path.absolute()
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from None
 
@@ -106,13 +110,34 @@ class Settings(BaseSettings):
         "auto", "auto is text on a terminal and json elsewhere", "json"
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _visible(cls, value: object, info: ValidationInfo) -> object:
+        # MQ_URL is looked at without the white space around it, and no part of it may be shown.
+        return check_visible(value) if isinstance(value, str) and info.field_name != "mq_url" else value
+
+    @field_validator(
+        "mq_topology", "mq_wire", "log_level", "log_format", "preflight_for", mode="before", check_fields=False
+    )
+    @classmethod
+    def _in_any_case(cls, word: object) -> object:
+        return word.lower() if isinstance(word, str) else word
+
     def broker_urls(self) -> tuple[BrokerUrl, ...]:
         """The brokers to try, in turn; reads MQ_URL_FILE again. Raises OSError or ValueError, without the password."""
+        urls = parse_urls(self.url_text())
+        # At each connect too: the file may have become another.
+        if (self.mq_tls_ca_file or self.mq_tls_cert_file) and not all(url.tls for url in urls):
+            raise ValueError(IN_THE_CLEAR)
+        return urls
+
+    def url_text(self) -> str:
+        """MQ_URL, or what is in MQ_URL_FILE now. Raises OSError."""
         if self.mq_url_file:
-            # parse_urls refuses what is no UTF-8, and its error shows none of it.
-            return parse_urls(self.mq_url_file.read_text(errors="surrogateescape"))
+            # Also with a Windows editor's byte order mark. parse_urls refuses what is no UTF-8, and shows none of it.
+            return self.mq_url_file.read_text("utf-8-sig", errors="surrogateescape")
         assert self.mq_url  # noqa: S101 - validated: one of the two is set
-        return parse_urls(self.mq_url.get_secret_value())
+        return self.mq_url.get_secret_value()
 
     def tls_context(self) -> ssl.SSLContext:
         """TLS 1.2 or newer that verifies the broker's certificate and host name. Raises OSError for unusable files."""
@@ -128,11 +153,14 @@ class Settings(BaseSettings):
         found = {}
         if self.mq_url and self.mq_url_file:
             found["MQ_URL_FILE"] = "and MQ_URL are both set; set one"
-        elif self.mq_url_file:
+        else:
             try:
                 self.broker_urls()
             except (OSError, ValueError) as error:
-                found["MQ_URL_FILE"] = f"{self.mq_url_file}: {error}"
+                if self.mq_url_file:
+                    found["MQ_URL_FILE"] = f"{self.mq_url_file}: {error}"
+                else:
+                    found["MQ_URL"] = str(error)
         if bool(self.mq_tls_cert_file) != bool(self.mq_tls_key_file):
             found["MQ_TLS_CERT_FILE"] = "and MQ_TLS_KEY_FILE go together"
         elif self.mq_tls_ca_file or self.mq_tls_cert_file:

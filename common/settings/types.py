@@ -1,15 +1,18 @@
 """Types: durations, delays and queue names, as people write them in settings."""
 
 import re
+from pathlib import Path
 from typing import Annotated
-from unicodedata import category
+from unicodedata import name as name_of
 
-from pydantic import PlainValidator
+from pydantic import AfterValidator, PlainValidator
 from pydantic_settings import NoDecode
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 TTL_MAX = 1176 * 3600.0  # seconds; x-message-ttl has 32 bits of milliseconds
-RETRY_DELAYS = (5.0, 30.0, 300.0)  # seconds; the default, here because the doctor must know the consumer's queues
+HANDLER_TIMEOUT = 300.0  # seconds; the default, here for the doctor as well
+# Seconds, 66 minutes in all; the default, here because the doctor must know the consumer's queues.
+RETRY_DELAYS = (5.0, 30.0, 300.0, 1200.0, 2400.0)
 RETRY_SUFFIX_MAX = len(b".retry.31536000000ms")  # bytes; a delay of a year
 QUEUE_NAME_MAX = 255 - RETRY_SUFFIX_MAX  # bytes; AMQP's names have up to 255
 
@@ -49,14 +52,56 @@ Duration = Annotated[float, PlainValidator(parse_duration)]
 Delays = Annotated[tuple[float, ...], NoDecode, PlainValidator(parse_delays)]
 
 
+BLANKS = "\u034f\u115f\u1160\u2800\u3164\uffa0"  # Unicode counts these among letters, marks and symbols
+WINDOWS = {"\r": ", the carriage return of a Windows line end"}
+
+
+def named(character: str) -> str:
+    """Its number, and its name if it has one."""
+    return f"U+{ord(character):04X}{WINDOWS.get(character, '')} {name_of(character, '')}".strip()
+
+
+def check_visible(text: str) -> str:
+    """`text` if a person sees each character: another one makes another name that looks alike. Raises ValueError."""
+    for character in text:
+        undecoded = "\udc80" <= character <= "\udcff"  # a byte of a file's name that is no UTF-8
+        if character in BLANKS or not (character.isprintable() or undecoded):
+            raise ValueError(f"holds a character that nobody sees: {named(character)}")
+    return text
+
+
+def check_ends(text: str) -> str:
+    """`text` without blank or quote at its ends, which `docker run --env-file` keeps. Raises ValueError."""
+    for character in text[:1] + text[-1:]:
+        if character in " \"'`":
+            raise ValueError(f"begins or ends with {named(character)}: write it without")
+    return text
+
+
+def check_path(path: Path) -> Path:
+    """`path` without blank or quote at its ends. Raises ValueError."""
+    check_ends(str(path))
+    return path
+
+
+def check_plugin(name: str) -> str:
+    """`name` of a source or handler, such as `append:PATH`, and its part behind the colon. Raises ValueError."""
+    check_ends(name.partition(":")[2])
+    return check_ends(name)
+
+
+Plugin = Annotated[str, AfterValidator(check_plugin)]
+
+
 def check_queue_name(name: str) -> str:
     """`name` if the broker takes it, also with the suffix of a retry queue. Raises ValueError."""
     if not name:
         raise ValueError("empty, and the broker would invent a name")
-    if len(name.encode()) > QUEUE_NAME_MAX:
+    check_ends(check_visible(name))
+    if len(name.encode(errors="replace")) > QUEUE_NAME_MAX:
         raise ValueError(f"longer than {QUEUE_NAME_MAX} bytes (255 with the suffix of a retry queue)")
-    if any(category(character) == "Cc" for character in name):
-        raise ValueError("holds a control character")
+    if any("\udc80" <= character <= "\udcff" for character in name):
+        raise ValueError("holds bytes that are no UTF-8")
     if name.startswith("amq."):
         raise ValueError("names that begin with amq. belong to the broker")
     return name

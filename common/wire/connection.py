@@ -41,9 +41,11 @@ class WireConnection(PlainConnection):
         self._plain = True
         super().__init__(parameters, *arguments, **more)
 
-    def consume(self, channel: Channel, queue: str, consumer_tag: str, on_deliveries: OnDeliveries) -> None:
+    def consume(
+        self, channel: Channel, queue: str, consumer_tag: str, on_deliveries: OnDeliveries, *more: dict[str, int] | None
+    ) -> None:
         """Have `queue` send to `on_deliveries`, many at a time."""
-        super().consume(channel, queue, consumer_tag, on_deliveries)
+        super().consume(channel, queue, consumer_tag, on_deliveries, *more)
         name = channel.channel_number, consumer_tag.encode()
         self._reader.consumers[name] = Consumer(channel, consumer_tag, on_deliveries)
 

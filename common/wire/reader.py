@@ -79,13 +79,13 @@ class FrameReader:
         start = buffer[offset : offset + _deliver.size + letters]  # the same for all of a consumer
         consumer = self.consumers.get((number, start[_deliver.size :]))
         rest = _AROUND + length - len(start) - _tag.size
-        if method != _DELIVER or kind != _METHOD or not consumer or _goes_pikas_way(consumer) or rest < 1:
+        if method != _DELIVER or kind != _METHOD or not consumer or _goes_pikas_way(consumer) or rest < 2:
             return None, offset
         layout = _layout(len(start), rest)
         before_header, before_body = (struct.pack(">BBH", _END, each, number) for each in (_HEADER, _BODY))
         came: list[Came] = []
         while size - offset >= layout.size:
-            same, tag, before, length, of_class, body_size = layout.unpack_from(buffer, offset)
+            same, tag, bits, before, length, of_class, body_size = layout.unpack_from(buffer, offset)
             if same != start or before != before_header or of_class != _CLASS or not 0 < body_size <= _LONGEST:
                 break
             properties = offset + layout.size
@@ -94,18 +94,18 @@ class FrameReader:
             end = body + body_size + 1
             if end > size or _body.unpack_from(buffer, behind) != (before_body, body_size) or buffer[end - 1] != _END:
                 break
-            came.append((tag, EncodedProperties(buffer[properties:behind]), buffer[body : end - 1]))
+            came.append((tag, EncodedProperties(buffer[properties:behind]), buffer[body : end - 1], bits & 1 == 1))
             offset = end
         return Deliveries(consumer, came) if came else None, offset
 
 
 @lru_cache(64)
 def _layout(start: int, rest: int) -> struct.Struct:
-    """Of a delivery up to its properties: so many bytes, the delivery tag, so many bytes to the end of its frame.
+    """Of a delivery up to its properties: so many bytes, the delivery tag, the bit `redelivered`, so many to its end.
 
-    `redelivered`, exchange and routing key are passed over.
+    Exchange and routing key are passed over.
     """
-    return struct.Struct(f">{start}sQ{rest - 1}x4sI4sQ")
+    return struct.Struct(f">{start}sQB{rest - 2}x4sI4sQ")
 
 
 def _is_cut(buffer: bytes, offset: int) -> bool:

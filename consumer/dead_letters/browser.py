@@ -91,6 +91,10 @@ class Browser:
         channel.queue_declare(self.topology.dead, passive=True, callback=self._guarded(self._on_count))
         channel.tx_select(self._guarded(lambda _: self.connection.accepted(channel)))
 
+    def adapts(self, _refusal: BrokerError) -> bool:
+        """Nothing is declared."""
+        return False
+
     def opened(self, _channel: Channel) -> None:
         """Request the first batch, unless this is a second connection."""
         self.last_activity = time.monotonic()

@@ -11,10 +11,12 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field
 
 from common.observe import logs
+from common.observe.stream import STDERR
 from common.process.exit import ExitCode, end_on_signals
 from common.process.run import Process
 from common.settings import flags as cli
 from common.settings.shared import Settings
+from common.terminal import printable
 from consumer.dead_letters.dead_letter import DeadLetter
 from consumer.dead_letters.filter import MAX_REPLAYS, SYNTAX, Expression, Filter, parse_expression
 from consumer.dead_letters.render import broker_error, page, sentence, table
@@ -85,7 +87,8 @@ class Commands:
         position = int(wanted[1:]) if re.fullmatch(r"@\d{1,9}", wanted) else None
 
         def matches(letter: DeadLetter) -> bool:
-            return letter.position == position or letter.id == wanted
+            # Whoever publishes chooses ids: one that looks like a position must not be shown in its place.
+            return letter.position == position if position else letter.id == wanted
 
         listing, _, code = self._scan(Listing, Filter([matches], 1), view=lambda letter: letter.details)
         for details in listing.views:
@@ -130,7 +133,7 @@ class Commands:
     def _scan(self, kind: Callable[..., S], wanted: Filter, **options: Any) -> tuple[S, Report, int]:
         """A scan that has come to its end, what came of it, and the exit code."""
         process = Process(self._settings.shutdown_grace)
-        scan = kind(process, self._settings, wanted, Progress(logs.Stream()), **options)
+        scan = kind(process, self._settings, wanted, Progress(STDERR), **options)
         left_over = process.run(scan)
         process.loop.close()
         end_on_signals()
@@ -143,14 +146,14 @@ class Commands:
 
 def confirmed(report: Report) -> bool:
     """Whether the person at the terminal answers that the messages shall be deleted."""
-    logs.Stream().write(f"Delete {report.done:,} of {report.parked:,} parked messages of {report.queue}? [y/N] ")
-    logs.Stream().flush()
+    STDERR.write(f"Delete {report.done:,} of {report.parked:,} parked messages of {report.queue}? [y/N] ")
+    STDERR.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def tell(text: str) -> None:
     """A line to the person, on standard error: standard output is for what was asked for."""
-    logs.Stream().write(f"{text}\n")
+    STDERR.write(f"{printable(text)}\n")
 
 
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, DeadLettersSettings]:
@@ -178,7 +181,7 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, DeadLettersSett
 def _add(parser: argparse.ArgumentParser, command: str) -> None:
     add = parser.add_argument
     if command == "show":
-        add("id", metavar="ID", help="a message id, or @3 for the third of the list")
+        add("id", metavar="ID", help="a message id, or @3 for the third of the list, whatever the ids are")
     else:
         told = f"only those for which all given hold: {SYNTAX}"
         add("--match", action="append", default=[], type=_expression, metavar="WHICH", help=told)

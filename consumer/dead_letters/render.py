@@ -1,11 +1,10 @@
 """Render: a table, a page of one message, and the sentences at the end, for people at a terminal. Pure."""
 
-import unicodedata
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, takewhile
 from typing import Any
 
 from common.amqp.errors import BrokerError, Kind
+from common.terminal import columns, cut, printable
 from consumer.dead_letters.dead_letter import Row
 from consumer.dead_letters.scan import PAST_TENSE, Report
 
@@ -15,19 +14,25 @@ GAP = "  "
 UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 BODY_WHITESPACE = "\n\t"  # written as it is in a body, though it is not printable
 HEX_BYTES_PER_LINE = 16
+ID, LEAST_ID, LEAST_ERROR = HEAD.index("ID"), 12, 20  # columns that a narrow terminal leaves to an id and an error
 MISSING_QUEUE = "is MQ_CH right? a producer or consumer that starts there makes the queue"
 
 
 def table(rows: Sequence[Row], width: int | None) -> Iterator[str]:
-    """A line for each row under a line of heads, none for no rows; lines longer than `width` columns are cut."""
+    """A line for each row under a line of heads, none for no rows.
+
+    Lines longer than `width` columns are cut, and before that the ids, which have up to 255 bytes and would hide what
+    comes after them.
+    """
     if not rows:
         return
-    widths = [columns(head) for head in HEAD[:-1]]
-    for row in rows:
-        widths = list(map(max, widths, map(columns, _cells(row))))
-    yield cut(_line(HEAD, widths), width)
-    for row in rows:
-        yield cut(_line(_cells(row), widths), width)
+    lines = [HEAD, *map(_cells, rows)]
+    widths = [max(columns(line[i]) for line in lines) for i in range(len(HEAD) - 1)]
+    if width is not None:
+        others = sum(widths) - widths[ID] + len(GAP) * len(widths)
+        widths[ID] = min(widths[ID], max(LEAST_ID, width - LEAST_ERROR - others))
+    for line in lines:
+        yield cut(_line([*line[:ID], cut(line[ID], width and widths[ID]), *line[ID + 1 :]], widths), width)
 
 
 def page(details: dict[str, Any]) -> Iterator[str]:
@@ -77,30 +82,6 @@ def short_age(seconds: float | None) -> str:
     if seconds is None:
         return "-"
     return next((f"{int(seconds // size)}{unit}" for unit, size in UNITS if seconds >= size), "0s")
-
-
-def printable(text: str, keep: str = "") -> str:
-    """`text` with what would move a terminal's cursor or change its colours written out, but for those of `keep`."""
-    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
-
-
-def columns(text: str) -> int:
-    """How many columns a terminal needs for `text`."""
-    return sum(map(_columns, text)) if not text.isascii() else len(text)
-
-
-def cut(text: str, width: int | None) -> str:
-    """`text` in at most `width` columns."""
-    if width is None or columns(text) <= width:
-        return text
-    fitting = takewhile(lambda pair: pair[1] < width, zip(text, accumulate(map(_columns, text)), strict=True))
-    return "".join(character for character, _ in fitting) + "…"
-
-
-def _columns(character: str) -> int:
-    if unicodedata.combining(character):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from common.amqp.publisher import Publisher
 from common.amqp.topology import Topology
 from common.process.run import Process
 from common.settings.shared import Settings
-from consumer.copies import replayed_copy
+from consumer.copies import fitted, replayed_copy
 from consumer.dead_letters.dead_letter import DeadLetter
 from consumer.dead_letters.filter import Filter
 from consumer.dead_letters.scan import Report, Scan
@@ -101,5 +101,6 @@ class Replay(Scan):
         if self._waiting and (room := self._publisher.room) > 0 and not self.browser.error:
             letters = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
             self._published += len(letters)
-            copies = [Publication(self._queue, replayed_copy(letter.message), tag) for tag, letter in letters]
-            self._publisher.publish(copies)
+            room = self._publisher.connection.properties_room
+            made = [(tag, fitted(replayed_copy(letter.message), room)) for tag, letter in letters]
+            self._publisher.publish([Publication(self._queue, message, tag) for tag, message in made])

@@ -6,9 +6,11 @@ import time
 from collections.abc import Sequence
 
 from common.observe import logs
+from common.observe.stream import STDERR
 from common.process.run import Process
 from common.settings import flags as cli
 from common.settings.types import format_duration
+from common.terminal import rewrites
 from consumer.progress import Progress
 from consumer.verify import results
 from consumer.verify.settings import EXPIRES_MS, VerifySettings
@@ -18,7 +20,7 @@ from consumer.verify.trial import Trial
 def main(arguments: Sequence[str] | None = None) -> None:
     """Exit 0 (nothing is lost), 1, or 2 (settings)."""
     settings = cli.load(VerifySettings, "consumer verify", arguments)
-    moving, line = logs.Stream().isatty(), Progress(logs.Stream())
+    moving, line = rewrites(STDERR), Progress(STDERR)
     # On a terminal the moving line says what the log would.
     level = "debug" if settings.log_level == "debug" else "error" if moving else "warning"
     logs.configure(level, settings.log_format)

@@ -35,7 +35,7 @@ class Receiver:
         wake = process.guarded(self._settle)
         self._workers = Workers(self._handle, settings.consumer_workers, (), lambda: process.call_soon(wake))
         # Bodies are alike and the handler is quick: its prefetch needs no tick, and it is cancelled at the end alone.
-        on = self._workers.hand_over, self._workers.take_back, lambda *_: on_end()
+        on = self._workers.hand_over, lambda _: self._workers.take_back(), lambda *_: on_end()
         self._subscription = Subscription(process, settings, *on)
         self._subscription.topology = TemporaryTopology(settings.mq_ch)
         self.connection = self._subscription.connection

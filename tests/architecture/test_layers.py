@@ -9,8 +9,8 @@ from tests.architecture.modules import IMPORTS, MODULES, OPTIONAL, WHOLE, within
 
 # A module may import its own package and the layers above this one; not what stands beside it. A longer name wins.
 LAYERS = (
-    ("common.properties", "common.process.exit", "common.plugins"),
-    ("common.message",),
+    ("common.properties", "common.process.exit", "common.plugins", "common.terminal"),
+    ("common.message", "common.process.fork"),
     ("common.settings", "common.observe"),
     ("common.process",),
     ("common.amqp",),

@@ -9,26 +9,25 @@ from tests.architecture.modules import BESIDE_THE_PAIR, MODULES, WHOLE, lines, p
 SHORTEST, LONGEST = 30, 250  # lines of a module, which is one whole noun
 # What the whole must come to. A second number is the one that is wanted, where the tree is not there yet.
 MOST_MODULES = 85
-MOST_LINES = 7641  # wanted: 7300
-MOST_LINES_OF_THE_PAIR = 4538  # wanted: 4000
+MOST_LINES = 7868  # wanted: 7300
+MOST_LINES_OF_THE_PAIR = 4769  # wanted: 4000
 SLACK = 40  # lines by which a package may be shorter than its figure
 
 # Why these are shorter or longer than a module should be.
 EXCEPTIONS = {
     "common.doctor.__main__": "the entry point: it only hears signals while the program is loaded",
-    "consumer.metrics": "the names of the consumer's metrics in one place, which the dashboards are tested against",
     "consumer.tracing": "can be deleted by itself, and needs OpenTelemetry, which nothing else may",
 }
 # Lines of each package's own modules. A commit that needs more says here how many, and why in its message.
 LINES = {
-    "common": 331,
+    "common": 357,
     "common.amqp": 1022,
     "common.doctor": 806,
     "common.observe": 394,
     "common.process": 279,
-    "common.settings": 433,
+    "common.settings": 434,
     "common.wire": 610,
-    "consumer": 1300,
+    "consumer": 1504,
     "consumer.dead_letters": 972,
     "consumer.verify": 432,
     "producer": 779,

@@ -130,3 +130,21 @@ def test_large_bodies_behind_many_small_ones_do_not_fill_the_memory(
     assert max(map(int, bodies(record))) <= (0 if broker.name == "container" else 1)  # before 4.3 a nack counts
     for queue in (mq_ch, f"{mq_ch}.dead"):
         take(channel, queue, 0)
+
+
+def test_a_queue_with_a_single_active_consumer_gets_the_whole_prefetch(
+    start: Start, channel: BlockingChannel, mq_ch: str, tmp_path: Path
+) -> None:
+    """A further consumer gets nothing there; all are handled, in their order, and none twice."""
+    record, many = tmp_path / "record", 600
+    quorum = {"x-queue-type": "quorum"}
+    channel.queue_declare(f"{mq_ch}.dead", durable=True, arguments=quorum)
+    channel.queue_declare(mq_ch, durable=True, arguments=quorum | {"x-single-active-consumer": True})
+    for number in range(many):
+        channel.basic_publish("", mq_ch, b"%d" % number, mandatory=True)
+    settings = {"CONSUMER_HANDLER": f"{PLUGINS}:slow", "MQ_TOPOLOGY": "assert", "CONSUMER_RETRY_DELAYS": "off"}
+    consumer = start("consumer", RECORD=record, **settings).wait_ready()
+    until(lambda: consumer.metric("consumer_unsettled") > 64, "much is sent ahead")
+    until(lambda: len(bodies(record)) == many, "all are handled")
+    assert bodies(record) == [str(number) for number in range(many)]
+    until(lambda: consumer.metric("consumer_unsettled") == 0, "all are settled")

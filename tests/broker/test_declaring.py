@@ -21,7 +21,11 @@ def expected(mq_ch: str) -> dict[str, dict[str, Any]]:
     back = SAFE | {"x-dead-letter-routing-key": mq_ch}
     return {
         mq_ch: SAFE | {"x-dead-letter-routing-key": f"{mq_ch}.dead", "x-delivery-limit": 20},
-        f"{mq_ch}.dead": {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000},
+        f"{mq_ch}.dead": {
+            "x-queue-type": "quorum",
+            "x-delivery-limit": 1_000_000,
+            "x-overflow": "reject-publish",
+        },
         f"{mq_ch}.retry.250ms": back | {"x-message-ttl": 250},
         f"{mq_ch}.retry.2m": back | {"x-message-ttl": 120_000},
     }
@@ -51,6 +55,26 @@ def test_with_assert_a_service_waits_for_queues_that_others_make(
     for name in (f"{mq_ch}.dead", mq_ch):
         channel.queue_declare(name, durable=True, arguments=expected(mq_ch)[name])
     process.wait_ready()
+
+
+@pytest.mark.parametrize("mode", ["assert", "none"])
+def test_a_consumer_refuses_a_stream_and_takes_a_queue_of_any_other_kind(
+    mode: str, start: Start, channel: BlockingChannel, mq_ch: str
+) -> None:
+    """A stream hands out only what comes after the consumer, and keeps it: what came before would be skipped."""
+    channel.queue_declare(f"{mq_ch}.dead", durable=True, arguments=expected(mq_ch)[f"{mq_ch}.dead"])
+    channel.queue_declare(mq_ch, durable=True, arguments={"x-queue-type": "stream"})
+    channel.basic_publish("", mq_ch, b"before")
+    settings = {"MQ_TOPOLOGY": mode, "CONSUMER_RETRY_DELAYS": "off", **QUICK}
+    consumer = start("consumer", **settings)
+    until(lambda: "take a quorum queue" in str(consumer.reasons()), "it says what is wrong, and what to do")
+    assert consumer.metric('consumer_settled_total{outcome="ack"}') == 0
+    done = start("common.doctor.preflight", **settings, PREFLIGHT_TIMEOUT="1s")
+    assert done.wait() == 17
+    for kind in ("classic", "quorum"):
+        channel.queue_delete(mq_ch)
+        channel.queue_declare(mq_ch, durable=True, arguments={"x-queue-type": kind})
+        consumer.wait_ready()
 
 
 def test_with_none_the_producer_uses_any_queue_and_declares_nothing(
@@ -87,3 +111,33 @@ def test_a_queue_with_other_arguments_is_explained_and_waited_for(
     assert process.live()
     channel.queue_delete(mq_ch)
     process.wait_ready()
+
+
+def test_a_dead_letter_queue_of_an_earlier_version_is_used_with_a_warning(
+    start: Start, channel: BlockingChannel, mq_ch: str
+) -> None:
+    """Its arguments cannot be changed, and an upgrade must not stop at it; the preflight says so too."""
+    earlier = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000}
+    channel.queue_declare(f"{mq_ch}.dead", durable=True, arguments=earlier)
+    assert start("common.doctor.preflight").wait() == 0
+    for service in ("consumer", "producer"):
+        process = start(service).wait_ready()
+        warning = process.event("a length limit would drop parked messages")
+        assert warning["queue"] == f"{mq_ch}.dead"
+        assert "set_policy" in warning["advice"]
+        assert process.event("not connected") == {}
+    # Somebody follows the other advice, and deletes it.
+    channel.queue_delete(f"{mq_ch}.dead")
+    start("consumer").wait_ready()
+    process.wait_ready()
+
+
+@pytest.mark.parametrize("there", [{"x-overflow": "drop-head"}, {"x-delivery-limit": 7}, {"x-max-length": 7}])
+def test_a_dead_letter_queue_that_differs_otherwise_is_refused(
+    there: dict[str, Any], start: Start, channel: BlockingChannel, mq_ch: str
+) -> None:
+    earlier = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000}
+    channel.queue_declare(f"{mq_ch}.dead", durable=True, arguments=earlier | there)
+    consumer = start("consumer", **QUICK)
+    until(lambda: f"'{next(iter(there))}' for queue '{mq_ch}.dead'" in str(consumer.reasons()), "it says what differs")
+    assert start("common.doctor.preflight", PREFLIGHT_TIMEOUT="1s").wait() == 17

@@ -17,7 +17,7 @@ from deploy.definitions import users
 from tests.brokers import Broker, queues
 from tests.processes import PATIENCE, Process, until
 from tests.system.kit import Start, take
-from tests.system.manage import add_user, permit
+from tests.system.manage import add_user, permit, policy
 
 pytestmark = pytest.mark.one_wire("asks by pika's own channels, and reads no message")
 CLOCK = "--mq-management-url"
@@ -236,3 +236,76 @@ def test_the_preflight_does_not_wait_for_the_end_of_an_alarm(start: Start, mq_ch
         assert start("common.doctor.preflight", PREFLIGHT_TIMEOUT="20s").wait() == 0
     finally:
         broker.rabbitmqctl("set_vm_memory_high_watermark", "0.6")
+
+
+def test_policies_that_reach_our_queues_are_named_with_what_they_do(start: Start, mq_ch: str, broker: Broker) -> None:
+    """By the management page, to a user who may look; else it is said that nobody looked."""
+    assert start("consumer", "--idle-exit", "1ms").wait() == 0
+    page = str(broker.management_url)
+    with policy(broker, f"{mq_ch}.*", {"max-length": 1000, "message-ttl": 60_000, "delivery-limit": 2}):
+        until(lambda: doctor(start, CLOCK, page)[1]["policies"]["verdict"] == "warning", "it is in force")
+        _, checks, _ = doctor(start, CLOCK, page)
+    for says in (f"on {mq_ch}.dead: message-ttl 60000 ms deletes parked", f"on {mq_ch}: delivery-limit 2 parks what 3"):
+        assert says in checks["policies"]["text"]
+    assert "drops" not in checks["policies"]["text"], "our queues refuse what they cannot keep"
+    with add_user(broker, mq_ch) as address:
+        _, checks, _ = doctor(start, CLOCK, page, MQ_URL=f"amqp://{mq_ch}:pass@{address}")
+    assert checks["policies"]["text"].startswith(f"not looked at: {page} answers 401")
+
+
+def test_a_dead_letter_queue_of_an_earlier_version_is_told_with_the_way_to_change_it(
+    start: Start, channel: BlockingChannel, mq_ch: str
+) -> None:
+    """It can be used, so it is a warning."""
+    earlier = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000}
+    channel.queue_declare(f"{mq_ch}.dead", durable=True, arguments=earlier)
+    code, checks, _ = doctor(start)
+    check = checks[f"queue {mq_ch}.dead"]
+    assert (code, check["verdict"]) == (0, "warning")
+    assert "drop parked messages" in check["text"]
+    assert "rabbitmqctl set_policy" in check["advice"]
+
+
+def test_the_time_for_handlers_is_compared_with_what_the_broker_allows(start: Start, broker: Broker) -> None:
+    """RabbitMQ goes by what the consumer asks for from 4.3 on; older ones have a time of their own."""
+    newer = broker.name.startswith("container")
+    assert doctor(start)[1]["handlers"]["verdict"] == "ok"
+    _, checks, _ = doctor(start, CONSUMER_HANDLER_TIMEOUT="1h")
+    check = checks["handlers"]
+    assert check["verdict"] == ("ok" if newer else "warning")
+    assert ("the consumer asks for 125m" if newer else "handlers need up to 125m") in check["text"]
+    assert "handlers" not in doctor(start, PREFLIGHT_FOR="producer")[1]
+
+
+def test_a_long_name_that_is_not_ascii_passes_as_it_does_for_the_services(start: Start, mq_ch: str) -> None:
+    """The broker cannot refuse it by name: its sentence would have over 255 bytes, and it ends the connection."""
+    for letter, count in (("é", 90), ("世", 70)):
+        settings = {"MQ_CH": f"{mq_ch}{letter * count}", **QUICK}
+        assert start("common.doctor.preflight", **settings).wait() == 0
+        code, checks, _ = doctor(start, **settings)
+        assert (code, checks["permissions"]["verdict"]) == (0, "ok")
+        assert "not known now: declare, consume" in checks["permissions"]["text"]
+
+
+def test_a_limit_of_a_user_or_a_virtual_host_is_18(start: Start, mq_ch: str, broker: Broker) -> None:
+    """And the advice is to raise it, in place of a virtual host to be made or a queue to be changed."""
+    with add_user(broker, mq_ch) as address:
+        broker.rabbitmqctl("add_vhost", mq_ch)
+        broker.rabbitmqctl("set_permissions", "-p", mq_ch, mq_ch, ".*", ".*", ".*")
+        try:
+            settings = {"MQ_URL": f"amqp://{mq_ch}:pass@{address.rstrip('/')}/{mq_ch}", **QUICK}
+            for limits in (
+                ("set_user_limits", mq_ch, '{"max-channels": 0}'),
+                ("set_user_limits", mq_ch, '{"max-connections": 0}'),
+                ("set_vhost_limits", "-p", mq_ch, '{"max-queues": 0}'),
+                ("set_vhost_limits", "-p", mq_ch, '{"max-connections": 0}'),
+            ):
+                broker.rabbitmqctl(*limits)
+                preflight = start("common.doctor.preflight", **settings)
+                assert preflight.wait() == 18, limits
+                assert "raise the limit" in preflight.event("the broker cannot be used")["advice"]
+                if "max-queues" not in limits[-1]:  # only who makes one is told
+                    assert doctor(start, **settings)[0] == 18
+                broker.rabbitmqctl("clear_user_limits", mq_ch, "all")
+        finally:
+            broker.rabbitmqctl("delete_vhost", mq_ch)

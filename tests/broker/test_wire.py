@@ -10,6 +10,7 @@ import pytest
 from pika import BasicProperties, data
 from pika.adapters.blocking_connection import BlockingChannel
 
+from tests.broker.raw import Raw, entry
 from tests.brokers import Broker
 from tests.processes import until
 from tests.system.kit import PLUGINS, Start, bodies, handled, take
@@ -65,22 +66,6 @@ def small_frames(broker: Broker) -> Iterator[None]:
     broker.rabbitmqctl("eval", setting.format(SMALL_FRAME))
     yield
     broker.rabbitmqctl("eval", setting.format(131_072))
-
-
-class Raw(BasicProperties):
-    """Properties with a header table of these bytes only."""
-
-    def __init__(self, table: bytes) -> None:
-        super().__init__(headers={})
-        self._table = table
-
-    def encode(self) -> list[bytes]:
-        """What pika puts into the frame."""
-        return [struct.pack(">H", self.FLAG_HEADERS), struct.pack(">I", len(self._table)), self._table]
-
-
-def entry(key: bytes, value: bytes) -> bytes:
-    return bytes([len(key)]) + key + value
 
 
 def nested(depth: int) -> bytes:

@@ -85,6 +85,15 @@ def raising(message: Message) -> None:
     record(message)
 
 
+def depending(message: Message) -> None:
+    """Needs something that is away while the file CHAOS_AWAY is there; poison always fails."""
+    if is_poison(name_of(message.body, message.headers)):
+        raise ValueError("poison")
+    if Path(os.environ["CHAOS_AWAY"]).exists():
+        raise ConnectionError("the database is away")
+    record(message)
+
+
 def killing(message: Message) -> None:
     """One message ends its process each time, as the out-of-memory killer would."""
     name = name_of(message.body, message.headers)

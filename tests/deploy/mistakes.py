@@ -9,30 +9,33 @@ from tests.deploy.cluster import Cluster
 from tests.deploy.kustomize import Object
 
 PASSWORD = "not-the-right-one"
+SECRETS = {"no-key": "empty", "no-secret": "absent"}  # in the place of the consumer's
 
 
 def _set(name: str, value: str) -> Callable[[Object], None]:
     return lambda container: container["env"].append({"name": name, "value": value})
 
 
-def _from(secret: str) -> Callable[[Object], None]:
-    return lambda container: container["envFrom"][1].update({"secretRef": {"name": secret}})
+def _url(url: str) -> Callable[[Object], None]:
+    return lambda container: container["env"].extend(
+        [{"name": "MQ_URL_FILE", "value": ""}, {"name": "MQ_URL", "value": url}]
+    )
 
 
 # The mistake, what the pod's container state must match, and what the init container's log must name.
 MISTAKES: dict[str, tuple[Callable[[Object], None], str, tuple[str, ...]]] = {
     "password": (
-        _set("MQ_URL", f"amqp://pair:{PASSWORD}@rabbitmq-service:5672/pair"),
+        _url(f"amqp://pair:{PASSWORD}@rabbitmq-service:5672/pair"),
         "exit 14",
         ("password", "pair"),
     ),
-    "vhost": (_set("MQ_URL", "amqp://pair:development@rabbitmq-service:5672/pear"), "exit 15", ("pear",)),
-    "host": (_set("MQ_URL", "amqp://pair:development@rabbit-service:5672/pair"), "exit 10", ("rabbit-service",)),
-    "port": (_set("MQ_URL", "amqp://pair:development@rabbitmq-service:5673/pair"), "exit 1[13]", ("5673",)),
+    "vhost": (_url("amqp://pair:development@rabbitmq-service:5672/pear"), "exit 15", ("pear",)),
+    "host": (_url("amqp://pair:development@rabbit-service:5672/pair"), "exit 10", ("rabbit-service",)),
+    "port": (_url("amqp://pair:development@rabbitmq-service:5673/pair"), "exit 1[13]", ("5673",)),
     "queue": (_set("MQ_CH", "a\nb"), "exit 2", ("MQ_CH", "control character")),
     "queue-absent": (_set("MQ_TOPOLOGY", "assert"), "exit 17", ("nowhere",)),
-    "no-key": (_from("empty"), "exit 2", ("MQ_URL", "required")),
-    "no-secret": (_from("absent"), "CreateContainerConfigError", ("absent",)),
+    "no-key": (lambda _: None, "exit 2", ("MQ_URL_FILE", "No such file")),
+    "no-secret": (lambda _: None, "exit 2", ("MQ_URL_FILE", "No such file")),
     "no-image": (
         lambda container: container.update(image="registry.invalid/absent:1"),
         "ImagePull",
@@ -57,6 +60,9 @@ def _pod(template: Object, name: str, mistake: Callable[[Object], None]) -> Obje
     if name == "queue-absent":
         container["env"] += [{"name": "MQ_CH", "value": "nowhere"}]
     mistake(container)
+    if name in SECRETS:
+        (volume,) = (each for each in template["spec"]["volumes"] if each["name"] == "mq-url")
+        volume["secret"]["secretName"] = SECRETS[name]
     # Once is enough to see, and the machine has other work.
     spec = template["spec"] | {"restartPolicy": "Never"}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}

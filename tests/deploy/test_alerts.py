@@ -42,6 +42,7 @@ CASES: dict[str, tuple[dict[str, str], int, int]] = {
         30,
         45,
     ),
+    "MqPairBreakerOpen": ({f"consumer_breaker_open{{{POD}}}": "0x10 1x50"}, 11, 13),
     "MqPairMessagesOld": (
         {
             f'consumer_message_age_seconds_bucket{{{POD},le="600"}}': "0x60",

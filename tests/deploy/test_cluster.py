@@ -113,6 +113,16 @@ def test_a_mistake_is_seen_for_what_it_is(cluster: Cluster, name: str) -> None:
     print(name, until(shown, f"{name} is in {expected}, with {words}", 120))
 
 
+def test_no_other_pod_reaches_the_port_mapper_and_the_distribution_of_a_single_node(cluster: Cluster) -> None:
+    """Where the cookie could be guessed, whoever reaches both runs code in the broker."""
+    found = {}
+    for port in (5672, 4369, 25672):
+        probe = f"nc -z -w 3 rabbitmq-nodes {port} && echo open || echo closed"
+        found[port] = cluster("exec", "reader", "--", "sh", "-c", probe).strip()
+    assert found == {5672: "open", 4369: "closed", 25672: "closed"}
+    assert "greetings" in cluster("exec", "rabbitmq-0", "--", "rabbitmqctl", "-q", "list_queues", "-p", "pair")
+
+
 def test_applying_again_changes_nothing(pair: Pair, cluster: Cluster) -> None:
     before = _generations(cluster)
     assert cluster("diff", "--kustomize", str(pair.kustomization())) == ""

@@ -68,6 +68,20 @@ def test_all_three_run_hardened_and_are_seen_from_this_machine_only(project: Pro
     until(lambda: project.inspect("rabbitmq")["State"]["Health"]["Status"] == "healthy", "the broker is healthy", 60)
 
 
+def test_the_broker_listens_for_no_peer_and_no_process_has_the_password_in_its_environment(project: Project) -> None:
+    """Neither the port mapper (4369) nor the distribution (25672) but on loopback; IPv6 too."""
+    project("up", "--detach", "--no-recreate")
+
+    def inner() -> dict[int, str]:
+        sockets = project("exec", "-T", "rabbitmq", "cat", "/proc/net/tcp", "/proc/net/tcp6").splitlines()
+        listening = [fields[1].split(":") for fields in map(str.split, sockets) if fields[3] == "0A"]
+        return {int(port, 16): address for address, port in listening if int(port, 16) in {4369, 25672}}
+
+    until(lambda: len(inner()) == 2, "the node has started", 90)
+    assert set(inner().values()) <= {"0100007F", "00000000000000000000000001000000"}
+    assert "development" not in project("exec", "-T", "consumer", "cat", "/proc/1/environ", "/proc/self/environ")
+
+
 def test_a_handler_of_ones_own_is_put_in_as_extending_says(project: Project, tmp_path: Path) -> None:
     """And gets what the producer sends: the example's handler parks what is no order."""
     module, override = tmp_path / "shipping.py", tmp_path / "docker-compose.override.yml"

@@ -6,7 +6,7 @@ import pytest
 
 from common.settings.types import parse_duration
 from producer.http.server import SPARE_CONNECTIONS
-from producer.settings import ProducerSettings
+from producer.settings import ProducerSettings, check_hosts
 from tests.deploy.kustomize import DEVELOPMENT, PRODUCTION, Object, layer, of_kind, render, workloads
 from tests.deploy.test_budgets import _bytes
 
@@ -53,6 +53,23 @@ def test_only_labelled_pods_reach_it(objects: list[Object]) -> None:
     assert all({"protocol": "TCP", "port": PORT} not in rule.get("ports", [{}]) for rule in others)
 
 
+def test_it_takes_the_names_of_its_service_and_of_a_port_forward(objects: list[Object], container: Object) -> None:
+    """From the namespace that it is in, whatever an overlay calls that."""
+    variables = {each["name"]: each for each in container["env"]}
+    assert variables["POD_NAMESPACE"]["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.namespace"}}
+    order = list(variables)
+    assert order.index("POD_NAMESPACE") < order.index("PRODUCER_HTTP_HOSTS"), "it is put in only where it is known"
+    hosts = variables["PRODUCER_HTTP_HOSTS"]["value"]
+    (service,) = (each for each in of_kind(objects, "Service") if each["metadata"]["name"] == "producer")
+    name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
+    assert check_hosts(hosts.replace("$(POD_NAMESPACE)", namespace)).split(",") == [
+        "localhost",
+        name,
+        *(f"{name}.{namespace}{behind}" for behind in ("", ".svc", ".svc.cluster.local")),
+    ]
+    assert {*DEFAULTS["producer_http_hosts"].split(",")} <= {*hosts.split(",")}
+
+
 def test_it_has_time_to_close(objects: list[Object], container: Object) -> None:
     """The pause until no node sends it anything counts, too."""
     *_, pause = container["lifecycle"]["preStop"]["exec"]["command"]
@@ -63,7 +80,7 @@ def test_it_has_time_to_close(objects: list[Object], container: Object) -> None:
 
 
 def test_its_memory_holds_the_bodies_of_all_connections(container: Object) -> None:
-    """Each waitress reads whole, and those in flight twice more."""
-    bodies = 4 * DEFAULTS["producer_http_requests"] + SPARE_CONNECTIONS
+    """One for each connection, and those of requests that were answered without all their confirms."""
+    bodies = 2 * DEFAULTS["producer_http_requests"] + SPARE_CONNECTIONS
     rest = 100 * 2**20
     assert bodies * DEFAULTS["producer_http_max_body"] + rest <= _bytes(container["resources"]["limits"]["memory"])

@@ -4,18 +4,20 @@ import json
 import shutil
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.deploy.images import docker
-from tests.processes import ROOT
+from tests.processes import ROOT, until
 from tests.readme.documents import example
 
 pytestmark = pytest.mark.docker
 
 HARDENED = ("--rm", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=none")
+SOURCES = ("common", "producer", "consumer")
 LARGEST = 20_000_000  # bytes of our layers
 
 
@@ -47,7 +49,7 @@ def test_nothing_of_the_machine_that_built_it_and_no_secret_is_in_it(images: dic
     ours = _inspect(images[service])["Config"]["Env"]
     base = _inspect("python:3.13-slim")["Config"]["Env"]
     assert {each.partition("=")[0] for each in ours} - {each.partition("=")[0] for each in base} == {
-        "PYTHONPATH",
+        "PYTHONSAFEPATH",
         "PYTHONUNBUFFERED",
         "PYTHONDONTWRITEBYTECODE",
         "HTTP_HOST",
@@ -68,6 +70,43 @@ def test_it_says_what_is_missing_on_a_root_that_cannot_be_written(images: dict[s
     assert "MQ_CH" in done.stderr
     assert "Traceback" not in done.stderr
     assert "--mq-ch" in docker("run", *HARDENED, images[service], "--help")
+
+
+def test_it_finds_itself_wherever_it_runs(images: dict[str, str], service: str) -> None:
+    """In any working folder, and with a PYTHONPATH of the user's."""
+    for place in (("--workdir=/tmp",), ("--env=PYTHONPATH=/plugins",), ("--workdir=/", "--env=PYTHONPATH=/usr")):
+        assert "--mq-ch" in docker("run", *HARDENED, *place, images[service], "--help")
+
+
+@pytest.mark.parametrize("name", ["types", "email", "http", "json", "random", "enum", "logging", "consumer", "common"])
+def test_a_module_of_the_users_whose_name_is_taken_is_told_in_one_sentence(
+    images: dict[str, str], tmp_path: Path, name: str
+) -> None:
+    """From /app, and from a folder on PYTHONPATH that is mounted: nothing else of ours is in the way."""
+    (tmp_path / "mine.py").write_text("def handle(message): ...")
+    (tmp_path / "mine.py").chmod(0o644)
+    settings = ("--env=MQ_URL=amqp://nowhere.invalid/", "--env=MQ_CH=q", "--workdir=/tmp")
+    mount = f"--volume={tmp_path / 'mine.py'}:/app/{name}.py:ro"
+    command = ("docker", "run", *HARDENED, *settings, mount, images["consumer"], "--handler", f"{name}:handle")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2, done.stderr
+    assert f"/app/{name}.py: the name {name} is taken by" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_its_health_check_asks_where_the_service_listens(images: dict[str, str], service: str) -> None:
+    """By a flag or by the environment, from any working folder, also beside files of the user's."""
+    settings = ("--env=MQ_URL=amqp://127.0.0.1:1/", "--env=MQ_CH=q", "--workdir=/tmp", "--detach", "--init")
+    container = docker("run", *HARDENED, *settings, images[service], "--http-port", "9000").strip()
+    try:
+        check = [*_inspect(images[service])["Config"]["Healthcheck"]["Test"][1:]]
+        ask = ["docker", "exec", container, *check]
+        until(
+            lambda: '"ready": false' in subprocess.run(ask, capture_output=True, text=True, check=False).stderr,
+            "it answers, and says why it is not ready",
+        )
+    finally:
+        docker("rm", "--force", container)
 
 
 def test_the_wait_of_the_init_container_is_in_it(images: dict[str, str], service: str) -> None:
@@ -109,6 +148,42 @@ def test_one_that_was_built_where_only_the_owner_may_read_runs_for_all(tmp_path:
     build = ("build", "--quiet", "--file", str(tmp_path / "docker" / "Dockerfile"), "--target", "producer")
     docker(*build, "--tag", tag, str(tmp_path), timeout=600)
     assert "--mq-ch" in docker("run", *HARDENED, tag, "--help")
+
+
+STRANGERS = ("common/.env", "common/settings/.env.local", "producer/id_rsa", "consumer/tls.key", "consumer/notes.txt")
+
+
+@pytest.mark.usefixtures("docker")
+def test_only_what_is_named_goes_into_the_image(tmp_path: Path) -> None:
+    """A key or an .env beside the sources does not, nor does it reach the builder."""
+    for folder in ("common", "producer", "consumer", "docker"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    for name in ("requirements.lock", ".dockerignore"):
+        shutil.copy2(ROOT / name, tmp_path)
+    for name in STRANGERS:
+        (tmp_path / name).write_text("secret")
+    (tmp_path / "Dockerfile").write_text("FROM busybox:1.37\nCOPY . /context\n")
+    tag = f"mq-pair-context:{uuid.uuid4().hex[:8]}"
+    docker("build", "--quiet", "--tag", tag, str(tmp_path), timeout=600)
+    try:
+        found = docker("run", "--rm", tag, "find", "/context", "-type", "f").split()
+    finally:
+        docker("rmi", tag)
+    sources = {str(path.relative_to(ROOT)) for name in SOURCES for path in (ROOT / name).rglob("*.py")}
+    assert {each.removeprefix("/context/") for each in found} == {
+        *sources,
+        "requirements.lock",
+        "docker/healthcheck.py",
+    }
+
+
+def test_it_has_no_program_that_makes_root_and_none_that_installs(images: dict[str, str], service: str) -> None:
+    """What an intruder would use first."""
+    find = ("run", "--rm", "--user=0", "--entrypoint=find", images[service], "/", "-xdev")
+    assert docker(*find, "-type", "f", "-perm", "/6000") == ""
+    assert docker(*find, "-path", "*/bin/pip*") == ""
+    code = "import importlib.util as u; print([name for name in ('pip', 'ensurepip') if u.find_spec(name)])"
+    assert docker("run", *HARDENED, "--entrypoint=python", images[service], "-c", code).strip() == "[]"
 
 
 @pytest.mark.slow

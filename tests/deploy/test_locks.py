@@ -1,11 +1,14 @@
 """The lock files: everything that pyproject.toml asks for, by hash, from whatever index the reader has."""
 
+import json
+import os
 import re
+import sys
 import tomllib
 
 import pytest
 
-from tests.processes import ROOT
+from tests.processes import ROOT, output
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS = PROJECT["project"]["optional-dependencies"]
@@ -13,6 +16,7 @@ RUN = PROJECT["project"]["dependencies"] + EXTRAS["http"]
 WANTED = {
     "requirements.lock": RUN,
     "requirements-otel.lock": RUN + EXTRAS["otel"],
+    "requirements-tools.lock": PROJECT["dependency-groups"]["tools"],
     "requirements-dev.lock": RUN + EXTRAS["otel"] + PROJECT["dependency-groups"]["dev"],
 }
 
@@ -42,3 +46,19 @@ def test_the_tests_run_on_the_versions_that_are_deployed() -> None:
 
 def test_opentelemetry_is_in_the_images_only_when_asked_for() -> None:
     assert not [name for name in _locked("requirements.lock") if name.startswith("opentelemetry")]
+
+
+def test_what_make_lock_and_make_sbom_run_is_locked_too() -> None:
+    """A program that came as the newest of its day could write anything into the lock files."""
+    text = (ROOT / "deploy" / "deploy.mk").read_text()
+    assert [line for line in text.splitlines() if "pip install" in line and "--require-hashes" not in line] == []
+
+
+@pytest.mark.slow
+def test_the_sbom_names_all_that_the_image_brings_with_its_hashes() -> None:
+    output(["make", "--no-print-directory", "sbom", f"PYTHON={sys.executable}"], os.environ, timeout=300)
+    found = json.loads((ROOT / "build" / "sbom.json").read_text())
+    assert found["bomFormat"] == "CycloneDX"
+    parts = {each["name"]: each for each in found["components"]}
+    assert {name: each["version"] for name, each in parts.items()} == _locked("requirements.lock")
+    assert all(reference["hashes"] for each in parts.values() for reference in each["externalReferences"])

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,3 +108,20 @@ def test_what_the_cluster_would_refuse_is_known_before_a_password_is_changed(mak
     assert code == 0
     verbs = [verb for line in asked for verb in ("dry-run", "exec", "replace", "apply -k", "restart") if verb in line]
     assert verbs == ["dry-run", "exec", "replace", "apply -k", "restart"]
+
+
+@pytest.mark.parametrize("name", ["python", "python3"])
+def test_a_python_of_the_virtual_environment_itself_does_not_wipe_it(name: str, tmp_path: Path) -> None:
+    """As with `. .venv/bin/activate`. One that was interrupted before pip was in it is made anew."""
+    venv, pip = tmp_path / "venv", tmp_path / "pip"
+    pip.write_text("#!/bin/sh\n")
+    pip.chmod(0o755)
+    words = ["make", "--no-print-directory", "venv", f"VENV={venv}", f"PYTHON={venv}/bin/{name}", f"PIP={pip}"]
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], timeout=60, check=True)
+    kept = venv / "kept"
+    for there in (False, True):
+        kept.touch()
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        assert kept.exists() is there
+        (venv / f".ready-{name}").unlink()

@@ -1,6 +1,10 @@
 """Names agree: between the manifests, with Compose, and with what the code knows."""
 
+import base64
+import hashlib
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +12,7 @@ import yaml
 
 from common.amqp.topology import Topology
 from common.doctor.settings import PreflightSettings
+from common.settings.broker_url import parse_urls
 from common.settings.shared import Settings
 from consumer.settings import ConsumerSettings
 from deploy.credentials import contents
@@ -25,6 +30,7 @@ from tests.deploy.kustomize import (
     workloads,
 )
 from tests.processes import ROOT
+from tests.readme.documents import example
 
 SERVICES: dict[str, type[Settings]] = {"producer": ProducerSettings, "consumer": ConsumerSettings}
 EVERYTHING = (
@@ -125,7 +131,7 @@ def test_what_a_pod_takes_from_elsewhere_is_there(objects: list[Object]) -> None
                 assert "subPath" in mount or ({*named} and {*named} <= keys), mount
             for each in container.get("envFrom", []):
                 assert "configMapRef" not in each or "MQ_CH" in maps[each["configMapRef"]["name"]]
-                assert "secretRef" not in each or "MQ_URL" in secrets[each["secretRef"]["name"]]
+                assert "secretRef" not in each, "a secret is a file"
 
 
 def _held(volume: Object, maps: dict[str, dict[str, str]], secrets: dict[str, dict[str, str]]) -> dict[str, str]:
@@ -141,7 +147,8 @@ def test_every_variable_is_one_that_the_program_knows(objects: list[Object]) -> 
         pod = workloads(objects)[service]["spec"]
         known = {field.upper() for field in settings.model_fields}
         early = {field.upper() for field in PreflightSettings.model_fields}
-        assert {each["name"] for each in pod["containers"][0]["env"]} <= known
+        # The name of the namespace is there for what stands behind it.
+        assert {each["name"] for each in pod["containers"][0]["env"]} - {"POD_NAMESPACE"} <= known
         first = {each["name"]: each["value"] for each in pod["initContainers"][0]["env"]}
         assert first.keys() <= early
         assert first.get("PREFLIGHT_FOR", PreflightSettings.model_fields["preflight_for"].default) == service
@@ -156,13 +163,14 @@ def test_compose_hands_on_every_variable_but_those_of_files_and_ports(service: s
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     known = {field.upper() for field in SERVICES[service].model_fields}
     own = {
-        "MQ_URL_FILE",
+        "MQ_URL",
         "MQ_TLS_CA_FILE",
         "MQ_TLS_CERT_FILE",
         "MQ_TLS_KEY_FILE",
         "HTTP_HOST",
         "HTTP_PORT",
         "PRODUCER_HTTP_PORT",
+        "PRODUCER_HTTP_TOKEN_FILE",
     }
     assert compose["services"][service]["environment"].keys() == known - own
 
@@ -170,9 +178,15 @@ def test_compose_hands_on_every_variable_but_those_of_files_and_ports(service: s
 def test_the_password_of_development_is_the_one_that_its_broker_knows() -> None:
     """In Compose and on Kubernetes alike."""
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-    url = compose["x-environment"]["MQ_URL"]
-    literals = yaml.safe_load((DEVELOPMENT / "kustomization.yaml").read_text())["secretGenerator"][0]["literals"]
-    assert literals == ["MQ_URL=" + url.replace("@rabbitmq:", "@rabbitmq-service:")]
+    (name, default) = re.findall(r"\$\{(\w+):-(.*)\}", compose["secrets"]["mq-url"]["file"])[0]
+    assert name == "MQ_URL_SECRET"
+    files = yaml.safe_load((DEVELOPMENT / "kustomization.yaml").read_text())["secretGenerator"][0]["files"]
+    assert [(DEVELOPMENT / each.removeprefix("MQ_URL=")).resolve() for each in files] == [(ROOT / default).resolve()]
+    url = parse_urls((ROOT / default).read_text())[0]
+    users = json.loads((DEVELOPMENT / "definitions.json").read_text())["users"]
+    salted = base64.b64decode(users[0]["password_hash"])
+    assert users[0]["name"] == url.username
+    assert hashlib.sha256(salted[:4] + url.password.encode()).digest() == salted[4:]
     (service,) = (
         each for each in of_kind(render(DEVELOPMENT), "Service") if each["metadata"]["name"] == "rabbitmq-service"
     )
@@ -202,3 +216,53 @@ def test_the_figures_of_the_readme_are_those_beside_the_limits() -> None:
         assert set(re.findall(r"\d+ MiB", measured)) <= {*re.findall(r"\d+ MiB", table)}, name
         limit = workloads(render(BASE))[name]["spec"]["containers"][0]["resources"]["limits"]["memory"]
         assert limit.replace("Mi", " MiB").replace("Gi", " GiB") in table
+
+
+def test_no_password_is_in_the_environment_of_a_container(objects: list[Object]) -> None:
+    """What a handler starts inherits it, and whoever may read the process's status sees it."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    for name in SERVICES:
+        pod = workloads(objects)[name]
+        for container in containers(pod):
+            assert "secretKeyRef" not in str(container["env"])
+            assert [source for source in container["envFrom"] if "secretRef" in source] == []
+            (path,) = (each["value"] for each in container["env"] if each["name"] == "MQ_URL_FILE")
+            (mount,) = (each for each in container["volumeMounts"] if path.startswith(f"{each['mountPath']}/"))
+            assert mount["readOnly"]
+            (volume,) = (each for each in pod["spec"]["volumes"] if each["name"] == mount["name"])
+            assert volume["secret"]["defaultMode"] == 0o440
+        environment = compose["services"][name]["environment"]
+        assert "MQ_URL" not in environment
+        assert environment["MQ_URL_FILE"] == "/run/secrets/mq-url"
+        assert compose["services"][name]["secrets"] == ["mq-url"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_mq_url_from_a_secret_in_the_environment_is_possible_as_the_readme_says(service: str, tmp_path: Path) -> None:
+    """An empty MQ_URL_FILE counts as none, in both containers of the pod."""
+    patch = example(K8S / "README.md", "MQ_URL", "yaml").replace("consumer", service)
+    for template in [workloads(render(layer(tmp_path / "own", DEVELOPMENT, patches=yaml.safe_load(patch))))[service]]:
+        for container in containers(template):
+            env = {each["name"]: each for each in container["env"]}
+            assert env["MQ_URL_FILE"].get("value", "") == ""
+            assert env["MQ_URL"]["valueFrom"]["secretKeyRef"]["name"].startswith(f"{service}-mq")
+            assert env["MQ_URL"]["valueFrom"]["secretKeyRef"]["key"] == "MQ_URL"
+
+
+def test_one_node_listens_for_no_peer_and_three_share_a_random_cookie(tmp_path: Path) -> None:
+    """Without either, whoever reaches the port mapper and knows the cookie's clock runs code in the broker."""
+    (alone,) = containers(workloads(render(DEVELOPMENT))["rabbitmq"])
+    env = {each["name"]: each.get("value", "") for each in alone["env"]}
+    assert env["ERL_EPMD_ADDRESS"] == "127.0.0.1"
+    loopback = "inet_dist_use_interface {127,0,0,1}"
+    assert all(loopback in env[f"RABBITMQ_{name}_ERL_ARGS"] for name in ("SERVER_ADDITIONAL", "CTL"))
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["rabbitmq"]["environment"]
+    assert compose.items() <= env.items()
+    pod = workloads(render(PRODUCTION))["rabbitmq"]["spec"]
+    assert not pod.get("hostAliases")
+    assert "127" not in str([container.get("env") for container in containers({"spec": pod})])
+    (cookie,) = (each["secret"]["secretName"] for each in pod["volumes"] if each["name"] == "cookie")
+    first, second = (contents("any", Topology("any"), tls=False)[cookie]["cookie"] for _ in range(2))
+    assert first != second
+    assert len(first) >= 32
+    assert cookie not in _names(render(PRODUCTION), "Secret"), "never in git"

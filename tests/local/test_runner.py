@@ -1,10 +1,14 @@
 """What the runner shows and reads: pure."""
 
+import signal
+import sys
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from local.__main__ import _settings
+from local import Failure
+from local.__main__ import _settings, main
 from local.counts import Counts, closing_event, connected_seconds
 from local.runner import Runner
 from local.scrape import parse_metrics
@@ -82,6 +86,25 @@ def test_the_line_names_rates_and_reasons() -> None:
     assert "confirmed 1,100 (200/s)" in text
     assert text.endswith("consumer not ready (connecting)")
     assert len(fit(text, 40)) < 40
+
+
+def test_what_services_say_of_themselves_cannot_act_on_the_terminal() -> None:
+    """Their reasons hold a broker's words."""
+    text = line(Counts(), (0, 0), {"consumer": state(False, ["\x1b]0;pwned\x07\u202e"])})
+    assert text.endswith("not ready (\\x1b]0;pwned\\x07\\u202e)")
+
+
+def test_a_failure_is_told_without_control_characters(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has the last lines of a service's log."""
+    monkeypatch.setattr(sys, "argv", ["local"])
+    monkeypatch.setattr("local.__main__._run", Mock(side_effect=Failure("it ended:\n\x1b[2Jlast")))
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    assert main() == 1
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    assert capsys.readouterr().err == "it ended:\n\\x1b[2Jlast\n"
 
 
 @pytest.mark.parametrize(

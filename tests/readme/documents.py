@@ -6,7 +6,11 @@ from typing import NamedTuple
 
 from tests.processes import ROOT
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "deploy").rglob("*.md"))]
+DOCUMENTS = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "deploy").rglob("*.md")),
+]
 PROGRAMS = "consumer|doctor|docker|curl|k|kubectl|make|pip|producer|python|rabbitmq(?:ctl|-diagnostics|-queues)"
 
 

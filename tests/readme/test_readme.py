@@ -1,22 +1,36 @@
-"""The README says what is so: its table is generated, and its examples run."""
+"""The README says what is so: its examples run, its numbers and its map are true; the settings are generated."""
 
 import re
 from pathlib import Path
 
 from common.amqp.topology import DELIVERY_LIMIT
-from local.settings_table import README, renewed
+from local.settings_table import DOCUMENT, renewed
 from tests.conftest import Start
+from tests.processes import ROOT
 from tests.readme.documents import DOCUMENTS, example
 
+README = ROOT / "README.md"
 TEXT = README.read_text()
+MOST_WORDS = 1000
 PIKAS = {"BasicProperties", "SelectConnection"}
 
 
 def test_the_tables_of_settings_and_exit_codes_are_those_of_the_code() -> None:
     """`python -m local.settings_table` writes them."""
+    text = DOCUMENT.read_text()
     for name in ("settings", "exit codes"):
-        assert TEXT.count(f"<!-- {name} -->\n|") == TEXT.count(f"<!-- /{name} -->") == 1
-    assert renewed(TEXT) == TEXT
+        assert text.count(f"<!-- {name} -->\n|") == text.count(f"<!-- /{name} -->") == 1
+    assert renewed(text) == text
+
+
+def test_the_readme_is_read_in_five_minutes() -> None:
+    assert len(TEXT.split()) <= MOST_WORDS
+
+
+def test_the_index_of_documents_names_each() -> None:
+    index = (ROOT / "docs" / "README.md").read_text()
+    named = {(ROOT / "docs" / link).resolve() for link in re.findall(r"\]\(([^)#]+\.md)\)", index)}
+    assert {*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")} - {ROOT / "docs" / "README.md"} <= named
 
 
 def test_the_examples_are_ten_lines_and_work_together(start: Start, tmp_path: Path) -> None:

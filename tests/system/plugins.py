@@ -49,6 +49,21 @@ def announced() -> Iterator[int]:
         yield number
 
 
+def parse(message: Message) -> None:
+    """Needs a list of numbers."""
+    message.parse(list[int])
+    record(message)
+
+
+def depend(message: Message) -> None:
+    """Needs something that is away while the file AWAY is there; poison fails always, by an error of either kind."""
+    if message.body.startswith(b"poison"):
+        raise ValueError("no JSON") if message.body.endswith(b"0") else RuntimeError("cannot be")
+    if Path(os.environ["AWAY"]).exists():
+        raise ConnectionError("the database is away")
+    record(message)
+
+
 def leave_a_thread(message: Message) -> None:
     """One that is no daemon, and works for an hour."""
     record(message)
@@ -184,3 +199,16 @@ def heavy() -> Iterator[bytes]:
 def ornate() -> Iterator[Message]:
     """Small ones with headers of 60 kB."""
     return (Message(b"x", headers={"long": "x" * 60_000}) for _ in range(2500))
+
+
+def fail_while_broken(message: Message) -> None:
+    """Until the file is gone that says so."""
+    if Path(os.environ["RECORD"] + ".broken").exists():
+        raise ConnectionError("what it needs is away")
+    record(message)
+
+
+def near_frame() -> Iterator[Message]:
+    """Messages whose own headers leave 11, 60 and 300 bytes of a frame."""
+    for size in (131_000, 130_950, 130_700):
+        yield Message(b"%d" % size, headers={"h": "x" * size}, message_id=f"h{size}")

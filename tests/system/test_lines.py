@@ -113,6 +113,41 @@ def test_a_producer_killed_in_the_middle_goes_on_from_its_checkpoint(start: Star
     compare(sent, drained(start, out), duplicates=5000)
 
 
+def test_a_file_that_is_rotated_and_compressed_under_a_consumer_loses_nothing(start: Start, tmp_path: Path) -> None:
+    """Renamed, then deleted as `gzip` does: what is handled later is in the file that bears the name."""
+    out, sent = tmp_path / "out", numbered(4)
+    consumer = consume(start, out).wait_ready()
+    kept: list[bytes] = []
+
+    def handle(number: int) -> None:
+        file = write(tmp_path / f"in{number}", [sent[number]])
+        assert start("producer", "--source", f"lines:{file}").wait() == 0
+        until(lambda: len(kept) + len(read(out)) > number, "it is handled")
+
+    for number in (0, 1):
+        handle(number)
+        rotated = out.rename(tmp_path / f"out.{number}")
+        kept += read(rotated)
+        rotated.unlink()
+    for number in (2, 3):
+        handle(number)
+    consumer.terminate()
+    assert consumer.wait() == 0
+    compare(sent, kept + read(out))
+
+
+def test_a_file_replaced_behind_its_checkpoint_is_refused_and_no_line_is_skipped(start: Start, tmp_path: Path) -> None:
+    """Its first 4,096 bytes are those of the old one."""
+    file, header = tmp_path / "in", [b"header"] * 1000
+    arguments = ("--source", f"lines:{file}", "--checkpoint", str(tmp_path / "checkpoint"))
+    write(file, [*header, *numbered(100)])
+    assert start("producer", *arguments).wait() == 0
+    write(file, [*header, *reversed(numbered(200))])
+    again = start("producer", *arguments)
+    assert again.wait() == 2
+    assert "begins otherwise" in again.stderr.read_text()
+
+
 def test_a_consumer_killed_in_the_middle_loses_nothing(start: Start, tmp_path: Path) -> None:
     """SIGKILL, with messages in its hands, and started again: what it had not acknowledged comes again."""
     record = tmp_path / "record"

@@ -34,8 +34,8 @@ URLS = {
     "trailing comma": "amqp://user:S3crtx@localhost/,",
 }
 BOTH = {
-    "MQ_CH": ["", "amq.x", "a\nb", "x" * 256, "ü" * 128, "a\x7fb"],
-    "MQ_TOPOLOGY": ["destroy"],
+    "MQ_CH": ["", "amq.x", "a\nb", "x" * 256, "ü" * 128, "a\x7fb", '"jobs"', "jobs ", "jobs\u00a0", "\ufeffjobs"],
+    "MQ_TOPOLOGY": ["destroy", "create\r"],
     "MQ_HEARTBEAT": ["0", "5", "-1s", "0s", "11m"],
     "MQ_CONNECT_TIMEOUT": ["soon", "0s"],
     "MQ_BLOCKED_TIMEOUT": ["0s"],
@@ -43,9 +43,9 @@ BOTH = {
     "MQ_BACKOFF_MAX": ["nan", "inf"],
     "MQ_MAX_BODY": ["0", "16MB", "-1"],
     "MQ_TLS_CA_FILE": ["/no/such/file", "/"],
-    "HTTP_PORT": ["-1", "65536", "http"],
-    "SHUTDOWN_GRACE": ["20"],
-    "LOG_LEVEL": ["loud"],
+    "HTTP_PORT": ["-1", "65536", "http", "8080\r"],
+    "SHUTDOWN_GRACE": ["20", "20s\r"],
+    "LOG_LEVEL": ["loud", "info\u00a0"],
     "LOG_FORMAT": ["xml"],
     "MQ_URL_FILE": ["/no/such/file"],
     "MQ_TLS_CERT_FILE": ["/no/such/file"],
@@ -59,6 +59,9 @@ PRODUCER = {
     "PRODUCER_HTTP_REQUESTS": ["0", "257"],
     "PRODUCER_HTTP_MAX_BODY": ["0", "1MB"],
     "PRODUCER_HTTP_TIMEOUT": ["0s", "10"],
+    "PRODUCER_HTTP_HOSTS": ["http://queue", "queue:8000"],
+    "PRODUCER_HTTP_TOKEN_FILE": ["/no/such/file", "/dev/null"],
+    "PRODUCER_CHECKPOINT": ["checkpoint\r", "checkpoint\u200b", '"checkpoint"'],
 }
 CONSUMER = {
     "CONSUMER_WORKERS": ["0", "257"],
@@ -69,10 +72,31 @@ CONSUMER = {
 }
 PLUGINS = {
     ("producer", "PRODUCER_SOURCE"): [
-        *("line", "lines:/no/such/file", "lines:/", "nowhere:source", "no.where:source", "os:nothing", "os:sep", "os:"),
+        *(
+            "line",
+            "lines:/no/such/file",
+            "lines:/",
+            "lines:in\r",
+            "nowhere:source",
+            "no.where:source",
+            "os:nothing",
+            "os:sep",
+            "os:",
+        ),
     ],
     ("consumer", "CONSUMER_HANDLER"): [
-        *("logg", "append:/no/such/folder/file", "append:/", "append:", "nowhere:handler", "os:nothing", ":handler"),
+        *(
+            "logg",
+            "append:/no/such/folder/file",
+            "append:/",
+            "append:",
+            "append:x\r",
+            "append:x\u200b",
+            'append:"x"',
+            "nowhere:handler",
+            "os:nothing",
+            ":handler",
+        ),
     ],
 }
 TOGETHER = {

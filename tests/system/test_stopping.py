@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from common.observe.stream import LAST_LINES
 from common.process.run import SAME_SIGNAL_WITHIN
+from local.ports import free_port
+from local.scrape import metrics
 from tests.brokers import Broker
 from tests.chaos.proxy import Proxy
 from tests.processes import ROOT, until
@@ -64,6 +67,35 @@ def test_a_log_that_cannot_be_written_stops_no_messages(broker: Broker, mq_ch: s
         consumer.stderr.close()
         assert consumer.wait(60) == 0
     assert len(handled.read_text().splitlines()) == 100
+
+
+@pytest.mark.parametrize("handler", ["log", f"{PLUGINS}:fail"])
+def test_a_log_that_nobody_reads_stops_no_messages_and_no_end(
+    handler: str, start: Start, broker: Broker, mq_ch: str, tmp_path: Path
+) -> None:
+    """As `consumer 2>&1 | sleep 60` does: all 5,000 are handled or parked, and SIGTERM ends it in time."""
+    port = free_port()
+    env = {**os.environ, "MQ_URL": broker.url, "MQ_CH": mq_ch, "HTTP_PORT": str(port), "LOG_FORMAT": "text"}
+    env |= {"CONSUMER_HANDLER": handler, "CONSUMER_RETRY_DELAYS": "off", "RECORD": str(tmp_path / "record")}
+    assert start("producer", "--source", f"{PLUGINS}:numbers", "--count", "5000", "--rate", "100000").wait() == 0
+    with subprocess.Popen([sys.executable, "-m", "consumer"], env=env, cwd=ROOT, stderr=subprocess.PIPE) as consumer:
+        settled = 'consumer_settled_total{outcome="%s"}' % ("ack" if handler == "log" else "parked")
+        try:
+            until(lambda: scrape(port).get(settled) == 5000, "the work goes on")
+            began = time.monotonic()
+            consumer.terminate()
+            assert consumer.wait(20) == 0
+            assert time.monotonic() - began < AT_ONCE + LAST_LINES
+        finally:
+            consumer.kill()
+
+
+def scrape(port: int) -> dict[str, float]:
+    """The metrics, or none while nobody answers."""
+    try:
+        return metrics(f"http://127.0.0.1:{port}")
+    except OSError:
+        return {}
 
 
 def test_a_thread_that_a_handler_left_does_not_keep_the_process(start: Start, tmp_path: Path) -> None:

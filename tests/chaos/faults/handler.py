@@ -1,5 +1,8 @@
 """Handlers that raise, hang, are slow, or end their process."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from tests.chaos.load import is_poison, is_single_poison
 from tests.chaos.promise import promise
 from tests.chaos.queues import RETRIES
@@ -20,6 +23,40 @@ def raises(scene: Scene) -> None:
     first = [name for name in tried.read().names if tried.names.count(name) > ATTEMPTS]
     scene.expect(not first, f"tried too often: {first[:3]}")
     scene.expect(scene.queues.parked(), "nothing is parked")
+
+
+DEPENDING = {"CONSUMER_HANDLER": "tests.chaos.load:depending", "CHAOS_AWAY": "{folder}/away"}
+
+
+@promise("an outage of what handlers need parks nothing but poison", short=True, parked=is_poison, settings=DEPENDING)
+def outage(scene: Scene) -> None:
+    """Longer than all retries."""
+    with _away(scene):
+        scene.hold(5)
+
+
+@promise(
+    "a broker and a consumer killed in an outage of what handlers need lose and park nothing but poison",
+    parked=is_poison,
+    settings=DEPENDING,
+)
+def outage_while_both_die(scene: Scene) -> None:
+    with _away(scene):
+        scene.pair.consumer.kill()
+        scene.pair.consume()
+        scene.rabbit.kill()
+        scene.rabbit.start()
+        scene.hold(3)
+
+
+@contextmanager
+def _away(scene: Scene) -> Iterator[None]:
+    """What handlers need is away, which the consumer has noticed."""
+    away = scene.folder / "away"
+    away.touch()
+    scene.wait(lambda: scene.pair.consumer.metric("consumer_breaker_open") == 1, "the breaker opens")
+    yield
+    away.unlink()
 
 
 @promise(

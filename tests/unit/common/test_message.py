@@ -3,14 +3,17 @@
 import json
 import pickle
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pika import BasicProperties
+from pydantic import BaseModel
+from typing_extensions import TypedDict  # as pydantic wants it before Python 3.12
 
-from common.message import ATTEMPT, CC, EXPIRATION, USER_ID, Message
+from common.message import ATTEMPT, CC, EXPIRATION, MAX_WRONG_FIELDS, USER_ID, BodyError, Message
 from common.properties import MILLISECONDS
 from tests.unit.origins import received
 
@@ -112,6 +115,14 @@ def test_a_copy_keeps_everything_foreign_and_is_persistent() -> None:
     assert given_properties.headers == {"tenant": "a", "x-delivery-count": 3, "CC": ["audit"]}
 
 
+def test_a_copy_keeps_a_reply_to_but_for_a_direct_reply() -> None:
+    """The broker would refuse the copy: another channel waits for that reply."""
+    copy = Message(b"x", properties=BasicProperties(reply_to="amq.rabbitmq.reply-to")).copied({})
+    assert (copy.properties.reply_to, copy.headers) == (None, {"mq-reply-to": "amq.rabbitmq.reply-to"})
+    other = Message(b"x", properties=BasicProperties(reply_to="amq.rabbitmq.reply-to.g1h2")).copied({})
+    assert (other.properties.reply_to, other.headers) == ("amq.rabbitmq.reply-to.g1h2", {})
+
+
 def test_a_copy_of_a_copy_keeps_the_first_expiration() -> None:
     first = Message(b"x", properties=BasicProperties(expiration="500")).copied({ATTEMPT: 2})
     assert first.copied({ATTEMPT: 3}).headers == {EXPIRATION: "500", ATTEMPT: 3}
@@ -149,10 +160,71 @@ def test_a_message_without_properties_can_be_read() -> None:
     assert (message.message_id, message.content_type, message.headers, message.attempt) == (None, None, {}, 1)
     with pytest.raises(UnicodeDecodeError):
         _ = message.text
-    with pytest.raises(ValueError, match=r".*"):
-        message.json()
-    with pytest.raises(json.JSONDecodeError):
-        Message(b"{").json()
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff", b"", b"[" * 100_000])
+def test_a_body_that_is_no_json_is_a_body_error_and_still_a_value_error(body: bytes) -> None:
+    with pytest.raises(BodyError, match="the body is no JSON: ") as error:
+        Message(body).json()
+    assert isinstance(error.value, ValueError)
+
+
+class Order(BaseModel):
+    """A body."""
+
+    number: int
+    total: float
+
+
+@dataclass
+class Line:
+    """A body."""
+
+    sku: str
+
+
+class Row(TypedDict):
+    """A body."""
+
+    sku: str
+
+
+@pytest.mark.parametrize(
+    ("body", "model", "parsed"),
+    [
+        (b'{"number": 1, "total": "12.5"}', Order, Order(number=1, total=12.5)),
+        (b'{"sku": "a"}', Line, Line("a")),
+        (b'{"sku": "a"}', Row, {"sku": "a"}),
+        (b"[1, 2]", list[int], [1, 2]),
+        (b"null", Order | None, None),
+    ],
+)
+def test_a_body_is_parsed_as_any_type_that_pydantic_validates(body: bytes, model: Any, parsed: object) -> None:
+    assert Message(body).parse(model) == parsed
+
+
+@pytest.mark.parametrize(
+    ("body", "wrong"),
+    [
+        (b'{"number": "s3cr3t"}', ["number: Input should be a valid integer", "total: Field required"]),
+        (b"[1]", ["the body: Input should be an object"]),
+        (b"{", ["the body: Invalid JSON"]),
+        (b"\xff", ["the body: "]),
+    ],
+)
+def test_a_body_that_does_not_fit_names_the_wrong_fields_without_their_values(body: bytes, wrong: list[str]) -> None:
+    with pytest.raises(BodyError) as error:
+        Message(body).parse(Order)
+    assert all(each in str(error.value) for each in wrong)
+    assert "s3cr3t" not in str(error.value)
+    assert error.value.__suppress_context__, "pydantic's own error has the values"
+
+
+def test_a_body_error_names_a_bounded_number_of_fields() -> None:
+    with pytest.raises(BodyError) as error:
+        Message(json.dumps(["x"] * 1000).encode()).parse(list[int])
+    assert str(error.value).count("Input should be") == MAX_WRONG_FIELDS
+    assert str(error.value).endswith(f"; and {1000 - MAX_WRONG_FIELDS} more")
 
 
 def test_what_a_handler_does_to_properties_is_not_in_what_is_retried_or_parked() -> None:

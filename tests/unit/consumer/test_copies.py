@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 from pika import BasicProperties
 
+from common.amqp.topology import Topology
 from common.message import ATTEMPT, FIRST_ERROR, LAST_ERROR, QUEUE, Message
-from consumer.copies import REPLAYS, failed_copy, fresh_copy, replayed_copy, replays
+from consumer.copies import REPLAYS, attempt_of, failed_copy, fitted, fresh_copy, replayed_copy, replays
 from consumer.outcome import Park, Retry
 from tests.unit.origins import received
 
@@ -102,3 +103,60 @@ def test_a_handlers_edits_are_not_in_the_copy() -> None:
     message.properties.headers = {"tenant": "b"}
     copy = failed_copy(message.original(), RETRY, "q", NOW)
     assert (copy.attempt, copy.headers["tenant"]) == (3, "a")
+
+
+def size(message: Message) -> int:
+    return sum(map(len, message.properties.encode()))
+
+
+@pytest.mark.parametrize("room", range(60, 420, 7))
+@pytest.mark.parametrize("outcome", [Retry(5.0, "ValueError: " + "x" * 100), Park("ValueError: " + "y" * 100)])
+def test_our_headers_are_made_to_fit_and_the_strangers_stay(room: int, outcome: Retry | Park) -> None:
+    """The attempt goes last; of a parked message the reason does, where there is any room for it."""
+    theirs = BasicProperties(headers={"h": "x" * 20}, message_id="m")
+    came = Message.with_origin(b"x", received(theirs))
+    parked = isinstance(outcome, Park)
+    made = fitted(failed_copy(came, outcome, "jobs", NOW), room, parked=parked)
+    if size(came) <= room:
+        assert size(made) <= room
+    assert (made.body, made.message_id, made.headers["h"]) == (b"x", "m", "x" * 20)
+    if room >= size(came) + 70:
+        assert made.headers[LAST_ERROR].startswith("ValueError: ")
+        assert made.attempt == (1 if parked else 2)
+    if room >= size(came) + 55:
+        assert LAST_ERROR in made.headers if parked else made.attempt == 2
+
+
+def test_a_copy_that_fits_is_left_as_it_is() -> None:
+    """To the byte."""
+    copy = failed_copy(Message(b"x", headers={"tenant": "a"}), RETRY, "jobs", NOW)
+    assert fitted(copy, size(copy)) is copy
+    assert fitted(copy, size(copy) - 1) is not copy
+
+
+@pytest.mark.parametrize(
+    ("headers", "attempt"),
+    [
+        ({}, 1),
+        ({"x-death": [{"queue": "jobs.retry.5s"}]}, 2),
+        ({"x-death": [{"queue": "jobs.retry.30s"}]}, 4),
+        ({"x-death": [{"queue": "jobs.retry.30s"}], ATTEMPT: 2}, 2),
+        ({"x-death": [{"queue": "jobs"}]}, 1),
+        ({"x-death": [{"queue": "others.retry.5s"}]}, 1),
+        ({"x-death": "no list"}, 1),
+        ({"x-death": []}, 1),
+        ({"x-death": [7]}, 1),
+        ({"x-death": [{}]}, 1),
+    ],
+)
+def test_an_attempt_without_a_header_is_known_by_its_retry_queue(headers: dict[str, object], attempt: int) -> None:
+    """Whatever a stranger wrote there; of equal delays the last, so that there is an end."""
+    assert attempt_of(Message(b"", headers=headers), Topology("jobs", [5.0, 30.0, 30.0])) == attempt
+
+
+@pytest.mark.parametrize("count", [-1, -(2**40), "3", 1.5, None])
+def test_a_strangers_count_of_replays_lets_no_message_be_replayed_for_ever(count: object) -> None:
+    """It would count up from there."""
+    message = Message(b"", headers={REPLAYS: count})
+    assert replays(message) == 0
+    assert replayed_copy(message).headers[REPLAYS] == 1

@@ -1,6 +1,9 @@
 """The handlers that CONSUMER_HANDLER can name."""
 
 import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
@@ -87,11 +90,108 @@ def test_a_file_that_cannot_be_opened_is_refused_with_a_readable_error(tmp_path:
             open_handler(make(f"append:{path}"))
 
 
-def test_a_file_that_is_made_can_be_read_by_others_and_written_by_its_owner(tmp_path: Path) -> None:
-    """As far as the umask lets it."""
-    open_handler(make(f"append:{tmp_path / 'out'}"))
-    (tmp_path / "plain").touch(0o644)
-    assert (tmp_path / "out").stat().st_mode == (tmp_path / "plain").stat().st_mode
+def test_a_file_that_is_made_has_the_rights_that_the_umask_leaves(tmp_path: Path) -> None:
+    """As every tool's file: who wants it private says so by the umask."""
+    for umask, mode in ((0o022, 0o644), (0o002, 0o664), (0o077, 0o600)):
+        before = os.umask(umask)
+        try:
+            open_handler(make(f"append:{tmp_path / str(umask)}"))
+        finally:
+            os.umask(before)
+        assert (tmp_path / str(umask)).stat().st_mode & 0o777 == mode
+
+
+Change = Callable[[Path], object]
+CHANGES: dict[str, Change] = {
+    "rotated": lambda path: path.rename(f"{path}.1"),
+    "deleted": lambda path: path.unlink(),
+    "replaced": lambda path: (
+        path.with_name("edited").write_bytes(b"edited\n"),
+        path.with_name("edited").replace(path),
+    ),
+    "truncated": lambda path: path.write_bytes(b""),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_handled_message_is_in_the_file_that_bears_the_name(tmp_path: Path, change: Change) -> None:
+    """Whoever renames, deletes or replaces it: each message of before is where it was put, each later one is there."""
+    path = tmp_path / "out"
+    handle = append_to(path)
+    handle(Message(b"one"))
+    change(path)
+    handle(Message(b"two"))
+    handle(Message(b"three"))
+    assert path.read_bytes().endswith(b"two\nthree\n")
+    assert b"one" not in path.read_bytes()
+
+
+def test_a_message_whose_file_is_moved_while_it_is_written_is_written_to_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old one may be compressed and deleted already. Where that does not end, the attempt fails."""
+    path, real, moves = tmp_path / "out", os.write, [1]
+
+    def write(descriptor: int, data: bytes) -> int:
+        if moves:
+            path.rename(tmp_path / f"out.{moves.pop()}")
+        return real(descriptor, data)
+
+    handle = append_to(path)
+    monkeypatch.setattr(os, "write", write)
+    handle(Message(b"one"))
+    assert path.read_bytes() == (tmp_path / "out.1").read_bytes() == b"one\n"
+    moves.extend(range(2, 99))
+    with pytest.raises(OSError, match="is moved again and again"):
+        handle(Message(b"two"))
+
+
+def test_a_message_whose_folder_is_gone_is_a_failed_attempt(tmp_path: Path) -> None:
+    """And is written when it is there again."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    handle = append_to(folder / "out")
+    folder.rename(tmp_path / "away")
+    with pytest.raises(OSError, match="No such file"):
+        handle(Message(b"one"))
+    folder.mkdir()
+    handle(Message(b"one"))
+    assert (folder / "out").read_bytes() == b"one\n"
+
+
+def test_a_handler_that_changes_the_working_folder_does_not_move_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name is the one of the start."""
+    (tmp_path / "else").mkdir()
+    monkeypatch.chdir(tmp_path)
+    handle = append_to(Path("out"))
+    os.chdir("else")
+    handle(Message(b"one"))
+    assert (tmp_path / "out").read_bytes() == b"one\n"
+    assert not Path("out").exists()
+
+
+def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
+    """Who may write into the folder could have any file of the consumer's user appended to. /dev/stdout is root's."""
+    (tmp_path / "victim").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "victim")
+    with pytest.raises(ConfigError, match="link: is a symbolic link"):
+        append_to(tmp_path / "link")
+    handle = append_to(tmp_path / "out")
+    (tmp_path / "out").unlink()
+    (tmp_path / "out").symlink_to(tmp_path / "victim")
+    with pytest.raises(OSError, match="is a symbolic link"):
+        handle(Message(b"one"))
+    assert (tmp_path / "victim").read_bytes() == b""
+
+
+def test_standard_output_can_be_appended_to() -> None:
+    """Though /dev/stdout is a link."""
+    code = "from pathlib import Path; from common.message import Message; from consumer.handler import append_to; "
+    code += "append_to(Path('/dev/stdout'))(Message(b'one'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
+    assert done.stdout == b"one\n"
 
 
 def test_a_full_pipe_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import pytest
 from pika import BasicProperties
 
-from consumer.intake import Intake, consumer_tags
+from consumer.intake import PROPERTIES_WEIGHT, SINGLE_AFTER, Intake, consumer_tags
 from tests.unit.conftest import Loop
 from tests.unit.origins import received
 
@@ -24,7 +24,7 @@ class Broker:
         """How many may come to the next consumer."""
         self._hear(f"qos {prefetch_count}", callback)
 
-    def consume(self, channel: object, queue: str, consumer_tag: str, _on_deliveries: object) -> None:
+    def consume(self, channel: object, queue: str, consumer_tag: str, _on_deliveries: object, _: object) -> None:
         """By this name."""
         assert channel is self
         self.heard.append(f"consume {queue} {consumer_tag}")
@@ -131,13 +131,13 @@ class Consuming:
         self.connection = self
         self.on_deliveries: Any = None
 
-    def consume(self, _channel: object, _queue: str, _consumer_tag: str, on_deliveries: Any) -> None:
+    def consume(self, _channel: object, _queue: str, _consumer_tag: str, on_deliveries: Any, _: object) -> None:
         """Here."""
         self.on_deliveries = on_deliveries
 
 
 def came(*tags: int) -> list[Any]:
-    return [(tag, received(BasicProperties(message_id=f"m{tag}")), b"x" * tag) for tag in tags]
+    return [(tag, received(BasicProperties(message_id=f"m{tag}")), b"x" * tag, tag == 2) for tag in tags]
 
 
 @pytest.fixture
@@ -187,10 +187,10 @@ def test_deliveries_behind_a_hand_over_have_their_own(
 def test_each_delivery_is_taken_once_with_its_channel_and_its_size(receiving: Intake, channel: Any) -> None:
     """In the order in which they came; properties count beside the body."""
     deliveries, sizes = receiving.take()
-    assert [(each.channel, each.tag, each.message.message_id, each.message.body) for each in deliveries] == [
-        (channel, tag, f"m{tag}", b"x" * tag) for tag in (1, 2, 3)
-    ]
-    assert sizes == [len(properties) + tag for tag, properties, _ in came(1, 2, 3)]
+    assert [
+        (each.channel, each.tag, each.message.message_id, each.message.body, each.redelivered) for each in deliveries
+    ] == [(channel, tag, f"m{tag}", b"x" * tag, tag == 2) for tag in (1, 2, 3)]
+    assert sizes == [PROPERTIES_WEIGHT * len(properties) + tag for tag, properties, *_ in came(1, 2, 3)]
     assert receiving.take() == ([], [])
 
 
@@ -210,3 +210,24 @@ def test_consumer_tags_are_short_and_rise_as_texts_and_none_comes_twice() -> Non
     names = list(islice(consumer_tags(), 2000))
     assert sorted(set(names)) == names
     assert {len(name) for name in names} == {6}
+
+
+def test_a_second_consumer_that_gets_nothing_tells_of_a_single_active_one(process: Loop, channel: Any) -> None:
+    """Unless it brought something, however late."""
+    intake = Intake(process, "jobs", Mock(), Mock())
+    channel.basic_qos = Mock()
+    intake.consume(channel)
+    first = channel.on_deliveries
+    first(channel, came(*range(1, 2 * SINGLE_AFTER)))
+    assert not intake.single, "there is no second"
+    intake.widen(4)
+    second = channel.on_deliveries
+    first(channel, came(*range(1, SINGLE_AFTER)))
+    assert not intake.single
+    first(channel, came(1))
+    assert intake.single
+    second(channel, came(1))
+    assert not intake.single
+    intake.widen(60)
+    first(channel, came(*range(1, 2 * SINGLE_AFTER)))
+    assert not intake.single, "a third may wait for its turn"

@@ -1,11 +1,27 @@
 """What a handler's end means."""
 
+import json
+from concurrent.futures import Future
+from functools import partial
+from multiprocessing.pool import AsyncResult, ThreadPool
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.message import Message
-from consumer.outcome import ERROR_LENGTH, Park, Reject, Retry, decide, describe, location
+from common.message import BodyError, Message
+from consumer.outcome import (
+    ERROR_LENGTH,
+    Park,
+    Postpone,
+    Postponed,
+    Reject,
+    Retry,
+    check_returned,
+    decide,
+    describe,
+    location,
+)
 
 DELAYS = st.lists(st.floats(0.001, 1e6), max_size=20)
 ATTEMPTS = st.integers(1, 2**63)
@@ -19,21 +35,55 @@ def test_a_failed_attempt_is_retried_after_its_delay_and_the_last_is_parked(
     """The first waits the first delay, and so on; never an attempt more than there are delays."""
     outcome = decide(kind(text), attempt, delays)
     if attempt <= len(delays):
-        assert outcome == Retry(delays[attempt - 1], describe(kind(text)))
+        assert outcome == Retry(delays[attempt - 1], describe(kind(text)), "", kind not in (ValueError, KeyError))
     else:
-        assert outcome == Park(describe(kind(text)))
+        assert outcome == Park(describe(kind(text)), "", kind not in (ValueError, KeyError))
 
 
 @given(ATTEMPTS, DELAYS, st.text())
 def test_a_rejected_message_is_parked_at_once(attempt: int, delays: list[float], text: str) -> None:
-    """At any attempt, by any kind of `Reject`."""
+    """At any attempt, by any kind of `Reject`, and one whose body does not fit."""
 
     class Mine(Reject):
         pass
 
-    for error in (Reject(text), Mine(text)):
+    for error in (Reject(text), Mine(text), BodyError(text)):
         assert isinstance(decide(error, attempt, delays), Park)
         assert isinstance(decide(error, 1, [5.0]), Park), "though a retry is left"
+
+
+@pytest.mark.parametrize(
+    ("error", "outage"),
+    [
+        (ConnectionRefusedError(), True),
+        (TimeoutError(), True),
+        (RuntimeError("a client library's own"), True),
+        (json.JSONDecodeError("no JSON", "x", 0), False),
+        (UnicodeDecodeError("utf-8", b"x", 0, 1, "no text"), False),
+        (KeyError("order"), False),
+        (TypeError(), False),
+        (type("BadAnswer", (OSError, ValueError), {})(), True),
+    ],
+)
+def test_an_error_of_the_content_is_no_sign_of_an_outage(error: Exception, outage: bool) -> None:
+    """A connection's is, also where a client library makes it a ValueError too (requests' JSONDecodeError)."""
+    retry, park = decide(error, 1, [5.0]), decide(error, 2, [5.0])
+    assert isinstance(retry, Retry)
+    assert isinstance(park, Park)
+    assert retry.outage is park.outage is outage
+
+
+@given(ATTEMPTS, DELAYS)
+def test_a_postponed_message_is_tried_again_without_an_attempt_at_any_attempt(
+    attempt: int, delays: list[float]
+) -> None:
+    for error, delay in ((Postpone("closed until nine", delay="30s"), 30.0), (Postpone("closed until nine"), 0.0)):
+        assert decide(error, attempt, delays) == Postponed(delay, "Postpone: closed until nine")
+
+
+def test_a_delay_that_is_no_duration_is_refused_where_it_is_raised() -> None:
+    with pytest.raises(ValueError, match="a duration is a number and its unit"):
+        Postpone("later", delay="soon")
 
 
 @given(ERRORS, st.text(st.characters(), max_size=2000))
@@ -67,7 +117,7 @@ def test_an_error_that_cannot_even_be_printed_is_described() -> None:
         def __str__(self) -> str:
             return str(self.args[7])
 
-    assert decide(OddError(), 1, [5.0]) == Retry(5.0, "OddError")
+    assert decide(OddError(), 1, [5.0]) == Retry(5.0, "OddError", outage=True)
 
 
 def test_the_place_of_an_error_is_where_it_was_raised() -> None:
@@ -113,11 +163,47 @@ def test_the_place_of_an_error_in_a_library_is_the_users_line() -> None:
         message.json()
 
     errors = []
-    for call in (handle, Message.json):
+    for call, body in ((handle, Message(b"{")), (json.loads, b"{")):
         try:
-            call(Message(b"{"))
+            call(body)
         except ValueError as error:
             errors.append(error)
     assert location(errors[0]) == f"{__file__}:{handle.__code__.co_firstlineno + 1}"
     errors[1].__traceback__ = errors[1].__traceback__.tb_next  # type: ignore[union-attr]
     assert "/json/decoder.py:" in location(errors[1])
+
+
+@pytest.mark.parametrize("finished", [None, True, 0, 3, 0.5, "done", b"", b"done"])
+def test_nothing_and_finished_values_are_a_success(finished: object) -> None:
+    check_returned(finished)
+
+
+UNFINISHED = [
+    Future(),
+    map(str, []),
+    filter(None, []),
+    iter([]),
+    [Future()],
+    {"all": Future()},
+    (),
+    partial(print),
+    print,
+]
+
+
+@pytest.mark.parametrize("unfinished", [*UNFINISHED, ValueError("returned"), NotImplemented])
+def test_what_may_hide_unfinished_work_or_an_error_is_no_success(unfinished: object) -> None:
+    """A list is one of futures perhaps. The error says what was returned and what to do."""
+    with pytest.raises(TypeError, match=f"returned a {type(unfinished).__qualname__}, .* wait for its result"):
+        check_returned(unfinished)
+
+
+def test_the_result_of_a_pool_is_no_success() -> None:
+    with ThreadPool(1) as pool, pytest.raises(TypeError, match=f"a {AsyncResult.__qualname__}"):
+        check_returned(pool.apply_async(print))
+
+
+def test_a_returned_false_is_no_success() -> None:
+    """Many functions say by it that they failed."""
+    with pytest.raises(TypeError, match="returned False: raise an exception"):
+        check_returned(False)

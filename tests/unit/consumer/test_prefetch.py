@@ -124,6 +124,17 @@ def test_a_message_that_was_lost_often_lets_no_neighbour_come() -> None:
     assert prefetch.delivered(SUSPECT - 1, SMALL) == 7
 
 
+def test_while_messages_come_again_no_more_is_sent_ahead_than_handlers_begin_with() -> None:
+    """Each loss counts against the delivery limit, also of those that nobody began with."""
+    prefetch = Prefetch(MOST, 8)
+    assert prefetch.delivered(1, SMALL) == 7
+    for again in (8, 1):
+        prefetch.arrived([SMALL] * 8, 10.0, again)
+        assert prefetch.handled(8, 0, 10.0) == 0
+    prefetch.arrived([SMALL] * 8, 10.0)
+    assert prefetch.handled(8, 0, 10.0) == SHORT_PREFETCH - 8
+
+
 def test_a_new_channel_begins_anew() -> None:
     """With one."""
     prefetch = short()
@@ -340,3 +351,18 @@ def test_a_narrowed_prefetch_does_not_grow_to_all_soon() -> None:
         assert prefetch.count == SHORT_PREFETCH
         prefetch.arrived([SMALL] * SHORT_PREFETCH, now)
         assert prefetch.handled(SHORT_PREFETCH, 0, now + LAST_STEP_WITHIN / 2) == step
+
+
+def test_a_single_consumer_gets_all_at_once_and_after_a_narrowing_one_for_each_handler() -> None:
+    """It cannot be widened by another."""
+    prefetch = short(handlers=4)
+    prefetch.single()
+    prefetch.narrowed(1.0)
+    assert (prefetch.count, prefetch.growing) == (MOST, False)
+    prefetch.opened()
+    assert prefetch.count == MOST
+    prefetch.narrowed(2.0)
+    assert (prefetch.count, prefetch.growing) == (4, False)
+    prefetch.single(known=False)
+    prefetch.narrowed(3.0)
+    assert (prefetch.count, prefetch.growing) == (1, True)

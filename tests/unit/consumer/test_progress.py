@@ -56,6 +56,20 @@ def test_elsewhere_it_is_a_line_every_few_seconds() -> None:
     assert written(StringIO(), [10.0, 15.0, 16.0, 20.0]) == "1 done\n3 done\n"
 
 
+def test_a_dumb_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It cannot write one anew."""
+    monkeypatch.setenv("TERM", "dumb")
+    assert written(Terminal(), [10.0, 15.0, 16.0, 20.0]) == "1 done\n3 done\n"
+
+
+def test_reasons_of_the_broker_cannot_act_on_the_terminal() -> None:
+    for stream in (Terminal(), StringIO()):
+        progress = Progress(stream)
+        for second in (0.0, 6.0):
+            progress.tick(second, "1 of 2 (\x1b]0;pwned\x07\u202e)", 0.5)
+        assert "1 of 2 (\\x1b]0;pwned\\x07\\u202e)" in stream.getvalue()
+
+
 def test_a_line_that_would_wrap_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """It could not be written anew in its place, and would fill the terminal."""
     monkeypatch.setenv("COLUMNS", "10")

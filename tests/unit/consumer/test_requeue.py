@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from unittest.mock import Mock, call
 
 import pytest
@@ -19,7 +20,7 @@ MANY = SHORT_PREFETCH + 10
 
 
 def delivery(tag: int, lost: int = 0) -> Delivery:
-    return Delivery("channel", tag, Message(b"x", headers={"x-delivery-count": lost}))
+    return Delivery("channel", tag, Message(b"x", headers={"x-delivery-count": lost}), redelivered=True)
 
 
 def tags(deliveries: list[Delivery]) -> list[int]:
@@ -97,17 +98,27 @@ def test_a_narrowing_leaves_one_delivery_a_worker_and_those_near_the_limit(
     ahead = [delivery(tag, SUSPECT if tag == MANY else 0) for tag in range(1, MANY + 3)]
     subscription.unsettled = 1 + len(ahead)
     workers.hand_over(ahead)
-    requeue.on_narrowing([Delivery("channel", 100, UNREAD)])
+    requeue.on_narrowing([Delivery("channel", 100, UNREAD)], workers.count)
     requeue.tick(0.0)  # whatever the clock says
     back = [given.args[0].tag for given in subscription.requeue.call_args_list]
     assert back == [*range(workers.count + 1, MANY), MANY + 1, MANY + 2, 100]
     assert tags(workers.take_back()) == [*range(1, workers.count + 1), MANY]
     workers.hand_over([delivery(101)])
-    requeue.on_narrowing([Delivery("channel", 102, UNREAD)])
+    requeue.on_narrowing([Delivery("channel", 102, UNREAD)], workers.count)
     assert tags(workers.take_back()) == [101]
 
 
-@pytest.mark.parametrize("begin", [Requeue.on_stop, Requeue.on_narrowing])
+def test_an_outage_leaves_only_those_near_the_limit(requeue: Requeue, workers: Workers, subscription: Mock) -> None:
+    """They would need a copy, which a full queue takes not."""
+    workers.hand_over([delivery(1), delivery(2, SUSPECT), delivery(3)])
+    subscription.unsettled = 4
+    requeue.on_narrowing([], 0)
+    requeue.tick(0.0)
+    assert [given.args[0].tag for given in subscription.requeue.call_args_list] == [1, 3]
+    assert tags(workers.take_back()) == [2]
+
+
+@pytest.mark.parametrize("begin", [Requeue.on_stop, partial(Requeue.on_narrowing, keep=1)])
 def test_deliveries_of_a_lost_channel_are_not_requeued(
     requeue: Requeue, subscription: Mock, begin: Callable[[Requeue, list[Delivery]], None]
 ) -> None:

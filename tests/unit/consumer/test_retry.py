@@ -24,6 +24,7 @@ CURRENT, LOST = object(), object()
 def subscription() -> Mock:
     """With a channel that is current."""
     made = Mock(acknowledge=Mock(), requeue=Mock())
+    made.connection.properties_room = 131_052
     made.current.side_effect = lambda delivery: delivery.channel is CURRENT
     return made
 
@@ -31,7 +32,7 @@ def subscription() -> Mock:
 @pytest.fixture
 def retry(process: Loop, subscription: Mock) -> RetryPublisher:
     settings = ConsumerSettings.model_validate({"mq_url": "amqp://127.0.0.1:1", "mq_ch": "jobs"})
-    return RetryPublisher(process, settings, Topology("jobs", [5.0]), subscription)
+    return RetryPublisher(process, settings, Topology("jobs", [5.0]), subscription, Mock())
 
 
 def copy(tag: int, counts_as: Any = "retried", channel: object = CURRENT, error: str = "ValueError: x") -> Copy:
@@ -60,7 +61,16 @@ def test_copies_are_kept_until_there_is_a_broker_and_failures_are_logged_with_th
     [line] = lines
     said = {"event": "failed", "log_level": "warning", "to": "jobs.retry.5s", "error": "ValueError: x"}
     assert line == said | {"where": "f.py:1", "attempt": 2, "message_id": "m1"}
-    assert retry.totals == {"retried": 0, "parked": 0, "handed_back": 0}
+    assert retry.totals == {"retried": 0, "postponed": 0, "parked": 0, "handed_back": 0}
+
+
+def test_a_failure_with_a_traceback_is_logged_with_it_whatever_the_quota(retry: RetryPublisher) -> None:
+    """The first of its kind in a minute: there is no other. No header has it."""
+    copies = [copy(number) for number in range(50)] + [copy(50)._replace(trace="Traceback\n...")]
+    with capture_logs() as lines:
+        retry.publish(copies)
+    assert [line["message_id"] for line in lines] == [*(f"m{number}" for number in range(20)), "m50"]
+    assert [line.get("exception") for line in lines] == [None] * 20 + ["Traceback\n..."]
 
 
 def test_an_original_is_acknowledged_when_its_copy_is_confirmed_and_counted_then(
@@ -71,7 +81,7 @@ def test_an_original_is_acknowledged_when_its_copy_is_confirmed_and_counted_then
     retry._on_confirmed(confirmed(copy(1), copy(2, "parked"), copy(3, "handed_back"), copy(4)))
     assert [now - was for now, was in zip(settled(), before, strict=True)] == [0, 2, 1]
     assert subscription.acknowledge.call_args_list == [call([1, 2, 3, 4])]
-    assert retry.totals == {"retried": 2, "parked": 1, "handed_back": 1}
+    assert retry.totals == {"retried": 2, "postponed": 0, "parked": 1, "handed_back": 1}
 
 
 def test_an_original_whose_channel_is_gone_is_not_acknowledged(retry: RetryPublisher, subscription: Mock) -> None:
@@ -80,10 +90,15 @@ def test_an_original_whose_channel_is_gone_is_not_acknowledged(retry: RetryPubli
     assert subscription.acknowledge.call_args_list == [call([2])]
 
 
-def test_an_original_whose_copy_is_refused_is_requeued_and_counted(retry: RetryPublisher, subscription: Mock) -> None:
+def test_an_original_whose_copy_is_refused_is_requeued_after_a_pause_and_counted(
+    retry: RetryPublisher, subscription: Mock, monkeypatch: pytest.MonkeyPatch, process: Loop
+) -> None:
     """Until its own limit parks it."""
+    monkeypatch.setattr("consumer.retry.REFUSED_PAUSE_SECONDS", 0.05)
     [publication] = confirmed(copy(1))
     retry._on_refused(publication)
+    subscription.requeue.assert_not_called()
+    process.turn(lambda: subscription.requeue.called, "it is requeued")
     assert subscription.requeue.call_args_list == [call(publication.token.delivery, counted=True)]
     subscription.acknowledge.assert_not_called()
 
@@ -113,3 +128,21 @@ def test_a_flood_of_failures_is_no_flood_of_lines(retry: RetryPublisher) -> None
     assert len(lines) < 50
     assert len(lines) - 1 + lines[-1]["count"] == 500
     assert len(retry.publisher) == 500
+
+
+def test_what_a_full_queue_refused_for_its_delay_is_tried_again_here(
+    retry: RetryPublisher, subscription: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the copy, which counts the attempt, on the delivery it was made of."""
+    made = copy(1)._replace(delay=5.0)
+    retry.publish([made])
+    (waiting,) = retry.publisher._in_flight.take(1)
+    retry.publisher._in_flight.sent([waiting], 0.0)
+    retry.publisher._in_flight.nacked(1, multiple=False)
+    now = waiting.token.delay - 5.0
+    retry._retry_here(now + 4.9)
+    assert list(retry._hand_over.call_args.args[0]) == []  # type: ignore[attr-defined]
+    retry._retry_here(now + 5.1)
+    assert retry._hand_over.call_args.args[0] == [made.delivery._replace(message=made.message)]  # type: ignore[attr-defined]
+    assert len(retry.publisher) == 0
+    subscription.acknowledge.assert_not_called()

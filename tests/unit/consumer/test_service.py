@@ -7,15 +7,17 @@ from typing import Any
 from unittest.mock import MagicMock, Mock, call
 
 import pytest
+import structlog
 from pika import BasicProperties
 from prometheus_client import REGISTRY
 
 from common.amqp.connection import State
-from common.amqp.errors import BrokerError, Kind
+from common.amqp.errors import BrokerError, Kind, broker_said
+from common.amqp.topology import DELIVERY_LIMIT
 from common.message import Message
 from common.process.run import Process
-from consumer.delivery import Delivery
-from consumer.outcome import Park, Reject
+from consumer.delivery import SUSPECT, Delivery
+from consumer.outcome import ACK, Park, Reject, Retry
 from consumer.retry import RetryPublisher
 from consumer.service import ConsumerService
 from consumer.settings import ConsumerSettings
@@ -23,9 +25,8 @@ from consumer.settle import settle
 from tests.unit.conftest import PATIENCE, Loop
 from tests.unit.origins import received
 
-SETTINGS = ConsumerSettings.model_validate(
-    {"mq_url": "amqp://127.0.0.1:1", "mq_ch": "jobs", "mq_backoff_max": "50ms", "consumer_idle_exit": "1ms"}
-)
+GIVEN = {"mq_url": "amqp://127.0.0.1:1", "mq_ch": "jobs", "mq_backoff_max": "50ms", "consumer_idle_exit": "1ms"}
+SETTINGS = ConsumerSettings.model_validate(GIVEN)
 
 pytestmark = pytest.mark.usefixtures("own_metrics")
 
@@ -63,17 +64,29 @@ def test_a_lost_channel_takes_waiting_deliveries_and_copies_away(service: Consum
 class Consuming:
     """A service with a channel, workers that run `handle`, and the broker's side of it."""
 
-    def __init__(self, process: Process, handle: Callable[[Message], None]) -> None:
-        self.service = ConsumerService(process, SETTINGS, handle)
-        self.retry = self.service._retry = Mock(RetryPublisher, totals={})
-        self.channel: Any = Mock()  # pika's
+    def __init__(self, process: Process, handle: Callable[[Message], None], workers: int = 1) -> None:
+        settings = ConsumerSettings.model_validate({**GIVEN, "consumer_workers": workers})
+        self.service = ConsumerService(process, settings, handle)
+        self.retry = self.service._retry = Mock(RetryPublisher, totals={}, publisher=Mock(reasons=list))
         self.service._subscription.connection.state = State.OPEN
-        self.service._subscription.opened(self.channel)
+        self.open()
         self.service._workers.start()
 
+    def open(self) -> None:
+        self.channel: Any = Mock()  # pika's
+        self.service._subscription.opened(self.channel)
+
+    def lose(self, why: str = "gone") -> None:
+        """The channel, and open the next one."""
+        self.service._subscription.lost(broker_said(why) or BrokerError(Kind.TCP, why))
+        self.open()
+
     def come(self, tag: int, body: bytes = b"x", age: int = 0) -> None:
-        properties = received(BasicProperties(timestamp=int(time.time()) - age))
-        self.channel.connection.consume.call_args.args[3](self.channel, [(tag, properties, body)])
+        self.bring(tag, BasicProperties(timestamp=int(time.time()) - age), body)
+
+    def bring(self, tag: int, properties: BasicProperties, body: bytes, redelivered: bool = False) -> None:
+        came = [(tag, received(properties), body, redelivered)]
+        self.channel.connection.consume.call_args.args[3](self.channel, came)
 
 
 def metric(name: str, **labels: str) -> float:
@@ -111,6 +124,172 @@ def test_a_failed_delivery_is_published_as_a_copy_and_not_acknowledged(process: 
     assert consuming.service.summary() == (1, {"handled": 0})
 
 
+class Held:
+    """A handler that waits for `end`; the error that is set is raised."""
+
+    def __init__(self) -> None:
+        self.began: list[bytes] = []
+        self.go_on = Event()
+        self.error: Exception | None = None
+
+    def __call__(self, message: Message) -> None:
+        self.began.append(message.body)
+        if message.body == b"held":
+            assert self.go_on.wait(PATIENCE)
+            if self.error:
+                raise self.error
+
+
+NAMED = BasicProperties(message_id="m", headers={"tenant": "a"})
+AGAIN = BasicProperties(message_id="m", headers={"x-delivery-count": 1, "tenant": "a", "x-acquired-count": 2})
+
+
+def held(process: Loop, properties: BasicProperties = NAMED, workers: int = 4) -> tuple[Consuming, Held]:
+    """A service whose handler runs for a delivery of a channel that is lost meanwhile."""
+    handle = Held()
+    consuming = Consuming(process, handle, workers)
+    consuming.bring(1, properties, b"held")
+    process.turn(lambda: handle.began, "it begins")
+    consuming.lose()
+    return consuming, handle
+
+
+def turned(process: Loop, consuming: Consuming, tag: int, *came: Any) -> None:
+    """So far that what came, and a message behind it, is handled where a handler is free."""
+    consuming.bring(tag, *came)
+    consuming.bring(tag + 1, BasicProperties(), b"behind")
+    acked = consuming.channel.basic_ack.call_args_list
+    process.turn(lambda: any(each.args == (tag + 1,) for each in acked), "what is behind it is handled")
+
+
+@pytest.mark.parametrize("losses", [1, 3])
+def test_a_redelivery_of_what_still_runs_waits_and_takes_its_success(process: Loop, losses: int) -> None:
+    """It runs once, though the connection is lost again while it waits; the newest delivery is acknowledged."""
+    consuming, handle = held(process)
+    turned(process, consuming, 1, AGAIN, b"held", True)
+    for _ in range(losses - 1):
+        consuming.lose()
+        turned(process, consuming, 1, AGAIN, b"held", True)
+    assert handle.began.count(b"held") == 1
+    assert consuming.service._subscription.unsettled == 1
+    handle.go_on.set()
+    process.turn(lambda: consuming.service._subscription.unsettled == 0, "it is acknowledged")
+    assert handle.began.count(b"held") == 1
+    assert call(1, multiple=True) in consuming.channel.basic_ack.call_args_list
+
+
+def test_what_runs_on_after_three_losses_keeps_no_message_from_the_free_handlers(process: Loop) -> None:
+    """It is not what kills its process, which would come alone."""
+    consuming, handle = held(process)
+    worn = BasicProperties(message_id="m", headers={"x-delivery-count": SUSPECT, "tenant": "a"})
+    turned(process, consuming, 1, worn, b"held", True)
+    assert consuming.channel.basic_qos.call_args_list == [call(prefetch_count=3)], "one more for each free handler"
+    handle.go_on.set()
+
+
+def test_a_redelivery_of_what_still_runs_takes_its_failure(process: Loop) -> None:
+    """The copy is of the new delivery, and its confirm acknowledges that."""
+    consuming, handle = held(process)
+    turned(process, consuming, 1, AGAIN, b"held", True)
+    handle.error = Reject("no")
+    handle.go_on.set()
+    process.turn(lambda: consuming.retry.publish.call_args_list, "it is parked")
+    [[[copy]]] = [given.args for given in consuming.retry.publish.call_args_list]
+    assert (copy.delivery.channel, copy.delivery.tag, copy.queue) == (consuming.channel, 1, "jobs.dead")
+    assert handle.began.count(b"held") == 1
+
+
+def test_a_redelivery_behind_the_end_of_its_run_takes_the_outcome(process: Loop) -> None:
+    """The success of a handler that ended before the broker came back is not thrown away."""
+    consuming, handle = held(process)
+    handle.go_on.set()
+    process.turn(lambda: not consuming.service._workers.busy, "it ends")
+    turned(process, consuming, 1, AGAIN, b"held", True)
+    process.turn(lambda: consuming.service._subscription.unsettled == 0, "it is acknowledged")
+    assert handle.began.count(b"held") == 1
+    consuming.bring(3, AGAIN, b"held", True)
+    process.turn(lambda: handle.began.count(b"held") == 2, "one run is the outcome of one delivery")
+
+
+OTHERS = {
+    "another body": (AGAIN, b"other", True),
+    "another header": (BasicProperties(message_id="m", headers={"tenant": "b"}), b"held", True),
+    "another attempt": (BasicProperties(message_id="m", headers={"tenant": "a", "mq-attempt": 2}), b"held", True),
+    "another id": (BasicProperties(message_id="n", headers={"tenant": "a"}), b"held", True),
+    "another type": (BasicProperties(message_id="m", type="t", headers={"tenant": "a"}), b"held", True),
+    "delivered for the first time": (AGAIN, b"held", False),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_another_message_with_the_same_id_is_handled_by_itself(process: Loop, other: str) -> None:
+    """Foreign publishers give one id to several messages: none is acknowledged for the run of another."""
+    consuming, handle = held(process)
+    consuming.bring(1, *OTHERS[other])
+    process.turn(lambda: len(handle.began) == 2, "it begins beside the other")
+    handle.go_on.set()
+    process.turn(lambda: consuming.service._subscription.unsettled == 0, "it is handled")
+
+
+def test_equal_messages_without_an_id_have_a_run_each(process: Loop) -> None:
+    """Two that nobody can tell apart are two: the first takes the outcome of what runs, and the second runs."""
+    consuming, handle = held(process, BasicProperties())
+    consuming.bring(1, BasicProperties(), b"held", True)
+    consuming.bring(2, BasicProperties(), b"held", True)
+    process.turn(lambda: len(handle.began) == 2, "the second begins")
+    handle.go_on.set()
+    process.turn(lambda: consuming.service._subscription.unsettled == 0, "both are acknowledged")
+    assert handle.began == [b"held", b"held"]
+
+
+def test_the_outcome_of_a_message_without_an_id_is_not_kept(process: Loop) -> None:
+    """An equal message may have been published since."""
+    consuming, handle = held(process, BasicProperties())
+    handle.go_on.set()
+    process.turn(lambda: not consuming.service._workers.busy, "it ends")
+    consuming.bring(1, BasicProperties(), b"held", True)
+    process.turn(lambda: len(handle.began) == 2, "it is handled")
+
+
+def test_a_message_that_is_lost_again_and_again_while_it_runs_is_parked(process: Loop) -> None:
+    """As often as the broker would deliver what kills its consumer. What its handler then ends with is of no matter."""
+    consuming, handle = held(process)
+    for _ in range(DELIVERY_LIMIT - 1):
+        consuming.bring(1, AGAIN, b"held", True)
+        consuming.lose("406 delivery acknowledgement timed out. Timeout value used: 15000 ms")
+    consuming.retry.publish.assert_not_called()
+    consuming.bring(1, AGAIN, b"held", True)
+    process.turn(lambda: consuming.retry.publish.call_args_list, "it is parked")
+    [[[copy]]] = [given.args for given in consuming.retry.publish.call_args_list]
+    assert (copy.queue, copy.counts_as) == ("jobs.dead", "parked")
+    for part in ("20 times", "CONSUMER_HANDLER_TIMEOUT is 5m", "asks for 30m", "15000 ms"):
+        assert part in copy.error
+    handle.go_on.set()
+    process.turn(lambda: not consuming.service._workers.busy, "it ends")
+    assert consuming.channel.basic_ack.call_args_list == []
+
+
+def test_what_takes_a_message_from_its_handler_is_told(process: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the log, by a metric, and while the handler runs by a reason: message, handler's time and both time-outs."""
+    structlog.reset_defaults()
+    before = metric("consumer_handlers_cut_total", by="timeout"), metric("consumer_handlers_cut_total", by="connection")
+    consuming, handle = held(process)
+    assert metric("consumer_handlers_cut_total", by="connection") == before[1] + 1
+    assert not any("consumer timeout" in reason for reason in consuming.service.reasons())
+    consuming.bring(1, AGAIN, b"held", True)
+    consuming.lose("406 delivery acknowledgement timed out. Timeout value used: 15000 ms")
+    assert metric("consumer_handlers_cut_total", by="timeout") == before[0] + 1
+    log = capsys.readouterr().out
+    for part in ("message_id=m", "handler_seconds=0", "handler_timeout=5m", "consumer_timeout=30m", "15000 ms"):
+        assert part in log
+    [reason] = [reason for reason in consuming.service.reasons() if "consumer timeout" in reason]
+    for part in ("message m", "has run for 0s", "CONSUMER_HANDLER_TIMEOUT is 5m", "asks for 30m", "15000 ms"):
+        assert part in reason
+    handle.go_on.set()
+    process.turn(lambda: not consuming.service._workers.busy, "it ends")
+    process.turn(lambda: not any("consumer timeout" in each for each in consuming.service.reasons()), "all is well")
+
+
 def test_the_gauges_show_what_the_workers_do(service: ConsumerService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service._workers, "longest", lambda now: 7.0 if now <= time.monotonic() else 0.0)
     old = Message(b"x", properties=BasicProperties(timestamp=int(time.time()) - 60))
@@ -125,10 +304,10 @@ def test_the_gauges_show_what_the_workers_do(service: ConsumerService, monkeypat
 def mocked(service: ConsumerService) -> Any:
     """The service, open, idle for 0 s at 100.0, with all that it owns mocked."""
     made: Any = service
-    made._workers = Mock(waiting=3, busy=0)
-    made._retry, made._requeue = Mock(), MagicMock()
+    made._workers = Mock(waiting=3, busy=0, count=1)
+    made._retry, made._requeue, made._lost_runs = Mock(), MagicMock(), MagicMock()
     made._requeue.__bool__.return_value = False
-    made._subscription = Mock(unsettled=0, cancelled=True, active_at=100.0)
+    made._subscription = Mock(unsettled=0, cancelled=True, active_at=100.0, one_at_a_time=False)
     made._subscription.connection.state = State.OPEN
     made._idle_exit = 10.0
     return made
@@ -209,11 +388,57 @@ def test_what_nobody_began_with_is_requeued_by_a_stop_and_in_part_by_a_narrowing
     if stopping:
         mocked.stop()
     mocked._on_cancelled([])
-    assert mocked._requeue.method_calls == [call.on_stop([]) if stopping else call.on_narrowing([])]
+    assert mocked._requeue.method_calls == [call.on_stop([]) if stopping else call.on_narrowing([], 1)]
+
+
+AWAY = Retry(5.0, "E: away", outage=True)
+
+
+def fail(mocked: Any, count: int, outcome: Any = AWAY) -> None:
+    """So many different messages of the current channel, settled together."""
+    channel = mocked._subscription.channel
+    messages = (Message(b"x", message_id=f"{outcome}{tag}") for tag in range(count))
+    done = [(Delivery(channel, tag, each), outcome, 0.1) for tag, each in enumerate(messages)]
+    mocked._workers.outcomes.return_value = done
+    mocked._on_outcomes()
+
+
+def test_an_outage_pauses_before_it_settles_and_says_so_once(mocked: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    """An acknowledgement would bring the next delivery. `/readyz` has a note: no pod is the better for a restart."""
+    fail(mocked, SETTINGS.consumer_breaker or 0)
+    assert [name for name, *_ in mocked._subscription.method_calls] == ["pause", "acknowledge"]
+    [[copies]] = [given.args for given in mocked._retry.publish.call_args_list]
+    assert {copy.counts_as for copy in copies} == {"retried"}
+    fail(mocked, 1)
+    assert mocked._retry.publish.call_args.args[0][0].counts_as == "postponed"
+    assert mocked._subscription.one_at_a_time
+    assert capfd.readouterr().out.count("breaker opened") == 1
+    assert mocked.notes() == ["messages are tried one at a time, since all fail: E: away"]
+    assert REGISTRY.get_sample_value("consumer_breaker_open") == 1
+    mocked._on_cancelled([])
+    mocked._requeue.on_narrowing.assert_called_once_with([], 0)
+
+
+def test_a_success_ends_the_outage(mocked: Any) -> None:
+    fail(mocked, SETTINGS.consumer_breaker or 0)
+    fail(mocked, 1, ACK)
+    assert not mocked._subscription.one_at_a_time
+    assert mocked.notes() == []
+    assert REGISTRY.get_sample_value("consumer_breaker_open") == 0
+
+
+def test_in_an_outage_the_next_try_waits_for_its_time_and_nothing_is_idle(mocked: Any) -> None:
+    fail(mocked, SETTINGS.consumer_breaker or 0)
+    mocked._breaker.try_at = 500.0
+    mocked.tick(499.0)
+    mocked._subscription.resume.assert_not_called()
+    assert not mocked._stopping, "what waits in the queue is not tried just now"
+    mocked.tick(500.0)
+    mocked._subscription.resume.assert_called_once_with()
 
 
 def test_a_lost_channel_is_lost_for_all_parts(mocked: Any) -> None:
-    mocked._on_lost()
+    mocked._on_lost(BrokerError(Kind.TCP, "gone"))
     for part in (mocked._workers.take_back, mocked._retry.lost, mocked._requeue.lost):
         part.assert_called_once_with()
 
@@ -254,4 +479,4 @@ def test_a_stop_in_an_outage_is_done_at_once(process: Loop, service: ConsumerSer
     service.stop()
     assert service.done()
     service.close()
-    assert service.summary() == (0, {"handled": 0, "retried": 0, "parked": 0, "handed_back": 0})
+    assert service.summary() == (0, {"handled": 0, "retried": 0, "postponed": 0, "parked": 0, "handed_back": 0})

@@ -7,8 +7,9 @@ from pika import BasicProperties
 
 from common.amqp.topology import Topology
 from common.message import ATTEMPT, FIRST_ERROR, LAST_ERROR, QUEUE, Message
+from consumer.copies import POSTPONED
 from consumer.delivery import Delivery
-from consumer.outcome import ACK, Outcome, Park, Retry
+from consumer.outcome import ACK, Outcome, Park, Postponed, Retry
 from consumer.settle import Done, settle
 
 NOW = 1_700_000_000.0  # seconds
@@ -58,6 +59,14 @@ def test_a_failed_delivery_goes_as_a_copy_and_is_not_acknowledged_before_its_con
     assert copy.message.properties.timestamp == int(NOW), "it had no date of its own"
 
 
+def test_a_traceback_goes_with_the_copy_and_is_in_no_header() -> None:
+    trace = "Traceback"
+    for outcome in (Retry(5.0, "E", trace=trace), Park("E", trace=trace), Postponed(5.0, "E", trace=trace)):
+        [copy] = settle([done(1, outcome)], CURRENT, JOBS, NOW).copies
+        assert copy.trace == trace
+        assert trace not in str(copy.message.headers)
+
+
 @pytest.mark.parametrize("outcome", [ACK, Retry(5.0, "E"), Park("E")])
 def test_a_delivery_of_another_channel_is_left_alone(outcome: Outcome) -> None:
     """The broker has requeued it, and its tag names another message on the current channel."""
@@ -78,3 +87,37 @@ def test_ages_are_of_handled_deliveries_with_a_date() -> None:
     """In seconds, at the end of its handling; those that failed, too."""
     outcomes = [done(1, ACK, age=60), done(2, ACK), done(3, Park("E"), age=5), done(4, ACK, age=0)]
     assert settle(outcomes, CURRENT, JOBS, NOW).ages == [60.0, 5.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("delay", "queue"),
+    [(0.0, "jobs.retry.5s"), (5.0, "jobs.retry.5s"), (6.0, "jobs.retry.30s"), (99.0, "jobs.retry.30s")],
+)
+def test_a_postponed_delivery_waits_in_the_next_longer_retry_queue_with_the_same_attempt(
+    delay: float, queue: str
+) -> None:
+    [copy] = settle([done(7, Postponed(delay, "Postpone: x"), **{ATTEMPT: 2})], CURRENT, JOBS, NOW).copies
+    assert (copy.queue, copy.counts_as) == (queue, "postponed")
+    assert copy.message.headers[ATTEMPT] == 2
+    assert copy.message.headers[POSTPONED] == int(NOW), "from here on its age counts"
+
+
+@pytest.mark.parametrize(
+    ("since", "kept"),
+    [(int(NOW) - 60, True), (int(NOW) - 61, False), (int(NOW) + 99, True), ("yesterday", True), (-5, True)],
+)
+def test_a_delivery_that_is_postponed_for_too_long_is_parked(since: object, kept: bool) -> None:
+    """With its reason. A foreign value that is no time of the past does not park it."""
+    postponed = done(7, Postponed(5.0, "Postpone: x"), **{POSTPONED: since})
+    [copy] = settle([postponed], CURRENT, JOBS, NOW, postpone_max_age=60.0).copies
+    assert copy.queue == ("jobs.retry.5s" if kept else "jobs.dead")
+    if kept and since == int(NOW) - 60:
+        assert copy.message.headers[POSTPONED] == since, "the first time stays"
+    if not kept:
+        assert (copy.counts_as, copy.error) == ("parked", "postponed for over 1m: Postpone: x")
+
+
+def test_a_postponed_delivery_without_a_retry_queue_is_parked_and_says_why() -> None:
+    [copy] = settle([done(7, Postponed(5.0, "Postpone: x"))], CURRENT, Topology("jobs"), NOW).copies
+    assert (copy.queue, copy.counts_as) == ("jobs.dead", "parked")
+    assert copy.error == "postponed, but CONSUMER_RETRY_DELAYS is off: Postpone: x"

@@ -11,6 +11,7 @@ from common.amqp.errors import BrokerError, Kind
 from common.message import Message
 from common.process.run import Process
 from consumer.delivery import Delivery
+from consumer.intake import PROPERTIES_WEIGHT
 from consumer.prefetch import SHORT_PREFETCH
 from consumer.settings import ConsumerSettings
 from consumer.subscription import MAX_UNSETTLED_BYTES, Subscription
@@ -26,7 +27,7 @@ def lost() -> list[str]:
 @pytest.fixture
 def subscription(process: Loop, lost: list[str]) -> Subscription:
     settings = ConsumerSettings.model_validate({"mq_url": "amqp://127.0.0.1:1", "mq_ch": "jobs"})
-    return Subscription(process, settings, lambda _: None, lambda: lost.append("lost"), lambda *_: None)
+    return Subscription(process, settings, lambda _: None, lambda _: lost.append("lost"), lambda *_: None)
 
 
 def test_a_delivery_of_a_lost_channel_is_not_settled(subscription: Subscription) -> None:
@@ -54,7 +55,7 @@ def test_a_stop_without_a_channel_waits_for_no_reply(subscription: Subscription)
     assert subscription.connection.reasons() == ["consumer: closed"]
 
 
-NO_PROPERTIES = len(received(BasicProperties()))  # bytes that are kept
+NO_PROPERTIES = PROPERTIES_WEIGHT * len(received(BasicProperties()))  # bytes that are kept
 SMALL = len(b"small") + NO_PROPERTIES
 
 
@@ -67,7 +68,7 @@ class Consumed:
         )
         self.handed: list[Delivery] = []
         self.back: list[list[Delivery]] = []
-        self.subscription = Subscription(process, settings, self.handed.extend, lambda: None, self.back.append)
+        self.subscription = Subscription(process, settings, self.handed.extend, lambda _: None, self.back.append)
         self.channel: Any = Mock()  # pika's
         self.subscription.opened(self.channel)
         self._arrive = self.channel.connection.consume.call_args.args[3]
@@ -79,7 +80,7 @@ class Consumed:
 
     def come(self, tag: int, body: bytes = b"small") -> None:
         """The next delivery."""
-        self._arrive(self.channel, [(tag, received(BasicProperties()), body)])
+        self._arrive(self.channel, [(tag, received(BasicProperties()), body, False)])
 
     def answer_cancel(self) -> None:
         """The answers to what it asks before it consumes no more."""

@@ -1,6 +1,8 @@
 """The span around a handler."""
 
 from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
 
 import pytest
 from opentelemetry import trace
@@ -45,3 +47,13 @@ def test_what_a_handler_raises_ends_the_span_and_passes_through(ended: Ended, er
     (span,) = ended()
     assert span.status.status_code is StatusCode.ERROR
     assert (span.attributes or {})["error.type"] == type(error).__name__
+
+
+def test_a_returned_future_is_an_error_in_its_trace_and_no_success(ended: Ended) -> None:
+    def future(_: Message) -> Any:
+        return Future()
+
+    with pytest.raises(TypeError, match="a Future"):
+        traced(future, "jobs")(Message(b""))
+    (span,) = ended()
+    assert span.status.status_code is StatusCode.ERROR

@@ -1,8 +1,11 @@
 """The handler threads: nothing lost, nothing doubled, woken when there is something."""
 
+import subprocess
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
 from threading import Barrier, Event, Semaphore
 from typing import Any
 
@@ -16,6 +19,7 @@ from common.observe.logs import subject
 from consumer.delivery import Delivery
 from consumer.outcome import Ack, Park, Reject, Retry
 from consumer.workers import Done, Workers
+from tests.processes import ROOT
 from tests.unit.origins import received
 
 PATIENCE = 10.0  # seconds
@@ -161,7 +165,7 @@ def test_deliveries_that_no_handler_began_with_can_be_taken_back() -> None:
 def test_the_longest_running_handler_is_the_one_that_started_first() -> None:
     workers = Workers(fail_by_body, 3, [], lambda: None)
     assert (workers.busy, workers.longest(10.0)) == (0, 0.0)
-    workers._started_at[:] = [5.0, 3.0, 0.0]
+    workers._running[:] = [(5.0, delivery(1)), (3.0, delivery(2)), None]
     assert (workers.busy, workers.longest(10.0)) == (2, 7.0)
 
 
@@ -233,6 +237,17 @@ def test_log_lines_of_a_handler_bear_the_names_of_its_message() -> None:
     assert subjects == [handed.message]
 
 
+def test_the_first_failure_of_a_kind_has_its_traceback() -> None:
+    """The place and the type are the same; the message is not, and its body is in no traceback."""
+    woken = Semaphore(0)
+    workers = Workers(fail_by_body, 1, [5.0], woken.release)
+    workers.start()
+    workers.hand_over([delivery(tag, body) for tag, body in enumerate([b"fail", b"fail", b"exit", b"ok", b"reject"])])
+    traces = [getattr(outcome, "trace", None) for _, outcome, _ in collect(workers, woken, 5)]
+    assert [bool(trace) for trace in traces] == [True, False, True, False, False], "a verdict needs none"
+    assert str(traces[0]).endswith('raise ValueError("x")\nValueError: x')
+
+
 def test_the_next_deliveries_can_be_kept() -> None:
     """What is taken back is what came last."""
     workers = Workers(fail_by_body, 1, [], lambda: None)
@@ -288,9 +303,9 @@ async def _async_yields(_: Message) -> AsyncIterator[None]:
 
 
 @pytest.mark.filterwarnings("ignore:coroutine")
-@pytest.mark.parametrize("later", [_async, _yields, _async_yields])
-def test_a_handler_that_returns_a_coroutine_or_generator_has_failed(later: Callable[[Message], Any]) -> None:
-    """It must not be acknowledged: nothing of it ran. Any other value is of no matter."""
+@pytest.mark.parametrize("later", [_async, _yields, _async_yields, lambda _: Future(), lambda _: map(str, [])])
+def test_a_returned_future_or_lazy_value_is_a_failed_attempt(later: Callable[[Message], Any]) -> None:
+    """It is never acknowledged: what it stands for may not have run. A number is of no matter."""
     woken = Semaphore(0)
     workers = Workers(lambda message: later(message) if message.body == b"later" else 5, 1, [1.0], woken.release)
     workers.start()
@@ -298,7 +313,7 @@ def test_a_handler_that_returns_a_coroutine_or_generator_has_failed(later: Calla
     outcomes = {delivery.tag: outcome for delivery, outcome, _ in collect(workers, woken, 2)}
     first, second = outcomes[1], outcomes[2]
     assert isinstance(first, Retry)
-    assert "nothing of it has run" in first.error
+    assert "return nothing" in first.error
     assert isinstance(second, Ack)
 
 
@@ -319,3 +334,44 @@ def test_a_worker_survives_errors_that_cannot_be_printed(odd: type[BaseException
     workers.start()
     workers.hand_over([delivery(1, b"odd"), delivery(2)])
     assert [type(outcome) for _, outcome, _ in collect(workers, woken, 2)] == [Retry, Ack]
+
+
+CHILDREN = """
+import os, sys
+from threading import Semaphore
+from common.message import Message
+from common.process import fork
+from consumer.delivery import Delivery
+from consumer.workers import Workers
+
+def handle(message):
+    if not (pid := os.fork()):
+        {child}
+        return
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+fork.serving(True)
+woken = Semaphore(0)
+workers = Workers(handle, 1, [], woken.release)
+workers.hand_over([Delivery("channel", tag, Message(b"x")) for tag in (1, 2)])
+workers.start()
+done = []
+while len(done) < 2:
+    woken.acquire()
+    done += workers.outcomes()
+print(*(type(outcome).__name__ for _, outcome, _ in done))
+"""
+
+
+@pytest.mark.parametrize(("child", "code"), [("pass", 0), ("raise ValueError", 1), ("sys.exit(3)", 3)])
+def test_a_forked_child_that_leaves_the_handler_is_no_worker(child: str, code: int) -> None:
+    """It ends where a program would end: it handles no other message, and its parent does not wait for ever."""
+    done = subprocess.run(
+        [sys.executable, "-c", CHILDREN.format(child=child)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.stdout.split() == [f"{code}", f"{code}", "Ack", "Ack"]

@@ -1,6 +1,7 @@
 """How far a file is confirmed."""
 
 import os
+from hashlib import blake2b
 from pathlib import Path
 from threading import Event
 
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from common.plugins import ConfigError
-from producer.checkpoint import BEGINNING_BYTES, BackgroundWriter, Checkpoint, beginning, open_checkpoint
+from producer.checkpoint import BackgroundWriter, Checkpoint, open_checkpoint
+from producer.settings import ProducerSettings
+from producer.source import open_source
 
 
 @given(st.data(), st.integers(0, 100))
@@ -162,54 +165,205 @@ def test_a_checkpoint_that_can_be_read_and_not_written_is_refused_at_the_start(t
         open_checkpoint(path, Path("none"))
 
 
-def test_a_checkpoint_of_another_file_is_refused(tmp_path: Path) -> None:
-    """What stands before the position would never be sent, and nobody would know. One that grew is the same."""
-    path, file, other = (tmp_path / name for name in ("checkpoint", "input", "other"))
-    file.write_bytes(b"one\n")
-    other.write_bytes(b"two\nthree\n")
+def confirmed(path: Path, file: Path, position: int) -> Checkpoint:
+    """The checkpoint of `file` when everything before `position` was confirmed, and the program ended."""
     checkpoint = open_checkpoint(path, file)
     assert checkpoint
-    checkpoint.taken(4)
-    checkpoint.confirmed(4)
+    checkpoint.taken(position)
+    checkpoint.confirmed(position)
     checkpoint.close()
-    with file.open("ab") as stream:
-        stream.write(b"more\n" * BEGINNING_BYTES)
-    for _ in range(2):  # the second time it is known by more bytes
-        again = open_checkpoint(path, file)
-        assert again
-        assert again.position == 4
-        with pytest.raises(ConfigError, match=r"begins otherwise than .*other: remove it"):
-            open_checkpoint(path, other)
-    other.unlink()
-    assert open_checkpoint(path, other), "which the source says better"
-    other.write_bytes(b"two\nthree\n")
+    return checkpoint
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file of lines that begin alike: many more than 4,096 bytes of them."""
+    file = tmp_path / "input"
+    file.write_bytes(b"header\n" * 1000 + b"".join(b"%09d\n" % number for number in range(1000)))
+    return file
+
+
+def test_a_file_that_grew_goes_on(file: Path, tmp_path: Path) -> None:
+    """The bytes that are confirmed are the same ones; the message ids go on, too."""
+    first = confirmed(tmp_path / "checkpoint", file, 12_000)
+    for _ in range(3):
+        with file.open("ab") as stream:
+            stream.write(b"more\n" * 5000)
+        again = confirmed(tmp_path / "checkpoint", file, 12_010)
+        assert (again.position, again.name) == (12_010, first.name)
+
+
+def test_a_file_that_was_renamed_goes_on(file: Path, tmp_path: Path) -> None:
+    """It is the same file."""
+    confirmed(tmp_path / "checkpoint", file, 12_000)
+    again = open_checkpoint(tmp_path / "checkpoint", file.rename(tmp_path / "renamed"))
+    assert again
+    assert again.position == 12_000
+
+
+@pytest.mark.parametrize("at", [0, 5000, 8000, 11_999])
+def test_a_file_that_differs_anywhere_in_what_is_confirmed_is_refused(file: Path, tmp_path: Path, at: int) -> None:
+    """What stands before the position would never be sent, and nobody would know. Also written in its place."""
+    confirmed(tmp_path / "checkpoint", file, 12_000)
+    changed = bytearray(file.read_bytes())
+    changed[at] ^= 1
+    file.write_bytes(changed)
+    with pytest.raises(ConfigError, match=r"begins otherwise than .*input: remove it"):
+        open_checkpoint(tmp_path / "checkpoint", file)
+
+
+def test_a_file_that_differs_only_in_what_is_not_confirmed_goes_on(file: Path, tmp_path: Path) -> None:
+    """All of that is sent."""
+    confirmed(tmp_path / "checkpoint", file, 12_000)
+    with file.open("r+b") as stream:
+        stream.seek(12_000)
+        stream.write(b"other")
+    again = open_checkpoint(tmp_path / "checkpoint", file)
+    assert again
+    assert again.position == 12_000
+
+
+def test_a_file_that_became_shorter_is_refused(file: Path, tmp_path: Path) -> None:
+    confirmed(tmp_path / "checkpoint", file, 12_000)
+    os.truncate(file, 11_000)
     with pytest.raises(ConfigError, match="begins otherwise"):
-        open_checkpoint(path, other)
+        open_checkpoint(tmp_path / "checkpoint", file)
 
 
-def test_a_checkpoint_of_a_first_version_goes_on(tmp_path: Path) -> None:
-    """It did not know its file; from now on it does."""
-    path, file = tmp_path / "checkpoint", tmp_path / "input"
-    file.write_bytes(b"one\n")
-    path.write_text("4 name\n")
+def test_a_file_with_the_same_bytes_and_another_inode_is_not_skipped_but_asked_about(
+    file: Path, tmp_path: Path
+) -> None:
+    """Lines of equal text, of a log that was rotated, are new messages; those of a copy are not. Nobody can know."""
+    path = tmp_path / "checkpoint"
+    confirmed(path, file, 12_000)
+    with (tmp_path / "copy").open("wb") as stream:  # beside the old one, or it would get its inode
+        stream.write(file.read_bytes())
+    (tmp_path / "copy").replace(file)
+    with pytest.raises(ConfigError, match=r"cannot be known.*remove .*checkpoint to send all of it.*the last word"):
+        open_checkpoint(path, file)
+    path.write_text(path.read_text().rpartition(" ")[0])
+    again = open_checkpoint(path, file)
+    assert again
+    assert again.position == 12_000
+
+
+def test_a_checkpoint_that_skips_nothing_takes_any_file_under_new_ids(file: Path, tmp_path: Path) -> None:
+    """What was sent of the other and not confirmed has ids of the same positions."""
+    first = open_checkpoint(tmp_path / "checkpoint", file)
+    assert first
+    (tmp_path / "new").write_bytes(b"new\n")
+    (tmp_path / "new").replace(file)
+    again = open_checkpoint(tmp_path / "checkpoint", file)
+    assert again
+    assert again.position == 0
+    assert again.name != first.name
+
+
+def test_what_is_looked_at_is_what_is_read(file: Path, tmp_path: Path) -> None:
+    """Though the file is replaced between the two."""
+    confirmed(tmp_path / "checkpoint", file, 12_000)
+    checkpoint = open_checkpoint(tmp_path / "checkpoint", file)
+    assert checkpoint
+    (tmp_path / "new").write_bytes(b"new\n" * 10_000)
+    (tmp_path / "new").replace(file)
+    settings = ProducerSettings.model_validate(
+        {"mq_url": "amqp://h", "mq_ch": "jobs", "producer_source": f"lines:{file}"}
+    )
+    items = list(open_source(settings, checkpoint.position, checkpoint.descriptor)())
+    assert [item.value for item in items[:2]] == [b"000000500", b"000000501"]
+    checkpoint.taken(items[0].position)
+    checkpoint.confirmed(items[0].position)
+    checkpoint.close()
+    with pytest.raises(ConfigError):
+        open_checkpoint(tmp_path / "checkpoint", file)
+
+
+def test_a_file_cut_short_behind_the_reader_leaves_the_old_checkpoint(file: Path, tmp_path: Path) -> None:
+    """Of bytes that are gone no hash can be made."""
+    confirmed(tmp_path / "checkpoint", file, 12_000)
+    checkpoint = open_checkpoint(tmp_path / "checkpoint", file)
+    assert checkpoint
+    os.truncate(file, 0)
+    checkpoint.taken(13_000)
+    checkpoint.confirmed(13_000)
+    with capture_logs() as logged:
+        checkpoint.close()
+    assert [line["reason"] for line in logged] == ["the file became shorter than what was read of it"]
+    assert (tmp_path / "checkpoint").read_text().startswith("12000 ")
+
+
+def test_a_file_that_is_not_there_is_told_by_the_source(file: Path, tmp_path: Path) -> None:
+    """And its checkpoint is not forgotten."""
+    confirmed(tmp_path / "checkpoint", file, 12_000)
+    content = file.read_bytes()
+    file.rename(tmp_path / "away")
+    assert open_checkpoint(tmp_path / "checkpoint", file), "which the source says better"
+    file.write_bytes(b"x" + content[1:])
+    with pytest.raises(ConfigError, match="begins otherwise"):
+        open_checkpoint(tmp_path / "checkpoint", file)
+
+
+@pytest.mark.parametrize("known", ["", " 7:{}"])
+def test_a_checkpoint_of_a_first_version_goes_on(file: Path, tmp_path: Path, known: str) -> None:
+    """The first did not know its file, the second up to 4,096 bytes of it; from now on all of it is known."""
+    path = tmp_path / "checkpoint"
+    path.write_text(f"4 name{known.format(blake2b(b'header' + bytes([10]), digest_size=8).hexdigest())}\n")
     again = open_checkpoint(path, file)
     assert again
     assert (again.position, again.name) == (4, "name")
-    assert path.read_text().split() == ["4", "name", beginning(file)]
+    assert path.read_text().split()[3] == str(file.stat().st_ino)
 
 
-def test_a_pipe_has_no_beginning(tmp_path: Path) -> None:
+def test_a_pipe_is_not_looked_at(tmp_path: Path) -> None:
     """To look at it would take from it, and wait."""
     os.mkfifo(tmp_path / "pipe")
-    assert beginning(tmp_path / "pipe") == ""
+    checkpoint = open_checkpoint(tmp_path / "checkpoint", tmp_path / "pipe")
+    assert checkpoint
+    assert checkpoint.descriptor is None
 
 
-def test_a_file_that_may_not_be_read_has_no_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_may_not_be_read_is_not_looked_at(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It would be told as an error of PRODUCER_CHECKPOINT, which is in order."""
-    file = tmp_path / "input"
-    file.write_bytes(b"one\n")
     monkeypatch.setattr(os, "access", lambda *_: False)
-    assert beginning(file) == ""
+    checkpoint = open_checkpoint(tmp_path / "checkpoint", file)
+    assert checkpoint
+    assert checkpoint.descriptor is None
+
+
+def test_a_checkpoint_is_its_owners_alone(tmp_path: Path) -> None:
+    """It decides what is skipped."""
+    assert opened(tmp_path / "checkpoint")
+    assert (tmp_path / "checkpoint").stat().st_mode & 0o777 == 0o600
+
+
+def test_no_symbolic_link_is_followed_to_write_a_checkpoint(tmp_path: Path) -> None:
+    """Who may write into the folder could have any file of the producer's user written over."""
+    path, victim = tmp_path / "checkpoint", tmp_path / "victim"
+    victim.write_text("victim")
+    (tmp_path / "checkpoint.new").symlink_to(victim)
+    opened(path)
+    assert victim.read_text() == "victim"
+    path.unlink()
+    path.symlink_to(tmp_path / "victim")
+    with pytest.raises(ConfigError, match="is a symbolic link"):
+        opened(path)
+    assert victim.read_text() == "victim"
+
+
+def test_a_source_that_changes_the_working_folder_does_not_move_the_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name is the one of the start."""
+    (tmp_path / "else").mkdir()
+    monkeypatch.chdir(tmp_path)
+    checkpoint = opened(Path("checkpoint"))
+    os.chdir("else")
+    checkpoint.taken(7)
+    checkpoint.confirmed(7)
+    checkpoint.close()
+    assert (tmp_path / "checkpoint").read_text().startswith("7 ")
 
 
 def test_a_checkpoint_is_never_the_file_that_the_source_reads(tmp_path: Path) -> None:
@@ -228,16 +382,6 @@ def test_a_pipe_is_no_checkpoint(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ConfigError, match="is no file"):
         opened(tmp_path / "pipe")
-
-
-def test_a_file_is_known_by_its_first_4096_bytes(tmp_path: Path) -> None:
-    file, other = tmp_path / "input", tmp_path / "other"
-    file.write_bytes(bytes(5000))
-    other.write_bytes(bytes(4096) + b"other")
-    assert beginning(file).startswith("4096:")
-    assert beginning(file) == beginning(other)
-    other.write_bytes(bytes(4095) + b"other")
-    assert beginning(file) != beginning(other)
 
 
 class Disk:

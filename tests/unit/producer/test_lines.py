@@ -16,7 +16,7 @@ from producer.lines import Line, read_lines
 BYTES = st.lists(st.sampled_from([b"\n", b"\r\n", b"a", b"bcd", b"\x00", b"\xff\xfe"]), max_size=40).map(b"".join)
 
 
-def read(data: bytes, chunk: int, limit: int = 1000, offset: int = 0) -> list[tuple[Line, int]]:
+def read(data: bytes, chunk: int, limit: int = 1000, offset: int = 0, *, crlf: bool = False) -> list[tuple[Line, int]]:
     """Through a pipe that gives at most `chunk` bytes a read."""
     reader, writer = os.pipe()
     try:
@@ -24,7 +24,7 @@ def read(data: bytes, chunk: int, limit: int = 1000, offset: int = 0) -> list[tu
         os.close(writer)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(lines, "CHUNK", chunk)
-            return list(read_lines(reader, limit, offset))
+            return list(read_lines(reader, limit, offset, crlf=crlf))
     finally:
         os.close(reader)
 
@@ -45,6 +45,19 @@ def test_lines_are_those_of_a_split_however_they_are_read(data: bytes, chunk: in
         assert data[begin : end - offset] in (line + b"\n", line)
         begin = end - offset
     assert begin == len(data)
+
+
+@given(BYTES, st.integers(1, 50), st.integers(1, 6))
+def test_a_carriage_return_before_the_newline_is_taken_away_only_where_that_is_wanted(
+    data: bytes, chunk: int, limit: int
+) -> None:
+    """One, and it does not count towards the limit; offsets are those of the file."""
+    kept, taken = read(data, chunk), read(data, chunk, limit, crlf=True)
+    assert [end for _, end in taken] == [end for _, end in kept]
+    for (line, _), (whole, _) in zip(taken, kept, strict=True):
+        assert isinstance(whole, bytes)
+        plain = whole.removesuffix(b"\r")
+        assert line == plain if len(plain) <= limit else isinstance(line, ValueError)
 
 
 @given(BYTES, st.integers(1, 20), st.integers(0, 6))

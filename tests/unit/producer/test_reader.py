@@ -1,7 +1,12 @@
 """The source's thread: order, bounds, and what a stop may not lose."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
 from threading import Event, Semaphore
 
 import pytest
@@ -14,6 +19,7 @@ from common.message import Message
 from producer import reader as readers
 from producer.reader import RateLimiter, SourceReader, Unsendable
 from producer.source import Item
+from tests.processes import ROOT
 
 PATIENCE = 10.0  # seconds
 
@@ -28,6 +34,8 @@ class Reader:
         count: int | None = None,
         rate: float | None = None,
         max_body: int = 1000,
+        *,
+        skip: bool = False,
     ) -> None:
         self.woken = Semaphore(0)
         self.got: list[Publication[int] | Unsendable] = []
@@ -36,7 +44,15 @@ class Reader:
             return (Item(value, position) for position, value in enumerate(source(), 1))
 
         self.reader = SourceReader(
-            items, self.woken.release, queue="jobs", name="run", size=size, max_body=max_body, count=count, rate=rate
+            items,
+            self.woken.release,
+            queue="jobs",
+            name="run",
+            size=size,
+            max_body=max_body,
+            count=count,
+            rate=rate,
+            skip=skip,
         )
         self.reader.start()
 
@@ -387,3 +403,107 @@ def test_the_end_of_the_source_wakes_and_its_error_is_logged_with_where_it_was()
     assert reader.ended
     (line,) = lines
     assert (line["event"], line["log_level"], line["exc_info"]) == ("the source failed", "error", reader.error)
+
+
+CHILD = """
+import os, sys
+from common.process import fork
+from producer.reader import SourceReader
+from producer.source import Item
+
+def source():
+    if not (pid := os.fork()):
+        {child}
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+    yield Item(b"x", 1)
+
+fork.serving(True)
+reader = SourceReader(source, lambda: None, queue="jobs", name="run", size=1, max_body=9)
+reader.start()
+reader._thread.join(20)
+print(len(reader), reader.error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("child", "code"),
+    [("return", 0), ("raise ValueError", 1), ("sys.exit(3)", 3), ("yield from [Item(b'child', 1)] * 9", 0)],
+)
+def test_a_forked_child_that_leaves_the_source_is_no_producer(child: str, code: int) -> None:
+    """It ends where a program would end. What it yields would come twice, and nobody takes it."""
+    words = [sys.executable, "-c", CHILD.format(child=child)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert done.stdout.split() == [f"{code}", "1", "None"]
+
+
+@dataclass
+class Row:
+    """What JSON does not know."""
+
+    number: int = 1
+
+
+CIRCLE: list[object] = []
+CIRCLE.append(CIRCLE)
+DEEP: object = 1
+for _ in range(10_000):
+    DEEP = [DEEP]
+
+
+class Hostile:
+    """Its attributes cannot be asked for."""
+
+    def __getattr__(self, name: str) -> object:
+        raise RuntimeError(name)
+
+
+BAD: dict[str, tuple[object, str]] = {
+    "NaN": ({"a": [1, {"b": float("nan")}]}, "item 2 of the source, at ['a'][1]['b']: ValueError: Out of range float"),
+    "datetime": (
+        {"at": datetime(2026, 1, 2, tzinfo=UTC)},
+        "item 2 of the source, at ['at']: TypeError: Object of type",
+    ),
+    "Decimal": (Decimal("1.1"), "item 2 of the source: TypeError: Object of type Decimal is not JSON serializable"),
+    "set": ([1, {2}], "item 2 of the source, at [1]: TypeError: Object of type set"),
+    "dataclass": ((Row(),), "item 2 of the source, at [0]: TypeError: Object of type Row"),
+    "key": ({"a": {(1, 2): 3}}, "item 2 of the source, at ['a']: TypeError: keys must be str"),
+    "surrogate": ("\ud800", "item 2 of the source: UnicodeEncodeError: 'utf-8' codec"),
+    "circle": (CIRCLE, "item 2 of the source, at [0]"),
+    "deep": (DEEP, "item 2 of the source, at [0]"),
+    "body": (Message(None), "item 2 of the source: TypeError: object of type 'NoneType'"),  # type: ignore[arg-type]
+    "hostile": (Hostile(), "item 2 of the source: "),
+}
+
+
+@pytest.mark.parametrize(("value", "said"), BAD.values(), ids=BAD)
+def test_an_item_that_cannot_be_a_message_is_named_with_its_place(value: object, said: str) -> None:
+    """By default it ends the source, and nothing is left out; those before it go."""
+    with capture_logs() as lines:
+        reader = Reader(lambda: [{"ok": 1}, value, {"ok": 3}])
+        got = reader.take_all()
+    assert bodies(got) == [b'{"ok": 1}']
+    assert str(reader.reader.error).startswith(said)
+    assert len(str(reader.reader.error)) < 1000
+    assert [line["event"] for line in lines] == ["the source failed"]
+
+
+@pytest.mark.parametrize(("value", "said"), BAD.values(), ids=BAD)
+def test_an_item_that_cannot_be_a_message_is_refused_where_that_is_wanted(value: object, said: str) -> None:
+    """Under the id that it would have had, and its neighbours go."""
+    got = Reader(lambda: [{"ok": 1}, value, {"ok": 3}], skip=True).take_all()
+    assert bodies(got) == [b'{"ok": 1}', b'{"ok": 3}']
+    (refused,) = [entry for entry in got if isinstance(entry, Unsendable)]
+    assert refused.reason.startswith(said)
+    assert (refused.message_id, refused.token) == ("run-2", 2)
+
+
+def test_an_error_of_the_source_itself_ends_it_in_any_case() -> None:
+    """A generator that raised gives nothing more."""
+
+    def source() -> Iterator[object]:
+        yield 1
+        raise ValueError("the disk is gone")
+
+    reader = Reader(source, skip=True)
+    assert bodies(reader.take_all()) == [b"1"]
+    assert str(reader.reader.error) == "the disk is gone"

@@ -172,7 +172,7 @@ class Wire:
 class Running:
     """A service of a window of 4 on a wire, and one follower. The loop does not turn: a test calls what it would."""
 
-    def __init__(self, process: Loop, *values: object, **settings: object) -> None:
+    def __init__(self, process: Loop, *values: object, count_buffered: int | None = None, **settings: object) -> None:
         items = [Item(value, 10 * number) for number, value in enumerate(values, 1)]
         self.noted, self.process, self.stopped = Noted(), process, 0
         self.service = ProducerService(
@@ -181,7 +181,7 @@ class Running:
         self.wire = Wire()
         self.service.publisher.connection = self.wire  # type: ignore[assignment]
         self.service.start()
-        self.buffered(min(4, len(values)))
+        self.buffered(min(4, len(values)) if count_buffered is None else count_buffered)
 
     def buffered(self, count: int) -> None:
         """Wait for so many."""
@@ -237,6 +237,44 @@ def test_an_unsendable_item_is_taken_refused_logged_and_counted_and_its_neighbou
     ]
     assert running.service.summary() == (3, {"published": 2, "confirmed": 1, "unconfirmed": 1, "refused": 2})
     assert REGISTRY.get_sample_value("producer_refused_total") == 2
+
+
+@pytest.mark.parametrize(("choice", "sent"), [("stop", [b"a"]), ("refuse", [b"a", b"b"])])
+def test_an_item_that_cannot_be_a_message_ends_the_source_or_is_refused_as_its_user_chose(
+    process: Loop, choice: str, sent: list[bytes]
+) -> None:
+    """Either way it is left over, and the exit code is 1."""
+    running = Running(process, b"a", {"at": {1}}, b"b", producer_bad_item=choice, count_buffered=1)
+    running.open()
+    running.confirm(1)
+    process.turn(lambda: running.service._reader.ended and not len(running.service._reader), "the end of the source")
+    running.confirm(2)
+    assert [body for _, body in running.wire.published] == sent
+    assert running.service.summary()[0] == 1
+
+
+def test_what_is_never_sent_waits_for_no_confirm(process: Loop) -> None:
+    """On a new channel one message goes first; of those that cannot go none is that one, and no tick is waited for."""
+    running = Running(process, *[b"xxxxx"] * 300, b"a", mq_max_body=4)
+    running.open()
+    process.turn(lambda: running.wire.published, "the first that can be sent")
+    assert running.service.summary() == (301, {"published": 1, "confirmed": 0, "unconfirmed": 1, "refused": 300})
+
+
+def test_what_cannot_be_encoded_waits_for_no_confirm(process: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is found only when it is sent."""
+    running = Running(process, *[b"bad"] * 300, b"a")
+    real = running.wire.publish
+
+    def publish(channel: object, routing_key: str, message: Message) -> None:
+        if message.body == b"bad":
+            raise ValueError("a header that AMQP cannot hold")
+        real(channel, routing_key, message)
+
+    monkeypatch.setattr(running.wire, "publish", publish)
+    running.open()
+    process.turn(lambda: running.wire.published, "the first that can be sent")
+    assert running.service.summary()[1]["refused"] == 300
 
 
 def test_a_message_that_the_broker_cannot_take_is_refused_to_the_followers(process: Loop) -> None:

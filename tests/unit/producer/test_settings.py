@@ -1,5 +1,7 @@
 """The producer's settings; mistakes in them are in tests/unit/common/test_cli.py."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -34,3 +36,20 @@ def test_a_rate_is_a_number_of_messages(rate: str) -> None:
 def test_what_is_wrong_for_both_services_is_found_too() -> None:
     """The base is asked first."""
     assert "MQ_TLS_CERT_FILE" in make(mq_tls_cert_file=__file__).problems()
+
+
+def test_host_names_are_kept_in_lower_case_and_nothing_else_is_one() -> None:
+    assert make(producer_http_hosts="Queue.Example, *").producer_http_hosts == "queue.example,*"
+    for wrong in ("", "a,,b", "http://a", "a:8000", "ä"):
+        with pytest.raises(ValidationError, match="without ports"):
+            make(producer_http_hosts=wrong)
+
+
+def test_an_empty_token_file_is_refused(tmp_path: Path) -> None:
+    """It would let nobody in, or everybody."""
+    file = tmp_path / "token"
+    file.write_text(" \n")
+    with pytest.raises(ValidationError, match="is empty"):
+        make(producer_http_token_file=str(file))
+    file.write_text("s3cr3t\n")
+    assert make(producer_http_token_file=str(file)).producer_http_token_file == file

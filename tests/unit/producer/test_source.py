@@ -147,3 +147,33 @@ def test_an_unknown_source_is_refused_with_what_there_is(name: str) -> None:
     """With what may be written, or where was looked."""
     with pytest.raises(ConfigError, match=r"is none of|no module"):
         open_source(make(name))
+
+
+@pytest.mark.parametrize(
+    ("ends", "lines"), [("lf", [b"one\r", b"two", b"three\r"]), ("any", [b"one", b"two", b"three"])]
+)
+def test_a_file_with_line_ends_of_windows_is_read_as_its_user_chose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str, lines: list[bytes]
+) -> None:
+    """As a file, through a pipe with a name, and on standard input."""
+    file, pipe = tmp_path / "in", tmp_path / "pipe"
+    file.write_bytes(b"one\r\ntwo\nthree\r\n")
+    os.mkfifo(pipe)
+    for name in (f"lines:{file}", f"lines:{pipe}", "lines"):
+        with file.open("rb") as stdin:
+            monkeypatch.setattr("sys.stdin", stdin)
+            source = open_source(make(name, producer_line_ends=ends))
+            if "pipe" in name:
+                Thread(target=lambda: pipe.write_bytes(file.read_bytes()), daemon=True).start()
+            assert [item.value for item in source()] == lines
+
+
+def test_a_last_line_that_got_its_line_end_of_windows_since_is_behind_the_checkpoint(tmp_path: Path) -> None:
+    """Where that is a line end: it would be sent again, under another id."""
+    file = tmp_path / "in"
+    file.write_bytes(b"one\r\ntwo\r\nthree\r\n")
+    made = make(f"lines:{file}", producer_line_ends="any")
+    assert list(open_source(made, 8)()) == [Item(b"three", 17)]
+    assert list(open_source(made, 9)()) == [Item(b"three", 17)]
+    assert list(open_source(made, 7)()) == [Item(b"two", 10), Item(b"three", 17)]
+    assert list(open_source(make(f"lines:{file}"), 8)()) == [Item(b"two\r", 10), Item(b"three\r", 17)]

@@ -46,6 +46,16 @@ def test_a_message_carries_the_context_of_its_span_which_ends_with_the_confirm(e
     assert span.status.status_code is StatusCode.UNSET
 
 
+def test_an_item_that_cannot_be_a_message_is_left_to_the_reader(ended: Ended) -> None:
+    """Which says what is done about it; the others have their spans."""
+    spans, items = begin(1, {2}, 3)
+    assert [item.value for item in items if not isinstance(item.value, Message)] == [{2}]
+    spans.refused(2)
+    for position in (1, 3):
+        spans.confirmed(position)
+    assert len(ended()) == 2
+
+
 def test_a_context_that_the_source_gave_is_not_changed(ended: Ended) -> None:
     """It is the message's own; the span is below it."""
     spans, items = begin(Message(b"x", headers={**CONTEXT, "tenant": "a"}))

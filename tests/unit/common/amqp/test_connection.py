@@ -1,5 +1,6 @@
 """The states of a connection: alone, with a peer of ours, and without any; with a broker: tests/broker, tests/chaos."""
 
+import contextlib
 import socket
 import ssl
 from collections.abc import Callable
@@ -17,9 +18,10 @@ from common.amqp.connection import Connection, State, connection_parameters
 from common.amqp.errors import BrokerError, Kind
 from common.settings.broker_url import parse_urls
 from common.settings.shared import Settings
+from tests.processes import output
 from tests.unit.conftest import Loop
 from tests.unit.origins import FENCE
-from tests.unit.peer import Peer
+from tests.unit.peer import Peer, Visit
 
 LOST = BrokerError(Kind.OTHER, "given up")
 
@@ -31,12 +33,15 @@ class Sessions:
         self.made: list[Any] = []
         self.handshake = True
 
-    def __call__(self, owner: Connection, parameters: Any, _process: object, timeout: float, wire: str) -> Any:
+    def __call__(
+        self, owner: Connection, parameters: Any, _process: object, timeout: float, wire: str, *, tries: int
+    ) -> Any:
         calls: list[str] = []
         session = SimpleNamespace(
             owner=owner,
             host=parameters.host,
             limits=(timeout, wire),
+            tries=tries,
             calls=calls,
             settled=lambda: calls.append("settled"),
             drop=lambda: calls.append("drop"),
@@ -72,6 +77,9 @@ class Alone:
         self.timers.append(timer)
         return lambda: self.timers.remove(timer)
 
+    def adapts(self, refusal: BrokerError) -> bool:
+        return False
+
     def prepare(self, channel: Channel) -> None:
         self.events.append(("prepare", channel))
 
@@ -101,6 +109,16 @@ class Alone:
 
     def counted(self, metric: str) -> float | None:
         return REGISTRY.get_sample_value(metric, {"connection": self.name})
+
+
+def test_a_user_name_that_is_a_token_is_in_no_log_line_and_no_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker names the user whom it refuses."""
+    with capture_logs() as lines:
+        alone = Alone(monkeypatch, "token", "amqp://Zq7Xj9Kv@a").connect()
+        alone.connection.on_lost(BrokerError(Kind.VHOST, "530 NOT_ALLOWED - vhost 'v' refused for user 'Zq7Xj9Kv'"))
+        alone.retry()
+    assert "Zq7Xj9Kv" not in str(lines) + str(alone.events) + str(alone.connection.reasons())
+    assert "refused for user '…'" in str(lines)
 
 
 @pytest.fixture
@@ -214,6 +232,7 @@ def test_all_brokers_are_tried_and_have_failed_when_the_last_of_them_has(monkeyp
         failed.append((connection.all_failed, alone.retry()))
     assert failed == [(False, 0.0), (False, 0.0), (True, 0.2)]
     assert alone.sessions.hosts == ["a", "b", "c", "a"]
+    assert [session.tries for session in alone.sessions.made] == [0, 0, 0, 1], "of each broker"
     alone.accept()
     assert not connection.all_failed
     connection.on_lost(LOST)
@@ -269,6 +288,9 @@ def test_an_alarm_of_the_broker_is_a_reason_a_metric_and_a_log_line(alone: Alone
 
 class User:
     """Implements `ChannelUser`: without a broker no method may be called."""
+
+    def adapts(self, refusal: BrokerError) -> bool:
+        return False
 
     def prepare(self, channel: Channel) -> None:
         raise AssertionError(f"{channel} of no broker")
@@ -360,6 +382,9 @@ class Ready(User):
     def __init__(self) -> None:
         self.made: Connection
         self.away_when_lost: list[bool] = []
+
+    def adapts(self, refusal: BrokerError) -> bool:
+        return False
 
     def prepare(self, channel: Channel) -> None:
         self.made.accepted(channel)
@@ -463,6 +488,77 @@ def test_of_several_brokers_none_has_failed_before_each_was_tried(
         process.turn(lambda: made.all_failed, "none of them answers")
         assert away[2:6] == [False, False, False, True]
         made.close()
+
+
+def test_of_two_addresses_the_second_is_tried_when_the_first_accepts_and_is_silent(
+    process: Loop, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one that answers with another protocol. Until the connection was lost the one that works is kept."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        stream = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+        records = [(*stream, silent.getsockname()), (*stream, ("127.0.0.1", peer.port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: list(records))
+        user = Ready()
+        settings = {"mq_ch": "jobs", "mq_backoff_max": "50ms", "mq_url": "amqp://broker", "mq_connect_timeout": "300ms"}
+        user.made = Connection("test", process, Settings.model_validate(settings), user)
+        user.made.open()
+        process.turn(lambda: user.made.state is State.OPEN, "it is open")
+        user.made.close()
+        process.turn(lambda: user.made.state is State.CLOSED, "it is closed")
+
+
+class TlsPeer(Peer):
+    """Speaks TLS by `context`, which a test changes."""
+
+    context: ssl.SSLContext
+
+    def _listen(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                stream = self._listener.accept()[0]
+                with contextlib.suppress(ssl.SSLError, ConnectionError):
+                    visit = Visit(self, self.context.wrap_socket(stream, server_side=True), len(self.visits))
+                    self.visits.append(visit)
+                    visit.start()
+
+
+def certify(folder: Path) -> tuple[dict[str, bytes], ssl.SSLContext]:
+    """A new authority's own certificate for `localhost` with its key, and the context of a peer that takes no other."""
+    crt, key = folder / "new.crt", folder / "new.key"
+    new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=localhost"]
+    names = ["-addext", "subjectAltName=DNS:localhost", "-addext", "keyUsage=critical,keyCertSign,digitalSignature"]
+    output(["openssl", "req", "-x509", *new, *names, "-days", "2", "-keyout", str(key), "-out", str(crt)])
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=crt)
+    context.load_cert_chain(crt, key)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return {"ca.crt": crt.read_bytes(), "tls.crt": crt.read_bytes(), "tls.key": key.read_bytes()}, context
+
+
+def test_renewed_tls_files_are_taken_at_the_next_connect(process: Loop, tmp_path: Path) -> None:
+    """The authority, our certificate and its key; while they do not fit, the reason is TLS."""
+    files, context = certify(tmp_path)
+    renewed, next_context = certify(tmp_path)
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    named = {"mq_tls_ca_file": "ca.crt", "mq_tls_cert_file": "tls.crt", "mq_tls_key_file": "tls.key"}
+    user, peer = Ready(), TlsPeer()
+    peer.context = context
+    with peer:
+        settings = {"mq_ch": "jobs", "mq_backoff_max": "50ms", "mq_url": f"amqps://localhost:{peer.port}"}
+        settings |= {setting: str(tmp_path / name) for setting, name in named.items()}
+        made = user.made = Connection("test", process, Settings.model_validate(settings), user)
+        made.open()
+        process.turn(lambda: made.state is State.OPEN, "it is open")
+        peer.context = next_context
+        made.fail(LOST)
+        process.turn(lambda: made.broker_error and made.broker_error.kind is Kind.TLS, "the old files do not fit")
+        (tmp_path / "ca.crt").write_bytes(renewed["ca.crt"])
+        process.turn(lambda: "MQ_TLS_CERT_FILE" in str(made.broker_error), "ours is the old one")
+        for name in ("tls.crt", "tls.key"):
+            (tmp_path / name).write_bytes(renewed[name])
+        process.turn(lambda: made.state is State.OPEN, "it is open again")
+        made.close()
+        process.turn(lambda: made.state is State.CLOSED, "it is closed")
 
 
 def make(**values: object) -> Settings:

@@ -44,6 +44,19 @@ WORDS = [
     (530, "NOT_ALLOWED - vhost nowhere not found", Kind.VHOST),
     (530, "NOT_ALLOWED - access to vhost 'v' refused for user 'bob'", Kind.VHOST),
     (530, "NOT_ALLOWED - access to vhost 'v' refused for user 'bob': connection limit (1) is reached", Kind.LIMIT),
+    (
+        530,
+        "NOT_ALLOWED - number of channels opened for user 'u' has reached the maximum allowed user limit of 0",
+        Kind.LIMIT,
+    ),
+    (530, "NOT_ALLOWED - number of channels opened (9) has reached the negotiated channel_max (8)", Kind.LIMIT),
+    (
+        406,
+        "PRECONDITION_FAILED - cannot declare queue 'jobs.dead': queue limit in vhost 'v' (0) is reached",
+        Kind.LIMIT,
+    ),
+    (406, "PRECONDITION_FAILED - cannot declare queue 'jobs': queue limit in cluster (9) is reached", Kind.LIMIT),
+    (541, "INTERNAL_ERROR", Kind.OTHER),
     (506, "RESOURCE_ERROR - no more channels", Kind.LIMIT),
     (404, "NOT_FOUND - no queue 'jobs' in vhost '/'", Kind.TOPOLOGY),
     (406, "PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue 'jobs' in vhost '/'", Kind.TOPOLOGY),
@@ -141,3 +154,32 @@ def test_every_kind_has_a_line_of_advice(kind: Kind) -> None:
     """Short enough for a terminal."""
     assert 20 < len(ADVICE[kind]) < 110
     assert "\n" not in ADVICE[kind]
+
+
+ALERTS = {
+    "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required (_ssl.c:2580)": "certificate required",
+    "[SSL: SSLV3_ALERT_HANDSHAKE_FAILURE] sslv3 alert handshake failure (_ssl.c:1006)": "handshake failure",
+    "[SSL: SSLV3_ALERT_BAD_CERTIFICATE] ssl/tls alert bad certificate (_ssl.c:1006)": "",
+    "[SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1 alert unknown ca (_ssl.c:1006)": "unknown ca",
+    "[SSL: TLSV1_ALERT_PROTOCOL_VERSION] tlsv1 alert protocol version (_ssl.c:1006)": "protocol version",
+}
+
+
+@pytest.mark.parametrize("text", ALERTS)
+def test_a_broker_that_wants_our_certificate_is_12_and_names_its_variable(text: str) -> None:
+    """With TLS 1.3 the alert comes behind the handshake, and pika makes of it that the protocol is another."""
+    alert, lost = ssl.SSLError(1, text), f"StreamLostError: ('Stream connection lost: {ssl.SSLError(1, text)!r}',)"
+    for error in (
+        alert,
+        AMQPConnectorTransportSetupError(alert),
+        AMQPConnectorAMQPHandshakeError(exceptions.IncompatibleProtocolError(lost)),
+        AMQPConnectorAMQPHandshakeError(exceptions.ProbableAuthenticationError(lost)),
+    ):
+        broker_error = explain(error)
+        assert broker_error.kind is Kind.TLS
+        assert ALERTS[text] in broker_error.text
+        assert ("MQ_TLS_CERT_FILE" in broker_error.advice) == ("PROTOCOL" not in text)
+
+
+def test_a_long_name_is_thought_of_where_the_broker_fails_to_refuse() -> None:
+    assert "MQ_CH" in explain(exceptions.ConnectionClosedByBroker(541, "INTERNAL_ERROR")).advice

@@ -293,3 +293,33 @@ def test_what_waits_counts_against_the_bound_too() -> None:
     assert in_flight.full
     in_flight.discard(lambda token: token == 3)
     assert not in_flight.full
+
+
+def test_messages_for_a_full_queue_wait_behind_all_others_and_can_be_withdrawn() -> None:
+    """What goes elsewhere has room there; messages of one queue keep their order."""
+    in_flight: InFlight[int] = InFlight()
+    in_flight.put(Publication("full", Message(b"x"), token) for token in (1, 2, 3))
+    in_flight.sent(in_flight.take(3), 1.0)
+    assert in_flight.nacked(3, multiple=True) == 3
+    assert in_flight.refusing == {"full"}
+    in_flight.put([Publication("other", Message(b"x"), 4)])
+    taken = in_flight.take(1)
+    assert tokens(taken) == [4]
+    in_flight.sent(taken, 2.0)
+    assert tokens(in_flight.confirmed(4, multiple=False)) == [4]
+    assert in_flight.refusing == {"full"}
+    assert in_flight.withdraw(lambda token: token == 2) == [2]
+    assert in_flight.withdraw(lambda token: token != 9) == [1, 3]
+    assert (len(in_flight), in_flight._waiting_bytes, in_flight.refusing) == (0, 0, frozenset())
+
+
+def test_nothing_is_withdrawn_that_no_queue_refused() -> None:
+    """It may be sent at any moment."""
+    in_flight: InFlight[int] = InFlight()
+    in_flight.put([publication(1)])
+    assert in_flight.withdraw(lambda _: True) == []
+    in_flight.sent(in_flight.take(1), 1.0)
+    in_flight.nacked(1, multiple=False)
+    in_flight.sent(in_flight.take(1), 1.0)
+    assert tokens(in_flight.confirmed(2, multiple=False)) == [1]
+    assert in_flight.refusing == frozenset()

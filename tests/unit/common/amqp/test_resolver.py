@@ -7,8 +7,12 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
+from pika import ConnectionParameters
+from pika.channel import Channel
 
+from common.amqp.errors import BrokerError
 from common.amqp.resolver import IOServices
+from common.amqp.session import Session
 from tests.unit.conftest import Loop
 
 
@@ -76,3 +80,58 @@ def test_addresses_that_no_socket_can_be_opened_for_are_left_out(
         process.turn(lambda: found, "an answer")
         said = found.pop()
         assert said == [four] if four in records else isinstance(said, OSError)
+
+
+class Owner:
+    """Of one session: notes why it was lost."""
+
+    def __init__(self) -> None:
+        self.lost: list[BrokerError] = []
+
+    def on_channel(self, channel: Channel) -> None:
+        """Not reached."""
+
+    def on_lost(self, broker_error: BrokerError) -> None:
+        self.lost.append(broker_error)
+
+    def on_blocked(self, blocked: bool) -> None:
+        """Not reached."""
+
+
+@pytest.mark.parametrize("lacks", ["thread", "descriptor"])
+def test_a_thread_or_a_descriptor_that_cannot_be_had_is_a_failed_try(
+    process: Loop, monkeypatch: pytest.MonkeyPatch, lacks: str
+) -> None:
+    """In a container that has used up its own, the connection is tried again, and the process goes on."""
+    owner = Owner()
+    with monkeypatch.context() as patch:
+        if lacks == "thread":
+            patch.setattr(Thread, "start", raising(RuntimeError("can't start new thread")))
+        else:
+            patch.setattr(socket.socket, "__init__", raising(OSError(errno.EMFILE, "Too many open files")))
+        parameters = ConnectionParameters("127.0.0.1", 1)
+        session = Session(owner, parameters, process, 5.0, "pika")
+        process.turn(lambda: owner.lost, "a failed try")
+    session.drop()
+    assert {"thread": "can't start new thread", "descriptor": "Too many open files"}[lacks] in str(owner.lost)
+
+
+def raising(error: Exception) -> Any:
+    """A method that raises it."""
+
+    def method(*_: object, **__: object) -> None:
+        raise error
+
+    return method
+
+
+def test_each_try_begins_with_another_address(process: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One address, or none, is no matter."""
+    for records in ([(socket.AF_INET, each) for each in "abc"], [(socket.AF_INET, "a")], []):
+        found: list[list[Any]] = []
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, records=records, **__: list(records))
+        for tries in range(4):
+            IOServices(process.loop, tries).getaddrinfo("broker", 5672, on_done=found.append)
+            process.turn(lambda tries=tries, found=found: len(found) == tries + 1, "an answer")  # type: ignore[misc]
+        orders = ["".join(address for _, address in each) for each in found]
+        assert orders == {3: ["abc", "bca", "cab", "abc"], 1: ["a"] * 4, 0: [""] * 4}[len(records)]

@@ -15,6 +15,7 @@ from common.doctor.broker import (
     Requester,
     Requests,
     check_broker,
+    check_consumer_timeout,
     difference,
     first_missing,
     may_consume,
@@ -327,3 +328,48 @@ def test_it_is_asked_with_what_was_found_and_only_of_a_queue_that_is_there() -> 
     (real,) = (queue for queue in Topology("jobs").queues if queue.name == "jobs")
     wanted = {name: value for name, value in real.all_arguments.items() if name != "x-overflow"}
     assert (declared[1], declared[2]["durable"], declared[2]["arguments"]) == (("jobs",), True, wanted)
+
+
+@pytest.mark.parametrize(
+    ("version", "seconds", "status", "said"),
+    [
+        ("4.3.0", 300.0, Status.OK, "asks for 30m; CONSUMER_HANDLER_TIMEOUT is 5m"),
+        ("4.10.1", 3600.0, Status.OK, "asks for 125m; CONSUMER_HANDLER_TIMEOUT is 1h"),
+        ("5.0", 300.0, Status.OK, "asks for 30m"),
+        ("4.2.9", 300.0, Status.OK, "by default 30m; handlers need up to 30m"),
+        ("3.10.8", 3600.0, Status.WARNING, "RabbitMQ 3.10.8 waits for its own consumer_timeout, by default 30m; "),
+        ("?", 3600.0, Status.WARNING, "handlers need up to 125m"),
+    ],
+)
+def test_the_brokers_consumer_timeout_is_compared_with_the_handlers(
+    version: str, seconds: float, status: Status, said: str
+) -> None:
+    """Only brokers from 4.3 on go by what a consumer asks for."""
+    check = check_consumer_timeout(version, seconds)
+    assert (check.name, check.status) == ("handlers", status)
+    assert said in check.text
+    assert ("raise the broker's consumer_timeout" in check.advice) == (status is Status.WARNING)
+
+
+LONG = "ü" * 100  # 200 bytes: with the words around, more than the 255 of a refusal
+
+
+def test_a_queue_that_the_broker_cannot_refuse_by_name_is_not_asked_about() -> None:
+    """Its refusal would not fit, and would end the connection (541)."""
+    requests = first_missing(("consume", "publish"), LONG)
+    assert next(requests) is may_publish, "of the rest it is asked"
+    assert next(first_missing(("consume",), LONG[:70])) is not may_publish
+    assert next(first_missing(("consume",), "a" * 235)) is not may_publish
+    checks: list[Check] = []
+    there_is = [each for queue in Topology(LONG).queues for each in (there(queue.name), there(queue.name))]
+    returned(check_broker(Topology(LONG), "create", ("consume",), checks.append), *there_is, RETURNED, None)
+    assert checks[-2].text == "may publish; not known now: declare, consume"
+    absent = [ABSENT for _ in Topology(LONG).queues]
+    returned(check_broker(Topology(LONG), "create", ("consume",), checks.append), *absent, RETURNED, None)
+    assert checks[-3].status is Status.NOTE
+
+
+def test_a_limit_that_keeps_a_queue_from_being_made_is_in_the_way() -> None:
+    full = BrokerError(Kind.LIMIT, "406 PRECONDITION_FAILED - queue limit in vhost 'v' (0) is reached")
+    check = ask("create", *dead(ABSENT, full), *FINE)["queue jobs"]
+    assert (check.status, check.exit_code) == (Status.FAILED, 18)

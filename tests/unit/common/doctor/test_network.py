@@ -12,7 +12,7 @@ from threading import Thread
 import pytest
 from pika import frame, spec
 
-from common.doctor.network import check_clock, check_network, compare_clocks
+from common.doctor.network import check_clock, check_network, compare_clocks, stays_near
 from common.doctor.report import Check, Status
 from common.settings.broker_url import parse_urls
 from common.settings.shared import Settings
@@ -249,3 +249,82 @@ def test_without_a_page_nothing_is_claimed() -> None:
     check = check_clock(None, SETTINGS)
     assert check.status is Status.NOTE
     assert "--mq-management-url" in check.text
+
+
+def resolve_to(monkeypatch: pytest.MonkeyPatch, *places: tuple[str, int]) -> None:
+    """Of whatever host, the addresses; each has a port of its own."""
+    records = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in places]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: records)
+    ports = dict(places)
+
+    def connect(to: tuple[str, int], timeout: float) -> socket.socket:
+        stream = socket.socket()
+        stream.settimeout(timeout)
+        try:
+            stream.connect(("127.0.0.1", ports[to[0]]))
+        except OSError:
+            stream.close()
+            raise
+        return stream
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+
+
+def test_an_address_that_is_silent_is_a_warning_and_the_next_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The services go on to it as well. One that refuses costs them nothing; the last of them is in the way."""
+    with peer(silent) as mute, peer(greet(GREETING)) as good:
+        resolve_to(monkeypatch, ("127.0.0.1", 1), ("127.0.0.2", mute), ("127.0.0.3", good))
+        checks = steps("amqp://broker", timeout="200ms")
+    assert [(check.name, check.status) for check in checks] == [
+        ("name", Status.OK),
+        ("tcp", Status.NOTE),
+        ("tcp", Status.OK),
+        ("amqp", Status.WARNING),
+        ("tcp", Status.OK),
+        ("amqp", Status.OK),
+    ]
+    assert "127.0.0.2: no AMQP answer" in checks[3].text
+    with peer(silent) as mute:
+        resolve_to(monkeypatch, ("127.0.0.1", 1), ("127.0.0.2", mute))
+        *_, last = steps("amqp://broker", timeout="200ms")
+    assert (last.status, last.exit_code) == (Status.FAILED, 13)
+
+
+def test_a_password_in_the_clear_to_another_machine_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which amqps:// is not, nor what stays on the machine, or in its cluster or Compose project."""
+    for url, warned in (("amqp://mq.example.com", True), ("amqps://mq.example.com", False), ("amqp://rabbitmq", False)):
+        resolve_to(monkeypatch, ("192.0.2.1", 1))
+        found = {check.name: check for check in steps(url)}
+        assert ("password" in found) == warned
+        if warned:
+            assert found["password"].status is Status.WARNING
+            assert "amqps://" in found["password"].advice
+
+
+@pytest.mark.parametrize(
+    ("host", "address", "near"),
+    [
+        ("localhost", "127.0.0.1", True),
+        ("::1", "::1", True),
+        ("broker.example.com", "127.0.0.1", True),
+        ("rabbitmq-service", "10.0.0.7", True),
+        ("rabbitmq-service.mq-pair.svc", "10.0.0.7", True),
+        ("rabbitmq-service.mq-pair.svc.cluster.local", "10.0.0.7", True),
+        ("example.com", "192.0.2.1", False),
+        ("svc.example.com", "192.0.2.1", False),
+        ("10.0.0.7", "10.0.0.7", False),
+        ("fd00::7", "fd00::7", False),
+    ],
+)
+def test_what_stays_near(host: str, address: str, near: bool) -> None:
+    assert stays_near(host, [address]) is near
+
+
+def test_a_name_with_its_namespace_is_near_where_it_resolves_to_a_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the whole name that the resolver found."""
+    for whole, warned in (("rabbitmq-service.mq-pair.svc.cluster.local", False), ("rabbitmq-service.mq-pair", True)):
+        record = (socket.AF_INET, socket.SOCK_STREAM, 6, whole, ("192.0.2.1", 1))
+        resolve_to(monkeypatch, ("192.0.2.1", 1))
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, record=record, **__: [record])
+        found = steps("amqp://rabbitmq-service.mq-pair")
+        assert any(check.name == "password" for check in found) == warned

@@ -53,9 +53,25 @@ def test_a_row_has_a_word_where_there_is_no_terminal() -> None:
 
 def test_a_row_has_a_symbol_and_a_colour_on_a_terminal() -> None:
     """In the same columns, where colours are not counted."""
-    first, second = row(FAILED, 12, pretty=True).replace("\x1b[31m", "").replace("\x1b[0m", "").splitlines()
+    first, second = (
+        row(FAILED, 12, pretty=True, colours=True).replace("\x1b[31m", "").replace("\x1b[0m", "").splitlines()
+    )
     assert first.split() == ["✗", "login", "refused"]
     assert second.index("→") == first.index("refused")
+
+
+def test_what_a_broker_says_of_itself_cannot_act_on_the_terminal() -> None:
+    """Nor the name of a queue, or the advice."""
+    hostile = "\x1b]0;pwned\x07\x9b\u202e\udcff"
+    for colours in (False, True):
+        text = row(Check(f"queue {hostile}", Status.NOTE, hostile, hostile), 12, pretty=True, colours=colours)
+        text = text.replace("\x1b[90m", "").replace("\x1b[0m", "")
+        assert text.replace("\n", "").isprintable()
+        assert text.count("\\x1b]0;pwned\\x07\\x9b\\u202e\\udcff") == 3
+
+
+def test_a_row_without_colours_keeps_its_symbol() -> None:
+    assert row(OK, 12, pretty=True, colours=False).startswith("  ✓ tcp")
 
 
 def test_a_long_text_stays_in_its_column() -> None:

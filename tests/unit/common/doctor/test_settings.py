@@ -39,7 +39,8 @@ def needs(**given: Any) -> CheckSettings:
 def test_a_consumer_needs_its_retry_queues_and_both_rights() -> None:
     """By default those that a consumer has by default; and whoever may do as a consumer may do as a producer."""
     found = needs()
-    assert [queue.name for queue in found.topology.queues[2:]] == ["jobs.retry.5s", "jobs.retry.30s", "jobs.retry.5m"]
+    retries = ("5s", "30s", "5m", "20m", "40m")
+    assert [queue.name for queue in found.topology.queues[2:]] == [f"jobs.retry.{each}" for each in retries]
     assert found.permissions == ("consume", "publish")
     assert found.consumer_retry_delays == ConsumerSettings.model_fields["consumer_retry_delays"].default
     assert needs(consumer_retry_delays="1s").topology.delays == parse_delays("1s")

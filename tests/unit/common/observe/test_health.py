@@ -1,5 +1,6 @@
 """/livez, /readyz and /metrics over real HTTP."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -7,6 +8,7 @@ import resource
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -14,8 +16,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from common.observe.health import Health
-from tests.processes import ROOT
+from common.observe.health import MOST_CONNECTIONS, Health
+from tests.processes import ROOT, until
 from tests.unit.pages import PATIENCE, Page
 
 
@@ -38,11 +40,12 @@ def ask(page: Page, method: str, path: str) -> tuple[int, "http.client.HTTPMessa
 )
 def test_a_probe_is_answered_with_its_reasons(page: Page, path: str, what: str, attribute: str) -> None:
     """200 without reasons, 503 with; JSON both times. The other page does not change."""
-    assert json.loads(page.get(path)[2]) == {what: True, "reasons": []}
+    more = {"notes": []} if what == "ready" else {}
+    assert json.loads(page.get(path)[2]) == {what: True, "reasons": []} | more
     setattr(page, attribute, ["producer: connecting"])
     code, headers, body = page.get(f"{path}?verbose")
     assert (code, headers["Content-Type"]) == (503, "application/json")
-    assert json.loads(body) == {what: False, "reasons": ["producer: connecting"]}
+    assert json.loads(body) == {what: False, "reasons": ["producer: connecting"]} | more
     assert page.get({"/livez": "/readyz", "/readyz": "/livez"}[path])[0] == 200
     setattr(page, attribute, [])
     assert page.get(path)[0] == 200
@@ -73,10 +76,110 @@ def test_head_is_answered_as_get_without_the_body(page: Page, path: str) -> None
     page.reasons = []
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "BREW", "get"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "TRACE", "BREW", "get"])
 def test_any_other_method_gets_405_and_the_allowed_methods(page: Page, method: str) -> None:
     code, headers, body = ask(page, method, "/livez")
-    assert (code, headers["Allow"], body) == (405, "GET, HEAD", b"GET, HEAD\n")
+    assert (code, headers["Allow"], body) == (405, "GET, HEAD, OPTIONS", b"GET, HEAD, OPTIONS\n")
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz"])
+def test_options_is_answered_with_the_status_of_the_page_and_the_allowed_methods(page: Page, path: str) -> None:
+    """A load balancer that probes by OPTIONS, as HAProxy does unless told otherwise, sees what GET would say."""
+    for reasons in ([], ["connecting"]):
+        page.reasons = reasons
+        code, headers, body = ask(page, "OPTIONS", path)
+        assert (code, headers["Allow"], headers["Content-Length"], body) == (
+            ask(page, "GET", path)[0],
+            "GET, HEAD, OPTIONS",
+            "0",
+            b"",
+        )
+    page.reasons = []
+
+
+@pytest.mark.parametrize("beside", [b"x" * 100_000, b"GET /livez HTTP/1.1\r\nHost: h\r\n\r\n" * 50])
+def test_an_answer_arrives_whole_whatever_is_sent_behind_the_request(page: Page, beside: bytes) -> None:
+    """A body, or pipelined requests: the connection ends after the first answer, and not by a reset."""
+    for method, code in (("POST", 405), ("GET", 200)):
+        head = f"{method} /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: {len(beside)}\r\n\r\n".encode()
+        with socket.create_connection(("127.0.0.1", page.port), timeout=PATIENCE) as client:
+            client.sendall(head + beside)
+            time.sleep(0.1)
+            answer = client.makefile("rb").read()
+        top, _, body = answer.partition(b"\r\n\r\n")
+        assert top.startswith(f"HTTP/1.0 {code} ".encode())
+        assert f"Content-Length: {len(body)}".encode() in top.split(b"\r\n")
+
+
+STARTS = {
+    "silent": b"",
+    "the first line": b"GET /livez HTTP/1.1\r\n",
+    "who takes no answer": b"GET /big HTTP/1.0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_probes_are_answered_while_strangers_hold_all_connections(start: str) -> None:
+    """At most 32 at a time, each in a thread; a newer connection takes the place of the oldest."""
+    big = b"x" * 10_000_000
+    page = Page(pages={"/big": lambda: (200, "text/plain", big)})
+    before = threading.active_count()
+    with contextlib.ExitStack() as stack:
+        for _ in range(3 * MOST_CONNECTIONS):
+            client = stack.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # what is on its way is soon too much
+            client.connect(("127.0.0.1", page.port))
+            client.sendall(STARTS[start])
+        for path in ("/livez", "/readyz", "/metrics") * 5:
+            began = time.monotonic()
+            assert page.get(path)[0] == 200
+            assert time.monotonic() - began < 3
+            assert threading.active_count() - before <= MOST_CONNECTIONS + 1  # one may just be ending
+    until(lambda: threading.active_count() <= before, "all have gone")
+
+
+@pytest.mark.parametrize("sent", [b"G", b"GET /livez HTTP/1.0\r\n"])
+def test_a_whole_request_has_one_deadline(page: Page, sent: bytes) -> None:
+    """A byte now and then, or a line, buys no time."""
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", page.port), timeout=0.5) as client, contextlib.suppress(OSError):
+        client.sendall(sent)
+        while time.monotonic() - began < 20:
+            try:
+                if client.recv(1) == b"":
+                    break
+            except TimeoutError:
+                client.sendall(b"X: y\r\n" if sent.endswith(b"\n") else b"x")
+    assert 4 < time.monotonic() - began < 12
+
+
+def test_a_page_that_does_not_return_takes_one_place_and_not_the_port() -> None:
+    """Such as a collector of the user's that waits for a lock: what waits on its socket makes room, and it cannot."""
+    stuck = threading.Event()
+    page = Page(pages={"/stuck": lambda: (200, "text/plain", str(stuck.wait(20)).encode())})
+    with contextlib.ExitStack() as stack:
+        for sent in [b"GET /stuck HTTP/1.0\r\n\r\n"] * 5 + [b"G"] * 60:
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", page.port), timeout=PATIENCE))
+            client.sendall(sent)
+        began = time.monotonic()
+        assert [page.get("/livez")[0] for _ in range(10)] == [200] * 10
+        assert time.monotonic() - began < 2
+    stuck.set()
+
+
+def test_a_thread_that_cannot_be_had_is_a_failed_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection is closed, a line says so, and the next is served."""
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    page = Page()
+    with capture_logs() as lines, monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with socket.create_connection(("127.0.0.1", page.port), timeout=PATIENCE) as client:
+            assert client.recv(1) == b""
+    assert [line["event"] for line in lines] == ["a page cannot be served"]
+    assert page.get("/livez")[0] == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/metrics/x", "/%2e%2e/etc/passwd"])
@@ -179,22 +282,38 @@ def test_an_open_client_holds_up_neither_the_exit_nor_the_port() -> None:
 PROGRAMS = {"producer": "--source", "consumer": "--handler"}
 SHADOWS = ("email", "http", "socketserver", "wsgiref", "quopri", "html", "mimetypes", "shutil", "select", "selectors")
 USERS = """
+import os
+import socket
+import sys
 
 from common.observe.health import Health
+
+class Looked:
+    def find_spec(name, *_):
+        print("imported while a page was asked for:", name, file=sys.stderr)
+
 page = Health(list, list).listen("127.0.0.1", 0)
-import socket
-for path in ("livez", "readyz", "metrics", "nothing"):
-    with socket.create_connection(("127.0.0.1", page), timeout=20) as client:
-        client.sendall(f"GET /{path} HTTP/1.1\\r\\nHost: h\\r\\nAccept: */*\\r\\n\\r\\n".encode())
-        print(client.makefile("rb").readline().split()[1].decode(), flush=True)
-import os
+sys.meta_path.insert(0, Looked)
+for sent in (
+    *(f"{method} /{path} HTTP/1.1\\r\\nHost: h\\r\\nAccept: */*\\r\\n\\r\\n"
+        for method in ("GET", "HEAD", "OPTIONS", "POST") for path in ("livez", "readyz", "metrics", "nothing")),
+    "\\x16\\x03\\x01\\r\\n\\r\\n", "GET /livez HTTP/9.9\\r\\n\\r\\n", "GET " + "x" * 70000 + "\\r\\n",
+    "GET /livez HTTP/1.1\\r\\n" + "a: b\\r\\n" * 200 + "\\r\\n", "GET /livez HTTP/1.1\\r\\nno colon\\r\\n\\r\\n",
+    "GET /livez HTTP/1.1\\r\\nConnection: \\xe4\\r\\nExpect: 100-continue\\r\\n\\r\\n",
+):
+    with socket.socket() as client:  # create_connection would import for its own
+        client.settimeout(20)
+        client.connect(("127.0.0.1", page))
+        client.sendall(sent.encode("latin-1"))
+        print((client.makefile("rb").readline().split() or [b"", b"none"])[1].decode(), flush=True)
 os._exit(0)
 """
+ANSWERS = ["200", "200", "200", "404"] * 3 + ["405"] * 4 + ["HTML>", "HTML>", "414", "431", "200", "200"]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_files_of_the_user_with_names_of_the_library_break_no_page(program: str, tmp_path: Path) -> None:
-    """The folder of a source or handler is searched first, so everything is loaded before."""
+    """The folder of a source or handler is searched first, so a page, and an error too, imports nothing any more."""
     for name in SHADOWS:
         (tmp_path / f"{name}.py").write_text("raise RuntimeError('a file of the user')\n")
     (tmp_path / "users.py").write_text(USERS)
@@ -202,4 +321,4 @@ def test_files_of_the_user_with_names_of_the_library_break_no_page(program: str,
     command = [sys.executable, "-P", "-c", code, PROGRAMS[program], "users:go"]
     env = {"PATH": os.environ["PATH"], "MQ_URL": "amqp://localhost", "MQ_CH": "jobs"}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.stdout.split(), done.stderr) == (["200", "200", "200", "404"], "")
+    assert (done.stdout.split(), done.stderr) == (ANSWERS, "")

@@ -12,10 +12,13 @@ import structlog
 from common.message import Message
 from common.observe import logs
 from common.observe.logs import Quota
+from common.observe.tracebacks import MAX_BYTES
 from common.settings.broker_url import parse_urls
 from common.settings.shared import Settings
 
 SECRET = "Zq7Xj9Kv"
+# Escapes, a bell, a C1 control, marks that turn the direction of writing or have no width, a lone surrogate.
+HOSTILE = "\x1b[2J\x1b]0;pwned\x07\x08\x7f\x9b31m\u202egpj\u2066\u200b\ufeff\udcff"
 URL = f"amqp://user:{SECRET}@rabbit/"
 
 
@@ -102,6 +105,106 @@ def test_no_line_holds_a_password(form: str, capsys: pytest.CaptureFixture[str])
     assert SECRET not in shown
     assert shown.count("a defect at") >= 3
     assert shown.count("in defect") >= 3
+
+
+class Hostile:
+    """An object that shows itself with escapes."""
+
+    def __repr__(self) -> str:
+        return HOSTILE
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+@pytest.mark.parametrize(
+    "value", [HOSTILE, f"a {HOSTILE}\n", HOSTILE.encode(errors="surrogateescape"), [HOSTILE], Hostile()]
+)
+def test_a_foreign_value_in_a_log_cannot_act_on_a_terminal(
+    value: object, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a field, a field's name, an event, an error; of ours and of the standard library's."""
+    logs.configure("info", form)
+    log = structlog.get_logger()
+    log.info("message", body=value, **{str(value): 1})
+    log.info(value)
+    logging.getLogger(str(value)).warning("got %s", value, extra={"header": value})
+    try:
+        raise ValueError(value)
+    except ValueError as error:
+        error.add_note(str(value))
+        log.exception("failed")
+        logging.getLogger("somebody").exception("failed")
+    lines = capsys.readouterr().err.split("\n")
+    assert [line for line in lines if not line.isprintable()] == []
+    assert "\\x1b" in lines[0] or "\\u001b" in lines[0]
+    assert "body=" in lines[0] or '"body"' in lines[0]
+
+
+def test_visible_characters_of_every_script_are_written_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "text")
+    structlog.get_logger().info("größer", id="日本語-é", body="a b")
+    line = capsys.readouterr().err
+    assert "größer" in line
+    assert "id=日本語-é" in line
+    assert "body='a b'" in line
+
+
+@pytest.mark.parametrize(
+    ("variables", "terminal", "coloured"),
+    [
+        ({}, True, True),
+        ({}, False, False),
+        ({"NO_COLOR": "1"}, True, False),
+        ({"NO_COLOR": ""}, True, True),
+        ({"TERM": "dumb"}, True, False),
+        ({"FORCE_COLOR": "1"}, False, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False),
+        ({"FORCE_COLOR": "1", "TERM": "dumb"}, True, True),
+    ],
+)
+def test_a_text_log_has_colours_where_they_are_wanted(
+    variables: dict[str, str],
+    terminal: bool,
+    coloured: bool,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """See https://no-color.org and https://force-color.org."""
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ({"TERM": "xterm"} | variables).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    logs.configure("info", "text")
+    structlog.get_logger().info("connected", id=HOSTILE)
+    line = capsys.readouterr().err
+    assert ("\x1b[" in line) is coloured
+    assert "\x1b[2J" not in line
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_traceback_in_a_log_is_bounded_and_readable(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """In text it has lines; in JSON it is the field `exception`. Its note and the innermost frame are there."""
+    logs.configure("info", form)
+
+    def deep(depth: int) -> None:
+        if not depth:
+            raise ValueError("y" * 10_000)
+        deeper(depth - 1)
+
+    def deeper(depth: int) -> None:
+        deep(depth - 1)
+
+    try:
+        deep(200)
+    except ValueError as error:
+        error.add_note("a note")
+        structlog.get_logger().exception("defect")
+        logging.getLogger("somebody").exception("defect")
+    shown = capsys.readouterr().err
+    first = shown.split("defect", 2)[1] if form == "text" else json.loads(shown.splitlines()[0])["exception"]
+    assert len(first) < MAX_BYTES
+    assert "\na note" in first
+    assert "\n    raise ValueError(" in first
 
 
 def test_a_value_that_is_no_json_does_not_stop_the_program(capsys: pytest.CaptureFixture[str]) -> None:

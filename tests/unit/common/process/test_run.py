@@ -251,6 +251,9 @@ class Stub:
     def problems(self) -> list[str]:
         return self.why
 
+    def notes(self) -> list[str]:
+        return self.why
+
     reasons = problems
 
     def summary(self) -> tuple[int, dict[str, Any]]:
@@ -318,10 +321,14 @@ def test_a_service_is_served_with_its_health_page_and_misspelled_settings_are_lo
     with capture_logs() as lines:
         assert serve(process, service, settings_of(http_port=port)) is ExitCode.DONE
     process.loop.close()
-    assert seen[:3] == [(200, '{"live": true, "reasons": []}\n'), (200, '{"ready": true, "reasons": []}\n'), 1]
+    assert seen[:3] == [
+        (200, '{"live": true, "reasons": []}\n'),
+        (200, '{"ready": true, "reasons": [], "notes": []}\n'),
+        1,
+    ]
     assert seen[3:6] == [
         (503, '{"live": false, "reasons": ["connecting"]}\n'),
-        (503, '{"ready": false, "reasons": ["connecting", "draining"]}\n'),
+        (503, '{"ready": false, "reasons": ["connecting", "draining"], "notes": ["connecting"]}\n'),
         0,
     ]
     assert [(line["name"], line["meant"]) for line in lines if line["event"] == "a variable that is no setting"] == [
@@ -334,6 +341,9 @@ def test_a_service_is_served_with_its_health_page_and_misspelled_settings_are_lo
 
 class Unused:
     """A service that must not be used."""
+
+    def notes(self) -> list[str]:
+        raise AssertionError("notes were asked for")
 
     def __getattr__(self, name: str) -> object:
         raise AssertionError(f"{name} was asked for")

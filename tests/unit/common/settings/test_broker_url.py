@@ -75,6 +75,13 @@ def test_a_host_that_can_be_looked_up_is_accepted(host: str) -> None:
         ("amqp://h/a/b", "%2F"),
         ("amqp://u:p w@h", "white space"),
         ("amqp://h,", "URL 2 of 2: must start"),
+        ("amqp://u:s3cr3t%zz@h", "a percent sign is written %25"),
+        ("amqp://u:100%@h", "a percent sign is written %25"),
+        ("amqp://u%4:p@h", "a percent sign is written %25"),
+        ("amqp://h/50%off", "a percent sign is written %25"),
+        ("amqp://a,amqp://u:%zz@h", "URL 2 of 2: a percent sign"),
+        ("amqp://u:p%e4@h", "escapes that are no UTF-8"),
+        ("amqp://h/v%ff", "escapes that are no UTF-8"),
         ("amqp://a,b://c", "URL 2 of 2: must start"),
     ],
 )
@@ -105,3 +112,16 @@ def test_a_password_that_must_be_percent_encoded_is_refused_and_not_taken_for_a_
 def test_an_ipv6_host_is_logged_in_brackets() -> None:
     """So that the address can be copied into MQ_URL."""
     assert str(parse_urls("amqps://u:p@[::1]/v")[0]) == "amqps://u@[::1]:5671/v"
+
+
+@pytest.mark.parametrize("user", [SECRET, f"{SECRET}:", f"{SECRET}%2Fx"])
+def test_a_user_without_a_password_may_be_a_token_and_is_not_shown(user: str) -> None:
+    """Nor in what a broker says of it. Whoever has a password is shown, and so is the guest."""
+    (url,) = parse_urls(f"amqps://{user}@rabbit/v")
+    assert SECRET in url.username
+    assert str(url) == "amqps://…@rabbit:5671/v"
+    said = url.hide(f"403 ACCESS_REFUSED - access to vhost 'v' refused for user '{url.username}'")
+    assert SECRET not in f"{url} {url!r} {said}"
+    assert said.startswith("403 ACCESS_REFUSED - access to vhost 'v' refused for user '")
+    assert str(parse_urls("amqp://guest@h")[0]) == "amqp://guest@h:5672/"
+    assert parse_urls("amqp://u:p@h")[0].hide("u") == "u"

@@ -211,6 +211,22 @@ def test_fail_writes_each_line_to_standard_error_and_exits_with_2(capsys: pytest
     assert capsys.readouterr().err == "A: wrong\nB: wrong\n"
 
 
+HOSTILE = "\x1b]0;pwned\x07\x9b\u202e\udcff"
+ESCAPED = "\\x1b]0;pwned\\x07\\x9b\\u202e\\udcff"
+
+
+def test_sentences_and_reports_write_foreign_control_characters_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """A plugin's error, the broker's words, a flag. Lines and tabs of a report stay."""
+    with pytest.raises(SystemExit):
+        fail([f"A: {HOSTILE}\n"])
+    assert capsys.readouterr().err == f"A: {ESCAPED}\\n\n"
+    with pytest.raises(SystemExit):
+        load(Settings, "program", [HOSTILE])
+    assert ESCAPED in capsys.readouterr().err
+    say(f"a\tb\n{HOSTILE}")
+    assert capsys.readouterr().out == f"a\tb\n{ESCAPED}\n"
+
+
 def test_a_switch_needs_no_value_and_may_have_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a variable it needs a value."""
 

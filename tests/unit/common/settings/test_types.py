@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.amqp.topology import Topology
-from common.settings.types import check_queue_name, format_duration, parse_delays, parse_duration
+from common.settings.types import (
+    check_ends,
+    check_plugin,
+    check_queue_name,
+    check_visible,
+    format_duration,
+    parse_delays,
+    parse_duration,
+)
 
 YEAR_MS = 365 * 24 * 3600 * 1000
 
@@ -76,7 +84,7 @@ def test_delays_that_no_queue_can_have_are_refused(text: str) -> None:
         parse_delays(text)
 
 
-@pytest.mark.parametrize("name", ["jobs", "a", "ü" * 100, "with space", "no\u00a0break", "x" * 235])
+@pytest.mark.parametrize("name", ["jobs", "a", "ü" * 100, "with space", 'a"b', "x" * 235])
 def test_a_queue_name_that_the_broker_takes_is_accepted(name: str) -> None:
     assert check_queue_name(name) == name
 
@@ -87,9 +95,9 @@ def test_a_queue_name_that_the_broker_takes_is_accepted(name: str) -> None:
         ("", "empty"),
         ("x" * 236, "longer than 235 bytes"),
         ("ü" * 128, "longer"),
-        ("a\nb", "control"),
-        ("a\x7fb", "control"),
-        ("a\x85b", "control"),
+        ("a\nb", "U\\+000A"),
+        ("a\x7fb", "U\\+007F"),
+        ("a\x85b", "U\\+0085"),
         ("amq.x", "belong to the broker"),
     ],
 )
@@ -110,3 +118,58 @@ def accepted(name: str) -> bool:
         return bool(check_queue_name(name))
     except ValueError:
         return False
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("jobs\r", "U+000D, the carriage return of a Windows line end"),
+        ("jo\nbs", "U+000A"),
+        ("jo\tbs", "U+0009"),
+        ("jobs\x1b", "U+001B"),
+        ("jobs\u00a0", "U+00A0 NO-BREAK SPACE"),
+        ("\ufeffjobs", "U+FEFF ZERO WIDTH NO-BREAK SPACE"),
+        ("jo\u200bbs", "U+200B ZERO WIDTH SPACE"),
+        ("jo\u00adbs", "U+00AD SOFT HYPHEN"),
+        ("jo\u202ebs", "U+202E RIGHT-TO-LEFT OVERRIDE"),
+        ("jo\u2028bs", "U+2028 LINE SEPARATOR"),
+        ("jo\u3000bs", "U+3000 IDEOGRAPHIC SPACE"),
+        ("jo\u3164bs", "U+3164 HANGUL FILLER"),
+        ("jo\u2800bs", "U+2800 BRAILLE PATTERN BLANK"),
+    ],
+)
+def test_a_character_that_nobody_sees_is_refused_by_its_name(text: str, named: str) -> None:
+    """It makes another queue, or another file, of a name that looks the same."""
+    with pytest.raises(ValueError, match="nobody sees") as caught:
+        check_visible(text)
+    assert named in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "jobs", "a b", "größe", "注文", "файл", "\udcff"])
+def test_characters_that_can_be_seen_are_accepted(text: str) -> None:
+    """The last one is a byte of a file's name that is no UTF-8, which Linux allows."""
+    assert check_visible(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("jobs ", "U+0020 SPACE"),
+        (" jobs", "U+0020 SPACE"),
+        ('"jobs"', "U+0022 QUOTATION MARK"),
+        ("'jobs'", "U+0027 APOSTROPHE"),
+        ("jobs'", "U+0027 APOSTROPHE"),
+        ("`jobs`", "U+0060 GRAVE ACCENT"),
+    ],
+)
+def test_a_blank_or_a_quote_at_an_end_is_refused_by_its_name(text: str, named: str) -> None:
+    """`docker run --env-file` keeps both. A queue, a file and a plugin are told alike."""
+    for check, value in ((check_ends, text), (check_queue_name, text), (check_plugin, f"append:{text}")):
+        with pytest.raises(ValueError, match="begins or ends with") as caught:
+            check(value)
+        assert named in str(caught.value)
+
+
+def test_a_queue_name_that_is_no_utf_8_is_refused_with_a_sentence() -> None:
+    with pytest.raises(ValueError, match="bytes that are no UTF-8"):
+        check_queue_name("jobs\udcff")

@@ -92,7 +92,7 @@ def heard(kind: type[Any], process: Loop, pieces: Iterator[bytes]) -> dict[str, 
 
     def on_delivery(number: int, name: str) -> Callable[..., None]:
         def plain(_: object, method: Any, properties: Any, body: bytes) -> None:
-            told.append((number, name, method.delivery_tag, fields(properties), body))
+            told.append((number, name, method.delivery_tag, fields(properties), body, method.redelivered))
 
         return plain
 
@@ -110,8 +110,8 @@ def heard(kind: type[Any], process: Loop, pieces: Iterator[bytes]) -> dict[str, 
             channel._consumers[name] = on_delivery(number, name)
             if kind is Quick:
 
-                def several(_: object, came: list[Any], number: int = number, name: str = name) -> None:
-                    told.extend((number, name, tag, fields(properties), body) for tag, properties, body in came)
+                def several(_: object, deliveries: list[Any], number: int = number, name: str = name) -> None:
+                    told.extend((number, name, tag, fields(came), *more) for tag, came, *more in deliveries)
 
                 connection._reader.consumers[number, name.encode()] = Consumer(channel, name, several)
     error: Any = None
@@ -197,7 +197,7 @@ def test_deliveries_in_a_row_are_handed_on_together_and_none_of_another_consumer
         frames.consumers[number, b"a"] = Consumer(Channel, "a", lambda *_: None)
     found = [each for _, each in frames.read(one(1) + one(2) + one(3, number=3) + one(4))]
     assert all(isinstance(each, Deliveries) for each in found)
-    assert [[tag for tag, _, _ in each.came] for each in found] == [[1, 2], [3], [4]]  # type: ignore[union-attr]
+    assert [[tag for tag, *_ in each.came] for each in found] == [[1, 2], [3], [4]]  # type: ignore[union-attr]
 
 
 @example(b"AMQP\x00\x01\x00\x00")

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from common.amqp.errors import BrokerError, Kind
 from common.message import Message
 from consumer.dead_letters import commands as module
-from consumer.dead_letters.commands import COMMANDS, MAX_LISTED, Commands, confirmed, parse
+from consumer.dead_letters.commands import COMMANDS, MAX_LISTED, Commands, confirmed, parse, tell
 from consumer.dead_letters.dead_letter import DeadLetter
 from consumer.dead_letters.scan import Report, Scan
 
@@ -163,6 +163,23 @@ def test_show_finds_a_message_by_its_id_or_its_position(wanted: str, capsys: pyt
     assert Commands(*parse(["show", wanted, "--json"])).run() == 0
     [line] = capsys.readouterr().out.splitlines()
     assert (json.loads(line)["position"], json.loads(line)["id"]) == (2, "m2")
+
+
+@pytest.mark.usefixtures("parked")
+def test_a_message_whose_id_looks_like_a_position_does_not_take_its_place(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A stranger chooses ids: `show @2` is the second message, whatever the first is called."""
+    monkeypatch.setattr(Message, "message_id", "@2")
+    assert Commands(*parse(["show", "@2", "--json"])).run() == 0
+    [line] = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["position"] == 2
+
+
+def test_what_is_told_cannot_act_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A broker's words are told."""
+    tell("the broker cannot be used: \x1b]0;pwned\x07\u202e")
+    assert capsys.readouterr().err == "the broker cannot be used: \\x1b]0;pwned\\x07\\u202e\n"
 
 
 @pytest.mark.usefixtures("parked")

@@ -5,8 +5,9 @@ from pika import BasicProperties
 
 from common.amqp.errors import BrokerError, Kind
 from common.message import Message
+from common.terminal import columns, cut
 from consumer.dead_letters.dead_letter import DeadLetter, Row
-from consumer.dead_letters.render import broker_error, columns, cut, page, printable, sentence, short_age, table
+from consumer.dead_letters.render import broker_error, page, sentence, short_age, table
 from consumer.dead_letters.scan import Report
 
 ROWS = [
@@ -51,26 +52,22 @@ def test_lines_of_a_table_are_at_most_as_wide_as_the_terminal() -> None:
     assert lines[3].endswith("…")
 
 
+@pytest.mark.parametrize("character", ["x", "語", "\x1b"])
+def test_a_long_id_hides_no_other_column(character: str) -> None:
+    """An id has up to 255 bytes, and a terminal often 80 columns."""
+    heads, row = table([Row(1, character * 63, 60.0, 3, 1, 70000, "ValueError: no such customer")], 80)
+    assert heads == cut(heads, 80)
+    assert "1m        3        1  70000  ValueError: no" in row
+    assert columns(row) <= 80
+    assert [line for line in table(ROWS, None) if "…" in line] == []
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0.4, "0s"), (59.9, "59s"), (60, "1m"), (7199, "1h"), (86400, "1d"), (1e7, "115d"), (None, "-")],
 )
 def test_an_age_is_one_number_in_the_largest_unit_that_fits(seconds: float | None, text: str) -> None:
     assert short_age(seconds) == text
-
-
-def test_control_characters_are_written_out() -> None:
-    """Escapes, new lines, and marks that turn the direction of writing."""
-    assert printable("a\x1b[31m\n\u202eü\x7f") == "a\\x1b[31m\\n\\u202eü\\x7f"
-    assert printable("a\n\x07", "\n") == "a\n\\x07"
-
-
-def test_a_text_is_cut_at_columns_and_ends_with_an_ellipsis() -> None:
-    assert cut("abcdef", None) == "abcdef"
-    assert cut("abcdef", 6) == "abcdef"
-    assert cut("abcdef", 5) == "abcd…"
-    assert cut("語語語", 5) == "語語…"
-    assert columns("e\u0301") == 1
 
 
 def test_a_page_shows_everything_and_writes_control_characters_out() -> None:

@@ -27,6 +27,7 @@ def replay(scan_arguments: ScanArguments, own_metrics: None) -> Replay:
 def publisher(monkeypatch: pytest.MonkeyPatch) -> MagicMock:
     """In place of the one that speaks to a broker; it has room for one message."""
     publisher = MagicMock(room=1)
+    publisher.connection.properties_room = 131_052
     publisher.return_value = publisher
     monkeypatch.setattr(module, "Publisher", publisher)
     return publisher

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.message import Message
-from producer.http.request import MAX_BATCH_LINES, Answer, read_request
+from producer.http.request import MAX_BATCH_LINES, Answer, check_access, read_request
 
 CONTEXT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -39,7 +39,14 @@ def test_any_body_is_one_message(body: bytes) -> None:
     assert plain.headers == {}
 
 
-@pytest.mark.parametrize("kind", ["application/x-ndjson", "application/X-NDJSON; charset=utf-8"])
+NDJSON = [
+    *("application/x-ndjson", "application/X-NDJSON; charset=utf-8", "application/ndjson", "application/jsonl"),
+    *("application/x-jsonlines", "application/jsonlines", "application/json-lines", "application/x-ldjson"),
+    *("text/x-ndjson", "text/jsonl"),
+]
+
+
+@pytest.mark.parametrize("kind", NDJSON)
 def test_a_batch_is_a_message_a_line(kind: str) -> None:
     """Blank lines count for nothing, with or without a newline at the end; lines stay as they are."""
     messages: list[Message] = read(b'{"a":1}\r\n\n \n[2]\n"\xff"', kind, HTTP_IDEMPOTENCY_KEY="order-7")
@@ -101,7 +108,10 @@ def test_a_key_may_be_long_or_absent(key: str) -> None:
         (413, b"x\n" * MAX_BATCH_LINES + b"x", "application/x-ndjson", {}, "1000 lines"),
         (413, b"x" * 101, "", {}, "101 bytes is over MQ_MAX_BODY (100)"),
         (413, b"x\n" + b"y" * 102, "application/x-ndjson", {}, "102 bytes"),
+        (400, b"", "", {"HTTP_TRANSFER_ENCODING": "chunked"}, "HTTP/1.1"),
         (415, b"x", "", {"HTTP_CONTENT_ENCODING": "gzip"}, "Content-Encoding"),
+        (415, b"\x1e1\n", "application/json-seq", {}, "application/x-ndjson"),
+        (415, b"\x1e1\n", "Application/Geo+JSON-seq; x=1", {}, "application/x-ndjson"),
     ],
 )
 def test_what_cannot_be_taken_is_refused_as_a_whole(
@@ -109,3 +119,69 @@ def test_what_cannot_be_taken_is_refused_as_a_whole(
 ) -> None:
     """With a sentence that names what is wrong."""
     assert says in refused(status, body, kind, **headers)
+
+
+def access(token: bytes | None = None, hosts: str = "localhost producer", **environ: str) -> int:
+    """The status with which a request with these variables is refused, or 202."""
+    try:
+        check_access(environ, hosts.split(), token)
+    except Answer as refused:
+        json.dumps(refused.says)
+        return refused.status
+    return 202
+
+
+@pytest.mark.parametrize("site", ["none", "same-origin"])
+def test_what_no_web_page_has_sent_is_let_in(site: str) -> None:
+    assert access() == access(HTTP_HOST="localhost:8000", HTTP_SEC_FETCH_SITE=site) == 202
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "", "None", "none, none", "same-origin, cross-site"])
+def test_any_other_site_is_refused(site: str) -> None:
+    assert access(HTTP_SEC_FETCH_SITE=site) == 403
+
+
+@pytest.mark.parametrize("origin", ["null", "", "http://localhost:8000", "https://evil.example"])
+def test_any_origin_is_refused(origin: str) -> None:
+    """The port has no page, so there is none whose origin it is."""
+    assert access(HTTP_ORIGIN=origin) == access(HTTP_ORIGIN=origin, HTTP_SEC_FETCH_SITE="same-origin") == 403
+
+
+@pytest.mark.parametrize(
+    "host", ["", "localhost", "LOCALHOST:8000", "localhost.", "producer", "127.0.0.1:80", "10.1.2.3", "[::1]:8000"]
+)
+def test_our_names_and_any_address_are_taken_as_host(host: str) -> None:
+    """A page cannot have an address of this machine as its name without being served by it."""
+    assert access(HTTP_HOST=host) == 202
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "producer.com",
+            "localhost, evil.example",
+        ),
+        *("[::1", "[evil.example]", "evil.example:8000", "user@evil.example", "localhost@evil.example", "\xe4", ":80"),
+    ],
+)
+def test_any_other_host_is_refused(host: str) -> None:
+    """Unless every name is let in."""
+    assert access(HTTP_HOST=host) == 403
+    assert access(HTTP_HOST=host, hosts="*") == 202
+
+
+@pytest.mark.parametrize("given", ["Bearer s3cr3t", "bearer  s3cr3t", "BEARER s3cr3t"])
+def test_the_right_token_is_taken(given: str) -> None:
+    assert access(b"s3cr3t", HTTP_AUTHORIZATION=given) == 202
+
+
+@pytest.mark.parametrize(
+    "given", ["", "Bearer", "Bearer ", "s3cr3t", "Basic s3cr3t", "Bearer s3cr3", "Bearer s3cr3tt", "Bearer \xe4"]
+)
+def test_a_wrong_token_is_refused(given: str) -> None:
+    """And an empty file lets nobody in."""
+    assert access(b"s3cr3t", HTTP_AUTHORIZATION=given) == access(b"", HTTP_AUTHORIZATION=given) == 401

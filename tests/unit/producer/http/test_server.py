@@ -2,69 +2,18 @@
 
 import json
 import socket
-from collections.abc import Iterator
-from http.client import HTTPConnection, HTTPResponse
-from queue import Queue
+from collections.abc import Container, Iterator
+from http.client import HTTPConnection
+from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import IO
 
 import pytest
 from prometheus_client import REGISTRY
 
-from common.message import Message
 from common.plugins import ConfigError
-from local.ports import free_port
 from producer.http.server import HttpSource
-from producer.settings import ProducerSettings
-from producer.source import Item
-
-
-def make(**values: object) -> ProducerSettings:
-    return ProducerSettings.model_validate(
-        {"mq_url": "amqp://h", "mq_ch": "jobs", "producer_source": "http", "producer_http_port": free_port(), **values}
-    )
-
-
-class Opened:
-    """An HTTP source whose messages come to the test, which confirms them."""
-
-    def __init__(self, **values: object) -> None:
-        self.settings = make(**values)
-        self.reasons: list[str] = []
-        self.came: Queue[Item] = Queue()
-        self.source = HttpSource(self.settings, lambda: self.reasons)
-        Thread(target=self._take, daemon=True).start()
-
-    def _take(self) -> None:
-        for item in self.source.items():
-            self.came.put(item)
-
-    def take(self) -> tuple[Message, int]:
-        """The next message and its position."""
-        item = self.came.get(timeout=10)
-        assert isinstance(item.value, Message)
-        assert item.position
-        return item.value, item.position
-
-    def post(self, body: bytes = b"x", path: str = "/messages", **headers: str) -> "Client":
-        """Send a request and do not wait."""
-        return Client(self.settings.producer_http_port, body, path, headers)
-
-
-class Client:
-    """One request on a connection of its own."""
-
-    def __init__(self, port: int, body: bytes, path: str, headers: dict[str, str]) -> None:
-        self._connection = HTTPConnection("127.0.0.1", port, timeout=10)
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        self._connection.request("POST", path, body, named)
-
-    def answer(self) -> tuple[int, dict[str, Any], HTTPResponse]:
-        """Status, the JSON of the body, and the rest."""
-        response = self._connection.getresponse()
-        says = json.loads(response.read())
-        self._connection.close()
-        return response.status, says, response
+from tests.unit.producer.http.opened import Opened, make
 
 
 @pytest.fixture
@@ -174,7 +123,7 @@ def test_the_longest_body_is_taken_and_a_longer_one_is_not() -> None:
     assert client.answer()[0] == 202
     for headers, body in (({}, b"x" * 1001), ({"Transfer-Encoding": "chunked"}, iter([b"x" * 600, b"y" * 600]))):
         connection = HTTPConnection("127.0.0.1", opened.settings.producer_http_port, timeout=10)
-        connection.request("POST", "/messages", body, headers, encode_chunked=bool(headers))  # type: ignore[arg-type]
+        connection.request("POST", "/messages", body, headers, encode_chunked=bool(headers))
         assert connection.getresponse().status == 413
         connection.close()
     assert opened.came.empty()
@@ -200,3 +149,149 @@ def test_a_port_that_is_taken_is_refused_with_the_variable_to_change() -> None:
             HttpSource(make(producer_http_port=port), list)
     with pytest.raises(ConfigError, match=r"192\.0\.2\.1:.*; change HTTP_HOST"):
         HttpSource(make(http_host="192.0.2.1"), list)
+
+
+def request(body: bytes = b"x", method: str = "POST", more: str = "", path: str = "/messages") -> bytes:
+    """As it is sent on a kept connection."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n{more}\r\n"
+    return head.encode("latin-1") + body
+
+
+def answers(client: socket.socket, heads: Container[int] = ()) -> list[tuple[int, bytes]]:
+    """Status and body of all that comes until the end; the answers numbered in `heads` have no body."""
+    file: IO[bytes] = client.makefile("rb")
+    found: list[tuple[int, bytes]] = []
+    while line := file.readline():
+        assert line.startswith(b"HTTP/1."), line
+        length = 0
+        while header := file.readline().strip():
+            name, _, value = header.partition(b": ")
+            length = int(value) if name == b"Content-Length" else length
+        found.append((int(line.split()[1]), b"" if len(found) in heads else file.read(length)))
+    return found
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET", "OPTIONS", "PUT", "DELETE", "BREW"])
+@pytest.mark.parametrize(("path", "status"), [("/messages", 405), ("/", 404), ("/messages?a=b", 405)])
+def test_after_any_answer_the_next_request_of_the_connection_gets_its_own(
+    opened: Opened, method: str, path: str, status: int
+) -> None:
+    """An answer to HEAD has no body (RFC 9110, 9.3.2): one would be read as the start of the next answer."""
+    opened.confirming()
+    asked, close = request(b"", method, path=path), "Connection: close\r\n"
+    heads = (0, 2) if method == "HEAD" else ()
+    with opened.connect(asked + request() + asked + request(more=close)) as client:
+        found = answers(client, heads)
+    assert [code for code, _ in found] == [status, 202, status, 202]
+    assert all(bool(body) == (number not in heads) for number, (_, body) in enumerate(found))
+
+
+def test_pipelined_requests_get_their_answers_in_order() -> None:
+    """Of each status that leaves the connection open, between two that are confirmed."""
+    opened = Opened(producer_http_requests=1, producer_http_timeout="100ms", mq_max_body=100)
+    opened.confirming()
+    wrong = {
+        405: request(method="HEAD", body=b""),
+        413: request(b"x" * 101),
+        415: request(more="Content-Encoding: gzip\r\n"),
+        400: request(more="Idempotency-Key: a b\r\n"),
+        403: request(more="Origin: http://elsewhere\r\n"),
+    }
+    for status, sent in wrong.items():
+        last = request(b"last", more="Connection: close\r\n")
+        with opened.connect(request(b"first") + sent + request(b"second") + sent + last) as client:
+            heads = (1, 3) if status == 405 else ()
+            assert [code for code, _ in answers(client, heads)] == [202, status, 202, status, 202]
+    assert opened.bodies == [b"first", b"second", b"last"] * len(wrong)
+
+
+BROKEN = {
+    400: b"POST /messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+    413: b"POST /messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1001\r\n\r\n",
+    431: b"POST /messages HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 20_000 + b"\r\n\r\n",
+    501: b"POST /messages HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("status", BROKEN)
+def test_every_error_is_json(status: int) -> None:
+    """Also of what is refused before it is read whole, and counted as well; the connection ends after it."""
+    opened, before = Opened(producer_http_max_body=1000), counted(status)
+    with opened.connect(BROKEN[status]) as client:
+        head, _, body = client.makefile("rb").read().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status if status != 431 else b"HTTP/1.0 431 ")
+    assert b"Content-Type: application/json" in head.split(b"\r\n")
+    assert b"Content-Length: %d" % len(body) in head.split(b"\r\n")
+    says = json.loads(body)
+    assert list(says) == ["error"]
+    assert status != 413 or "PRODUCER_HTTP_MAX_BODY (1000)" in says["error"]
+    assert counted(status) == before + 1
+    if status == 413:
+        with opened.connect(BROKEN[413].replace(b"POST", b"HEAD")) as client:
+            assert client.makefile("rb").read().endswith(b"\r\n\r\n")
+
+
+def test_a_chunked_body_needs_http_1_1(opened: Opened) -> None:
+    """In HTTP/1.0 it would be taken for an empty message, and the chunks for another request."""
+    sent = b"POST /messages HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
+    with opened.connect(sent) as client:
+        assert client.makefile("rb").readline().split()[1] == b"400"
+    assert opened.came.empty()
+
+
+FOREIGN = {
+    "a form": "Origin: http://evil.example\r\nContent-Type: application/x-www-form-urlencoded\r\n",
+    "a sandboxed frame": "Origin: null\r\n",
+    "a script of this machine": "Sec-Fetch-Site: same-site\r\nContent-Type: text/plain\r\n",
+    "an image": "Sec-Fetch-Site: cross-site\r\n",
+    "an own page": "Origin: http://localhost:8000\r\nSec-Fetch-Site: same-origin\r\n",
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_web_page_cannot_publish(opened: Opened, kind: str) -> None:
+    """Whatever a browser sends without asking first (a form, plain text) it marks; see tests/system for a browser."""
+    opened.confirming()
+    with opened.connect(request(more=FOREIGN[kind] + "Connection: close\r\n")) as client:
+        [(status, body)] = answers(client)
+    assert (status, list(json.loads(body))) == (403, ["error"])
+    assert opened.bodies == []
+
+
+def test_a_name_that_is_not_ours_cannot_publish(opened: Opened) -> None:
+    """DNS rebinding: a page whose name points to this machine is the same origin for a browser, but names itself."""
+    opened.confirming()
+    for host, status in (("evil.example:8000", 403), ("producer:8000", 202), ("127.0.0.1", 202)):
+        with opened.connect(request(more="Connection: close\r\n").replace(b"localhost", host.encode())) as client:
+            assert [code for code, _ in answers(client)] == [status], host
+
+
+def test_the_token_is_asked_for_and_read_again_from_its_file(tmp_path: Path) -> None:
+    """So it can be changed while the producer runs; while it cannot be read, nothing is taken."""
+    file = tmp_path / "token"
+    file.write_text("s3cr3t\n")
+    opened = Opened(producer_http_token_file=str(file))
+    opened.confirming()
+    status, says, response = opened.post().answer()
+    assert (status, response.getheader("WWW-Authenticate")) == (401, "Bearer")
+    assert "s3cr3t" not in str(says)
+    assert opened.post(Authorization="Bearer s3cr3t").answer()[0] == 202
+    file.write_text("other")
+    assert opened.post(Authorization="Bearer s3cr3t").answer()[0] == 401
+    assert opened.post(Authorization="bearer other").answer()[0] == 202
+    file.write_text("")
+    assert opened.post(Authorization="Bearer ").answer()[0] == 401
+    file.unlink()
+    assert opened.post(Authorization="Bearer other").answer()[0] == 503
+    assert opened.bodies == [b"x", b"x"]
+
+
+def test_without_a_thread_for_each_request_it_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may have a limit; the sentence names the variable."""
+
+    def start(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Thread, "start", start)
+    with pytest.raises(ConfigError, match="can't start new thread; lower PRODUCER_HTTP_REQUESTS"):
+        HttpSource(make(), list)

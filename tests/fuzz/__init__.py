@@ -1,0 +1,1 @@
+"""What strangers write, drawn at random; `make fuzz` draws for ten minutes."""
