@@ -22,7 +22,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Row]:
     entries = [*(entry for entry in ENTRIES if entry.key in ("ours", "pika-hardened")), CHEAT, DROP]
     with BROKERS["container"]() as rabbit:  # pika is in our own environment, too
         folder, versions = tmp_path_factory.mktemp("peers"), {"broker": "RabbitMQ"}
-        found = put_to_test(entries, fault, rabbit, folder, sys.executable, run=1, versions=versions)
+        found = put_to_test(entries, fault, rabbit, folder, sys.executable, run=1, versions=versions, quiet=3)
     return {row.entry: row for row in found}
 
 

@@ -62,6 +62,7 @@ def put_to_test(
     versions: dict[str, str],
     limit: float = LIMIT,
     rate: float = RATE,
+    quiet: float = QUIET,
     tell: Callable[[str], None] = lambda _: None,
 ) -> list[Row]:
     """A row for each entry. Raises Failure when something of the harness's own does not work."""
@@ -82,7 +83,7 @@ def put_to_test(
         tell("is mended, and recovers")
         recovery = _recovery(everyone, limit)
         tell("drains")
-        _drain(everyone)
+        _drain(everyone, quiet)
         rows, queues_of = [], queues(broker, homes)
         for each in everyone:
             found = each.take_all(queues_of[each.home.name])
@@ -161,7 +162,7 @@ def _recovery(everyone: Sequence[Contestant], limit: float) -> dict[str, float |
     return {each.entry.key: found.get(each.entry.key) for each in everyone}
 
 
-def _drain(everyone: Sequence[Contestant]) -> None:
+def _drain(everyone: Sequence[Contestant], quiet: float) -> None:
     """End the producers, wait until all is handled or nothing moves any more, then end the consumers."""
     for each in everyone:
         each.producer.rest()
@@ -172,7 +173,7 @@ def _drain(everyone: Sequence[Contestant]) -> None:
     for each in everyone:
         each.producer.kill()
     moved, seen = time.monotonic(), -1
-    while time.monotonic() - moved < QUIET and any(each.missing() for each in everyone):
+    while time.monotonic() - moved < quiet and any(each.missing() for each in everyone):
         total = sum(len(each.handled.read().ids) for each in everyone)
         if total != seen:
             moved, seen = time.monotonic(), total
