@@ -44,9 +44,25 @@ run: $(READY) ## Broker, producer and consumer; COUNT=1000 ends by itself, RATE=
 	@$(BIN)/python -m local $(if $(COUNT),--count $(COUNT)) $(if $(RATE),--rate $(RATE)) \
 	  $(if $(DOCKER),--docker $(DOCKER)) $(if $(INSTALL),--install $(INSTALL))
 
+# More than cores: most tests wait, for a broker or a cluster. WORKERS=0: one after the other, as --pdb needs it.
+WORKERS ?= 6
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+
 .PHONY: test
 test: $(READY) ## All tests that this machine can run; ARGS='tests/unit -x' for some
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) --durations 30 $(ARGS)
+
+.PHONY: test-quick
+test-quick: $(READY) ## Before a commit, within 90 seconds: what is quick, and the first of it on one real broker
+	@$(PYTEST) --quick -m 'not slow' tests/unit tests/test_architecture.py tests/architecture tests/local \
+	  tests/broker/test_consuming.py tests/broker/test_failing.py $(ARGS)
+
+TIMES ?= 20
+.PHONY: test-again
+test-again: $(READY) ## TIMES=20 times ARGS='tests/broker/test_wire.py', until one fails
+	@for time in $$(seq $(TIMES)); do \
+	  $(PYTEST) -q $(ARGS) || { echo "failed in run $$time of $(TIMES)"; exit 1; }; \
+	done; echo "passed $(TIMES) times"
 
 # It keeps all that the lock says, but for pika.
 .PHONY: test-pika-pre
@@ -55,7 +71,7 @@ test-pika-pre: ## The unit tests, and a user's own pika, on the newest pre-relea
 	@$(MAKE) --no-print-directory venv VENV=$(PRE)
 	@$(PRE)/bin/python -m pip install -qq --disable-pip-version-check --upgrade --pre 'pika>=1.5.0rc1,<1.6'
 	@$(PRE)/bin/python -c 'import pika; print("pika", pika.__version__)'
-	@$(PRE)/bin/python -m pytest $(addprefix tests/unit/,common consumer producer) tests/broker/test_users_pika.py $(ARGS)
+	@$(PRE)/bin/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(addprefix tests/unit/,common consumer producer) tests/broker/test_users_pika.py $(ARGS)
 
 .PHONY: check
 check: $(READY) ## Format, lint, types, Dockerfiles, workflows
@@ -72,7 +88,7 @@ chaos: $(READY) ## Every fault and a ten-minute mix, as a table (25 minutes)
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 .PHONY: chaos-peers
-chaos-peers: $(READY) ## The same faults for other libraries: docs/loss-table.md (a night); ARGS='--only ours,pika --runs 1'
+chaos-peers: $(READY) ## The same faults for other libraries, as docs/loss-table.md (a night); ARGS for some
 	@$(BIN)/python -m tests.chaos.peers $(ARGS)
 
 .PHONY: mutants

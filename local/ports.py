@@ -1,12 +1,17 @@
 """Ports of this machine."""
 
+import os
 import random
 import socket
+from collections import deque
 from itertools import islice
 
 # Below the range that Linux gives to outgoing connections and to Kubernetes' node ports: a broker that is restarted
 # finds its port still free.
 _RANGE = range(20_000, 30_000)
+# Held so that no other process is given a port that is not bound yet; 1,024 files may be open in a process.
+_claims: deque[int] = deque()
+_MOST_CLAIMS = 256
 
 
 def is_free(port: int) -> bool:
@@ -21,14 +26,31 @@ def is_free(port: int) -> bool:
     return True
 
 
+def _claim(port: int) -> bool:
+    """Claim it among all that ask here, in whatever process, until this one ends: by the same port of UDP."""
+    claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        claim.bind(("127.0.0.1", port))
+    except OSError:
+        claim.close()
+        return False
+    _claims.append(claim.detach())
+    if len(_claims) > _MOST_CLAIMS:
+        os.close(_claims.popleft())
+    return True
+
+
 def free_port(preferred: int | None = None) -> int:
-    """Return the preferred port if it is free, else another that is; raises OSError when none is found."""
+    """Return the preferred port if it is free, else another that is and that nobody else is given.
+
+    Raises OSError when none is found.
+    """
     return preferred if preferred and is_free(preferred) else free_ports(1)[0]
 
 
 def free_ports(count: int) -> list[int]:
     """As many different ones; raises OSError when there are fewer."""
-    found = list(islice(filter(is_free, random.sample(_RANGE, 200)), count))
+    found = list(islice((port for port in random.sample(_RANGE, 200) if is_free(port) and _claim(port)), count))
     if len(found) < count:
         raise OSError(f"no free port between {_RANGE.start} and {_RANGE.stop}")
     return found

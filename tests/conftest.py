@@ -3,6 +3,7 @@
 import os
 import subprocess
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -11,6 +12,7 @@ import pytest
 
 from local import Failure
 from tests.brokers import KINDS, Broker, delete_queues, kinds_here
+from tests.groups import group_of, rank
 from tests.processes import Process
 
 Start = Callable[..., Process]
@@ -27,6 +29,7 @@ MARKERS = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="the long form of tests that have one (tests/chaos)")
+    parser.addoption("--quick", action="store_true", help="one broker and our own wire only")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,9 +39,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "broker" in metafunc.fixturenames:
-        metafunc.parametrize("broker", kinds_here(), indirect=True, scope="session")
+        kinds = kinds_here()[:1] if metafunc.config.getoption("--quick") else kinds_here()
+        metafunc.parametrize("broker", kinds, indirect=True, scope="session")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """By group. `--dist loadgroup` has no effect: pytest 9.2 ignores the names that pytest-xdist 3.8 gives."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid) or nodeid
+
+    return ByGroup(config, log)
+
+
+@pytest.hookimpl(trylast=True)  # behind pytest's own order, which keeps the tests of a broker together
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What the services do by themselves is shown on one broker; `tests/broker` shows both all that may differ.
 
@@ -56,7 +73,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (left_out if (other and (one or plain)) or (plain and direct) else kept).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = kept
+    place = {each: rank(each.nodeid, slow=bool(each.get_closest_marker("slow"))) for each in kept}
+    items[:] = sorted(kept, key=lambda each: (place[each], group_of(each.nodeid)))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line that counts what ran, and what did not and why."""
+    if terminalreporter.config.option.collectonly:
+        return
+    stats = terminalreporter.stats
+    ran = sum(len(stats.get(outcome, [])) for outcome in ("passed", "failed", "error"))
+    reasons = Counter(each.longrepr[2].removeprefix("Skipped: ") for each in stats.get("skipped", []))
+    not_run = "; ".join(f"{count:,} ({reason})" for reason, count in reasons.most_common()) or "none"
+    terminalreporter.write_line(f"ran {ran:,} tests; not run here: {not_run}")
 
 
 @pytest.fixture(scope="session")

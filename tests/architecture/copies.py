@@ -1,6 +1,8 @@
 """Copies of the project from which something is deleted, and what still works in one."""
 
+import ast
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from local.ports import free_port
-from tests.architecture.modules import MODULES, OPTIONAL, ROOT, files, within
+from tests.architecture.modules import MODULES, OPTIONAL, PACKAGES, ROOT, files, within
 
 OURS = ("MQ_", "PRODUCER_", "CONSUMER_", "HTTP_", "LOG_", "SHUTDOWN_", "OTEL_", "PYTEST_")
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
@@ -76,6 +78,43 @@ def stop_without_a_broker(folder: Path, service: str) -> tuple[int, str]:
     finally:
         started.kill()
         started.communicate()
+
+
+def unit_tests_that_reach(names: Sequence[str], folder: Path) -> list[str]:
+    """The unit tests in `folder` that import, by whatever way, a module whose text names one of `names`.
+
+    Each other test runs only code that would be the same if these existed.
+    """
+    modules = {
+        ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__"): path
+        for room in (*PACKAGES, "tests")
+        for path in (folder / room).rglob("*.py")
+    }
+    named = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in names))
+    reached, imported = set[str](), dict[str, set[str]]()
+    for module, path in modules.items():
+        tree = ast.parse(path.read_text())
+        imported[module] = {name for node in ast.walk(tree) for name in _imported(node)}
+        if named.search(path.read_text()) or any(within(name, tuple(names)) for name in imported[module]):
+            reached.add(module)
+    while more := {module for module in modules.keys() - reached if imported[module] & reached}:
+        reached |= more
+    tests = (path.parent if path.stem == "conftest" else path for path in map(modules.get, reached) if path)
+    paths = {path.relative_to(folder) for path in tests if path.name.startswith("test_") or path.is_dir()}
+    unit = Path("tests/unit")
+    return sorted(
+        str(path) for path in paths if path.is_relative_to(unit) and not any(up in paths for up in path.parents)
+    )
+
+
+def _imported(node: ast.AST) -> list[str]:
+    match node:
+        case ast.Import(names):
+            return [alias.name for alias in names]
+        case ast.ImportFrom(module=str(origin), names=names):
+            return [origin, *(f"{origin}.{alias.name}" for alias in names)]
+        case _:
+            return []
 
 
 def deletions() -> dict[str, Sequence[str]]:

@@ -5,22 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.copies import copy_without, deletions, run, stop_without_a_broker, succeed
+from tests.architecture.copies import (
+    copy_without,
+    deletions,
+    run,
+    stop_without_a_broker,
+    succeed,
+    unit_tests_that_reach,
+)
 from tests.architecture.modules import OPTIONAL
 
-AMQP, CONSUMER, PRODUCER, SETTINGS = (
-    f"tests/unit/{folder}" for folder in ("common/amqp", "consumer", "producer", "common/settings")
-)
-# The unit tests that may notice.
-NOTICE = {
-    "wire": [AMQP, "tests/unit/common/test_message.py", CONSUMER, PRODUCER],
-    "doctor": [SETTINGS, "tests/unit/common/process/test_exit.py"],
-    "dead_letters": [SETTINGS, CONSUMER],
-    "verify": [SETTINGS, CONSUMER],
-    "http": [SETTINGS, PRODUCER],
-    "tracing": [SETTINGS, CONSUMER, PRODUCER, "tests/unit/common/observe"],
-    "all": [SETTINGS, AMQP, CONSUMER, PRODUCER],
-}
 COMMANDS = {"dead_letters": "dead-letters", "verify": "verify"}
 IMPORT_ALL = "import importlib, sys, json; [importlib.import_module(name) for name in json.loads(sys.argv[1])]"
 
@@ -30,10 +24,31 @@ IMPORT_ALL = "import importlib, sys, json; [importlib.import_module(name) for na
 def test_without_it_the_rest_imports_passes_its_tests_and_runs(what: str, tmp_path: Path) -> None:
     left = copy_without(deletions()[what], tmp_path)
     succeed(tmp_path, "-c", IMPORT_ALL, json.dumps(left))
-    succeed(tmp_path, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *NOTICE[what])
+    pytest = ("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider")
+    succeed(tmp_path, *pytest, "--collect-only", "tests/unit")
+    if chosen := unit_tests_that_reach(deletions()[what], tmp_path):
+        succeed(tmp_path, *pytest, *chosen)
     for service, code in (("consumer", 0), ("producer", 1)):
         assert f"usage: {service}" in succeed(tmp_path, "-m", service, "--help")
         assert stop_without_a_broker(tmp_path, service)[0] == code, "messages of the producer are left"
+
+
+def test_of_unit_tests_those_are_run_that_reach_what_names_the_deleted(tmp_path: Path) -> None:
+    """By imports and through fixtures; all that a test can notice of a deletion is behind such a name."""
+    for name, text in {
+        "common/other.py": "",
+        "common/wired.py": "def connection():\n    from common.wire.connection import WireConnection\n",
+        "producer/sender.py": "from common import wired\n",
+        "tests/unit/test_other.py": "from common import other\n",
+        "tests/unit/test_sender.py": "from producer.sender import wired\n",
+        "tests/unit/test_words.py": "COMMAND = 'python -m common.wire'\n",
+        "tests/unit/consumer/conftest.py": "import producer.sender\n",
+        "tests/unit/consumer/test_fixture.py": "",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    reached = unit_tests_that_reach(["common.wire"], tmp_path)
+    assert reached == ["tests/unit/consumer", "tests/unit/test_sender.py", "tests/unit/test_words.py"]
 
 
 @pytest.mark.parametrize("what", COMMANDS)

@@ -9,8 +9,8 @@ from tests.architecture.modules import BESIDE_THE_PAIR, MODULES, WHOLE, lines, p
 SHORTEST, LONGEST = 30, 250  # lines of a module, which is one whole noun
 # What the whole must come to. A second number is the one that is wanted, where the tree is not there yet.
 MOST_MODULES = 85
-MOST_LINES = 7868  # wanted: 7300
-MOST_LINES_OF_THE_PAIR = 4769  # wanted: 4000
+MOST_LINES = 9482  # wanted: 7300
+MOST_LINES_OF_THE_PAIR = 6031  # wanted: 4000
 SLACK = 40  # lines by which a package may be shorter than its figure
 
 # Why these are shorter or longer than a module should be.
@@ -20,18 +20,18 @@ EXCEPTIONS = {
 }
 # Lines of each package's own modules. A commit that needs more says here how many, and why in its message.
 LINES = {
-    "common": 357,
-    "common.amqp": 1022,
-    "common.doctor": 806,
-    "common.observe": 394,
-    "common.process": 279,
-    "common.settings": 434,
+    "common": 467,
+    "common.amqp": 1165,
+    "common.doctor": 974,
+    "common.observe": 643,
+    "common.process": 364,
+    "common.settings": 530,
     "common.wire": 610,
-    "consumer": 1504,
+    "consumer": 1924,
     "consumer.dead_letters": 972,
-    "consumer.verify": 432,
-    "producer": 779,
-    "producer.http": 283,
+    "consumer.verify": 434,
+    "producer": 938,
+    "producer.http": 474,
 }
 
 

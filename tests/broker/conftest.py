@@ -15,8 +15,8 @@ from tests.processes import WIRES
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """What starts a service is shown with each way to read and write frames, or with MQ_WIRE of the environment."""
     if "start" in metafunc.fixturenames:
-        asked = os.environ.get("MQ_WIRE")
-        metafunc.parametrize("wire", [asked] if asked else WIRES, indirect=True)
+        asked, quick = os.environ.get("MQ_WIRE"), metafunc.config.getoption("--quick")
+        metafunc.parametrize("wire", [asked] if asked else WIRES[:1] if quick else WIRES, indirect=True)
 
 
 @pytest.fixture

@@ -58,6 +58,7 @@ def test_one_worker_keeps_the_order(start: Start, mq_ch: str, tmp_path: Path) ->
     assert bodies(record) == [str(number) for number in range(1, 3001)]
 
 
+@pytest.mark.slow
 @pytest.mark.one_wire("takes long; handing back goes by nacks, which both wires leave to pika")
 def test_deliveries_handed_back_at_twenty_stops_are_not_parked(
     start: Start, channel: BlockingChannel, mq_ch: str, tmp_path: Path

@@ -1,7 +1,8 @@
 """The promises as tests: a few of them with either wire, or with --full all with ours; and their tables at the end."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 
 import pytest
 
@@ -14,8 +15,6 @@ from tests.chaos.rabbit import BROKERS, Rabbit
 from tests.chaos.trial import Row
 from tests.processes import WIRES
 
-ROWS = pytest.StashKey[dict[str, list[Row]]]()
-
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "promise" in metafunc.fixturenames:
@@ -25,19 +24,28 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("promise", chosen, ids=[each.name for each in chosen])
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for wire, rows in config.stash.get(ROWS, {}).items():
-        terminalreporter.section("what became of the messages")
-        terminalreporter.write_line(table.head(wire))
-        for row in rows:
-            terminalreporter.write_line(table.line(row))
-        terminalreporter.write_line(table.closing(rows))
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The tables, of what the tests recorded; they may have run in other processes."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    recorded = [each for report in reports for each in report.user_properties]
+    for wire in WIRES:
+        if rows := [Row.of(value) for name, value in recorded if name == recorded_as(wire)]:
+            terminalreporter.section("what became of the messages")
+            terminalreporter.write_line(table.head(wire))
+            for row in rows:
+                terminalreporter.write_line(table.line(row))
+            terminalreporter.write_line(table.closing(rows))
 
 
-@pytest.fixture(scope="session")
-def rows(request: pytest.FixtureRequest) -> dict[str, list[Row]]:
-    """The rows of the tables so far, by MQ_WIRE."""
-    return request.config.stash.setdefault(ROWS, {})
+def recorded_as(wire: str) -> str:
+    """The property of a test's report that holds its row."""
+    return f"row with {wire}"
+
+
+@pytest.fixture
+def record(record_property: Callable[[str, object], None], wire: str) -> Callable[[Row], None]:
+    """For the table of this MQ_WIRE."""
+    return lambda row: record_property(recorded_as(wire), asdict(row))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Nothing is lost, whatever breaks: each test's name is its promise."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,10 @@ from tests.chaos.trial import Row, put_to_test
 @pytest.mark.docker
 @pytest.mark.slow
 def test_promise(
-    promise: Promise, wire: str, rows: dict[str, list[Row]], tmp_path: Path, request: pytest.FixtureRequest
+    promise: Promise, wire: str, record: Callable[[Row], None], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     broker = request.getfixturevalue("cluster" if promise.broker == "cluster" else "rabbit")
     row = put_to_test(promise, broker, tmp_path, short=not request.config.getoption("--full"), wire=wire)
-    rows.setdefault(wire, []).append(row)
+    record(row)
     if row.complaints:
         pytest.fail("\n".join([*row.complaints, f"logs: {tmp_path}"]), pytrace=False)

@@ -1,5 +1,7 @@
 """The table says what was lost, and by which promise."""
 
+from dataclasses import asdict
+
 from tests.chaos.checker import account
 from tests.chaos.table import closing, head, line
 from tests.chaos.trial import Row
@@ -28,3 +30,7 @@ def test_the_last_line_counts() -> None:
     assert "2 faults, 3 messages: lost 1, unexpected 1" in text
     assert text.endswith("1 promises broken")
     assert closing([WELL]).endswith("every promise held")
+
+
+def test_a_row_comes_whole_from_the_process_that_ran_the_test() -> None:
+    assert [Row.of(asdict(row)) for row in (WELL, BADLY)] == [WELL, BADLY]

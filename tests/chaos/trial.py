@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Self
 
 from consumer.settings import ConsumerSettings
 from local import Failure
@@ -31,6 +32,11 @@ class Row:
     lines: float  # of log, a minute
     seconds: float
     complaints: tuple[str, ...]  # empty when the promise held
+
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> Self:
+        """What `dataclasses.asdict` made a dict."""
+        return cls(**fields | {"account": Account(**fields["account"])})
 
 
 def put_to_test(promise: Promise, broker: Broker, folder: Path, *, short: bool, wire: str) -> Row:

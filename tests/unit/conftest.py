@@ -9,7 +9,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, Gauge
 from prometheus_client.registry import Collector
 
 from common.process.run import Process
@@ -75,6 +75,22 @@ def own_metrics(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for collector in made:
         REGISTRY.unregister(collector)
+
+
+@pytest.fixture(autouse=True)
+def gauges_forget(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Gauges ask nothing of a test that is over: each look at the registry asks all of them."""
+    asking: list[Gauge] = []
+    set_function = Gauge.set_function
+
+    def noted(gauge: Gauge, function: Callable[[], float]) -> None:
+        set_function(gauge, function)
+        asking.append(gauge)
+
+    monkeypatch.setattr(Gauge, "set_function", noted)
+    yield
+    for gauge in asking:
+        set_function(gauge, float)
 
 
 @pytest.fixture(scope="session")

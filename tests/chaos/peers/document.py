@@ -101,8 +101,8 @@ def _fault(key: str, title: str, found: Mapping[tuple[str, str], Cell]) -> Itera
         yield "Not run."
         yield ""
         return
-    yield "| | believed sent | **lost** | duplicates | unclear | kept | person | recovery, s |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| | believed sent | **lost** | duplicates | unclear | kept | person | recovery, s | rows at once |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for entry, cell in mine:
         recovery = cell.figure("recovery")
         if any(row.stuck for row in cell.rows):
@@ -110,7 +110,7 @@ def _fault(key: str, title: str, found: Mapping[tuple[str, str], Cell]) -> Itera
         figures = (cell.figure(name) for name in ("duplicated", "unclear", "kept"))
         yield (
             f"| {_bold(entry)} | {cell.figure('sent')} | **{cell.figure('lost')}** | {' | '.join(figures)} "
-            f"| {cell.stuck_text()} | {recovery} |"
+            f"| {cell.stuck_text()} | {recovery} | {_range(sorted({row.beside for row in cell.rows}))} |"
         )
     yield ""
 

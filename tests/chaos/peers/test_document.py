@@ -43,7 +43,7 @@ DRAWN = ROOT / "docs" / "loss-table.json"
 
 def test_a_loss_is_in_its_fault_and_at_a_glance() -> None:
     text = document([WELL, LOSES], "a machine")
-    assert "| pika, first page | 99 | **7** | 3 | 1 | 0 | no | 1.5 |" in text
+    assert "| pika, first page | 99 | **7** | 3 | 1 | 0 | no | 1.5 | 1 |" in text
     assert f"| pika, first page | 1 of {len(FAULTS)} | 1 | 7 | 0 |" in text
     assert "pika 1.4.4" in text
 
@@ -55,7 +55,7 @@ def test_with_more_runs_the_worst_and_the_median_are_shown() -> None:
 
 def test_what_needed_a_person_has_no_recovery() -> None:
     line = next(line for line in document([STUCK], "m").splitlines() if line.startswith("| kombu, first page | 99"))
-    assert line.endswith("| no flow | over 60 |")
+    assert line.endswith("| no flow | over 60 | 1 |")
 
 
 def test_what_was_not_run_says_so() -> None:
