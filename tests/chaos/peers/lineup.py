@@ -105,7 +105,7 @@ PEERS = (
         f"{ADAPTERS}.taskiq_app",
         ("-m", "taskiq", "worker", "{module}:broker"),
         "asynchronous tasks with types, dependency injection and schedules; quorum queues and confirms by default",
-        "A task that raised is acknowledged; retries are a middleware, with a number of tries.",
+        "A task that raised is acknowledged. Retries are a middleware: after its number of tries the message is gone.",
     ),
 )
 OURS = Peer(
