@@ -21,6 +21,11 @@ class Delivery(NamedTuple):
     redelivered: bool = False
     came: Message | None = None  # what the broker has, where `message` is a copy that is tried again here
 
+    @property
+    def original(self) -> Message:
+        """The message as the broker has it, whatever a handler did to it."""
+        return (self.came or self.message).original()
+
 
 Running = tuple[float, Delivery]
 """A handler that runs: since when, by `time.monotonic()`, and for what."""
@@ -32,7 +37,7 @@ def delivery_count(delivery: Delivery) -> int:
     The broker passes on the count that a stranger wrote, as long as the delivery is the first.
     """
     # Decode a throw-away copy: a decoded table takes many times the bytes that came.
-    count = delivery.message.original().headers.get(DELIVERY_COUNT, 0) if delivery.redelivered else 0
+    count = delivery.original.headers.get(DELIVERY_COUNT, 0) if delivery.redelivered else 0
     return count if isinstance(count, int) else 0
 
 

@@ -115,8 +115,8 @@ class LostRuns:
             if run and run.redelivery:
                 taken += [(run.redelivery, outcome, seconds)] * (not run.parked)
             # An equal message without an id may be another one, published behind the end of the run.
-            elif (message := delivery.came or delivery.message).original().message_id:
-                self._kept[run.identity if run else identify(message)] = outcome, seconds
+            elif delivery.original.message_id:
+                self._kept[run.identity if run else identify(delivery.original)] = outcome, seconds
                 if len(self._kept) > MAX_KEPT:
                     del self._kept[next(iter(self._kept))]
                 self.active = True
@@ -130,8 +130,7 @@ class LostRuns:
     def _note(self, running: Iterable[Running]) -> None:
         for started, delivery in running:
             if (key := (delivery.channel, delivery.tag)) not in self._runs:
-                message = (delivery.came or delivery.message).original()
-                self._runs[key] = LostRun(message, identify(message), started)
+                self._runs[key] = LostRun(delivery.original, identify(delivery.original), started)
 
     def _why(self, run: LostRun, now: float) -> str:
         handler, broker = self._limits.values()

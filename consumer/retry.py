@@ -65,7 +65,7 @@ class RetryPublisher:
         again = []
         for delivery, queue, message, *_ in self.publisher.withdraw(lambda copy: copy.delay <= now):
             self._quota.warn("tried again here: the queue is full", to=queue, **names(message))
-            again.append(delivery._replace(message=message, came=delivery.came or delivery.message))
+            again.append(delivery._replace(message=message, came=delivery.original))
         self._hand_over(again)
 
     def publish(self, copies: list[Copy]) -> None:

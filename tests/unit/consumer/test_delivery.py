@@ -36,3 +36,11 @@ def test_deliveries_that_one_more_makes_suspects_are_split_from_the_others_in_or
     messages = [Message(b"", headers={"x-delivery-count": each}) for each in counts]
     made = [Delivery("c", tag, message, redelivered=True) for tag, message in enumerate(messages)]
     assert split_by_limit(made) == ([made[1], made[3]], [made[0], made[2]])
+
+
+def test_the_count_of_what_is_tried_again_here_is_that_of_what_came() -> None:
+    """Its copy has none, and a requeue is of the original."""
+    came = Message(b"x", headers={"x-delivery-count": SUSPECT})
+    again = Delivery("c", 1, Message(b"x"), redelivered=True, came=came)
+    assert delivery_count(again) == SUSPECT
+    assert split_by_limit([again]) == ([again], [])
