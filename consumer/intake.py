@@ -117,10 +117,10 @@ class Intake:
 
     def _cancel(self, channel: Channel) -> None:
         if channel is self._channel:
-            *others, last = self._consumer_tags
-            for tag in others:
+            first, *others = self._consumer_tags
+            for tag in others:  # before the first: a single active consumer's successor would get deliveries
                 channel.basic_cancel(tag)
-            channel.basic_cancel(last, self._process.guarded(lambda _: self._on_cancel_ok(channel)))
+            channel.basic_cancel(first, self._process.guarded(lambda _: self._on_cancel_ok(channel)))
 
     def _on_cancel_ok(self, channel: Channel) -> None:
         if channel is self._channel:

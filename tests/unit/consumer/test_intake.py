@@ -80,7 +80,7 @@ def test_a_cancel_is_sent_behind_all_that_was_on_its_way(intake: Intake, broker:
     intake.widen(1)
     assert broker.heard == ["qos 1"]
     broker.answer()
-    assert broker.heard == ["qos 1", "cancel 000001", "cancel 000002"]
+    assert broker.heard == ["qos 1", "cancel 000002", "cancel 000001"], "or a single active one has a successor"
     assert intake.cancelling
     on_cancelled.assert_not_called()
     broker.answer()
