@@ -73,7 +73,7 @@ def configure(level: str, form: str) -> None:
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file=STDERR),  # type: ignore[arg-type]
+        logger_factory=lambda *_: STDERR,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(STDERR)
