@@ -68,7 +68,7 @@ class Stream:
     def line(self, text: str) -> None:
         self.write(f"{text}\n")
 
-    # For structlog, whose own logger holds a lock while it writes: a child that is forked meanwhile would wait for ever.
+    # For structlog, whose own logger holds a lock while it writes: a child forked meanwhile would wait for ever.
     debug = info = warning = error = critical = line
 
     def flush(self) -> None:
