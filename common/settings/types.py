@@ -1,7 +1,6 @@
 """Types: durations, delays and queue names, as people write them in settings."""
 
 import re
-from pathlib import Path
 from typing import Annotated
 from unicodedata import name as name_of
 
@@ -76,12 +75,6 @@ def check_ends(text: str) -> str:
         if character in " \"'`":
             raise ValueError(f"begins or ends with {named(character)}: write it without")
     return text
-
-
-def check_path(path: Path) -> Path:
-    """`path` without blank or quote at its ends. Raises ValueError."""
-    check_ends(str(path))
-    return path
 
 
 def check_plugin(name: str) -> str:
