@@ -162,10 +162,8 @@ class SourceReader:
         try:
             publication = Publication(self._queue, Message.of(item.value, message_id), item.position)
         except Exception as error:  # the user's value, which may raise anything
-            place = place_of_error(item.value)
-            said = (
-                f"item {item.position} of the source{place and f', at {place}'}: {type(error).__name__}: {error!s:.300}"
-            )
+            at = (place := place_of_error(item.value)) and f", at {place}"
+            said = f"item {item.position} of the source{at}: {type(error).__name__}: {error!s:.300}"
             if self._skip:
                 return Unsendable(said, message_id, item.position)
             raise TypeError(f"{said} (PRODUCER_BAD_ITEM=refuse leaves it out and goes on)") from error

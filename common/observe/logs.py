@@ -60,15 +60,11 @@ def configure(level: str, form: str) -> None:
     ]
     # Plain tracebacks: rich ones show local variables, and one of them may be a password or a body.
     plain = structlog.dev.plain_traceback
-    last: list[Any] = [
-        structlog.processors.ExceptionRenderer(formatted),
-        *(
-            [write_out, structlog.dev.ConsoleRenderer(colors=coloured(STDERR), exception_formatter=plain)]
-            if text
-            else []
-        ),
-        *([] if text else [structlog.processors.JSONRenderer(default=str)]),
-    ]
+    last: list[Any] = [structlog.processors.ExceptionRenderer(formatted)]
+    if text:
+        last += [write_out, structlog.dev.ConsoleRenderer(colors=coloured(STDERR), exception_formatter=plain)]
+    else:
+        last += [structlog.processors.JSONRenderer(default=str)]
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*shared, *last],
