@@ -87,6 +87,10 @@ check: $(READY) ## Format, lint, types, Dockerfiles, workflows
 chaos: $(READY) ## Every fault and a ten-minute mix, as a table (25 minutes)
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
+.PHONY: chaos-peers
+chaos-peers: $(READY) ## The same faults for other libraries, as docs/loss-table.md (a night); ARGS for some
+	@$(BIN)/python -m tests.chaos.peers $(ARGS)
+
 .PHONY: mutants
 mutants: $(READY) ## Small defects put into the core one at a time, which the unit tests must notice; ARGS for some
 	@$(BIN)/python -m tests.mutants $(ARGS)

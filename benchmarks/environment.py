@@ -19,19 +19,19 @@ class UnpreparedError(Exception):
     """Something that the benchmark needs is not there; the text says what to do."""
 
 
-def peers_python() -> Path:
-    """The interpreter of `.venv-bench`, made when it is missing or the lock has changed."""
-    python, mark = _HOME / "bin" / "python", _HOME / "lock.sha256"
+def peers_python(home: Path = _HOME, lock: Path = _LOCK, code: Path = PEERS) -> Path:
+    """The interpreter of the environment `home`, made when it is missing or its lock has changed."""
+    python, mark = home / "bin" / "python", home / "lock.sha256"
     # Of this interpreter, so that all Python clients run on the same build: one without optimisations costs a quarter.
-    digest = hashlib.sha256(_LOCK.read_bytes() + sys.version.encode() + sys.base_prefix.encode()).hexdigest()
+    digest = hashlib.sha256(lock.read_bytes() + sys.version.encode() + sys.base_prefix.encode()).hexdigest()
     if mark.exists() and mark.read_text() == digest and python.exists():
         return python
-    print("making .venv-bench for the peers ...", file=sys.stderr)
-    venv.create(_HOME, clear=True, with_pip=True)
-    (_HOME / ".gitignore").write_text("*\n")
-    pip = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", _LOCK]
+    print(f"making {home.name} for the peers ...", file=sys.stderr)
+    venv.create(home, clear=True, with_pip=True)
+    (home / ".gitignore").write_text("*\n")
+    pip = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", lock]
     _run([*map(str, pip)], "the peers' packages cannot be installed")
-    _run([str(python), "-m", "compileall", "-q", str(PEERS)], "the peers do not compile")
+    _run([str(python), "-m", "compileall", "-q", str(code)], "the peers do not compile")
     mark.write_text(digest)
     return python
 

@@ -138,7 +138,7 @@ def test_exactly_these_modules_import_what_need_not_be_installed(package: str) -
 
 @each_module
 def test_the_environment_is_read_by_the_settings_alone(module: str) -> None:
-    """pydantic-settings does it, once, at the start; and a look at the names alone. What a terminal is, is no setting."""
+    """pydantic-settings does it, once, at the start; and a look at the names alone. A terminal is asked what it is."""
     if not module.endswith((".settings", ".flags", ".terminal")):
         text = ast.unparse(TREES[module])
         assert "os.environ" not in text

@@ -29,7 +29,7 @@ class Proxy:
         self.rate = 0.0  # bytes a second, each way; 0 is unlimited
         self.chunk = CHUNK  # bytes at a time
         self.mute = False  # new connections are accepted, and nothing more
-        self._target = target
+        self.target = target
         self._links: set[_Link] = set()
         self._swallow: set[str] = set()
         self._loop = asyncio.new_event_loop()
@@ -64,7 +64,7 @@ class Proxy:
             while self.mute:
                 if not await reader.read(CHUNK):
                     return
-            above, below = await asyncio.open_connection("127.0.0.1", self._target)
+            above, below = await asyncio.open_connection("127.0.0.1", self.target)
             link.writers.append(below)
             ways = [self._pump(link, "up", reader, below), self._pump(link, "down", above, writer)]
             tasks = [asyncio.create_task(way) for way in ways]
