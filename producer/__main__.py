@@ -49,11 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             source, stop = http_source.items, http_source.pending.stop
             followers.append(http_source.pending)
         else:
-            source = (
-                open_source(settings, checkpoint.position, checkpoint.descriptor)
-                if checkpoint
-                else open_source(settings)
-            )
+            source = open_source(settings, *((checkpoint.position, checkpoint.descriptor) if checkpoint else ()))
     except ConfigError as error:
         flags.fail([f"PRODUCER_SOURCE: {error}"])
     endpoint = settings.otel_exporter_otlp_endpoint

@@ -121,7 +121,7 @@ class Checkpoint(Follower):
 
     def write(self) -> None:
         """Write it, so that a crash leaves the old or the new one whole. Raises OSError."""
-        position, new = self.position, self._path.with_name(f"{self._path.name}.new")
+        position, new = self.position, _new(self._path)
         text = f"{position} {self.name} {self._known(position)}".rstrip() + "\n"
         new.unlink(missing_ok=True)  # of a crash, or a link that somebody put there: neither is written to
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
@@ -132,13 +132,19 @@ class Checkpoint(Follower):
         self._written = position
 
 
+def _new(path: Path) -> Path:
+    """Where a checkpoint is written, to take the place of `path` then."""
+    return path.with_name(f"{path.name}.new")
+
+
 def open_checkpoint(path: Path | None, file: Path) -> Checkpoint | None:
     """The checkpoint of `file` in the file `path`, which is made when it is not there. Raises ConfigError."""
     if path is None:
         return None
     try:
-        if path.resolve() == file.resolve():
-            raise ConfigError(f"{path} is what the source reads, and would be written over: name another file")
+        # By any name: what stands where it is written first is removed, be it a link.
+        if {file.resolve(), file.parent.resolve() / file.name} & {path.resolve(), _new(path.resolve())}:
+            raise ConfigError(f"{file} is what the source reads, and {path} would replace it: name another file")
         if path.is_symlink():
             raise ConfigError(f"{path} is a symbolic link, which is not followed: name the file itself")
         if path.exists() and not path.is_file():

@@ -4,6 +4,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from threading import Event, Thread
 from typing import NamedTuple
 
@@ -46,17 +47,26 @@ class Unsendable(NamedTuple):
 def place_of_error(value: object) -> str:
     """Where in `value` stands what JSON cannot hold, such as `['rows'][3]`; empty for `value` itself."""
     place = ""
-    while len(place) < PLACE_MAX:
-        children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, _LISTS) else ()
-        for key, child in children:
-            try:
-                json.dumps(child, allow_nan=False)
-            except Exception:  # noqa: BLE001 - as `Message.of` met it
-                place, value = f"{place}[{key!r:.60}]", child
+    with suppress(Exception):  # nor need the user's value be fit to be looked at
+        while len(place) < PLACE_MAX:
+            pairs = value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, _LISTS) else ())
+            for key, child in pairs:
+                try:
+                    json.dumps(child, allow_nan=False)
+                except Exception:  # noqa: BLE001 - as `Message.of` met it
+                    place, value = f"{place}[{key!r:.60}]", child
+                    break
+            else:
                 break
-        else:
-            break
     return place
+
+
+def text_of(error: Exception) -> str:
+    """What the user's `error` says, if it can say it."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001
+        return "an error without a text"
 
 
 class SourceReader:
@@ -158,14 +168,12 @@ class SourceReader:
     def _made(self, item: Item) -> Publication[int] | Unsendable:
         message_id = f"{self._name}-{item.position}"
         if isinstance(item.value, Exception):
-            return Unsendable(str(item.value), message_id, item.position)
+            return Unsendable(text_of(item.value), message_id, item.position)
         try:
             publication = Publication(self._queue, Message.of(item.value, message_id), item.position)
         except Exception as error:  # the user's value, which may raise anything
-            place = place_of_error(item.value)
-            said = (
-                f"item {item.position} of the source{place and f', at {place}'}: {type(error).__name__}: {error!s:.300}"
-            )
+            at = (place := place_of_error(item.value)) and f", at {place}"
+            said = f"item {item.position} of the source{at}: {type(error).__name__}: {text_of(error):.300}"
             if self._skip:
                 return Unsendable(said, message_id, item.position)
             raise TypeError(f"{said} (PRODUCER_BAD_ITEM=refuse leaves it out and goes on)") from error

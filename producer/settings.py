@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_settings import SettingsConfigDict
 
-from common.settings.shared import ReadableFile, Settings
-from common.settings.types import Duration, Plugin, check_path
+from common.settings.shared import ReadableFile, Settings, Timeout, setting
+from common.settings.types import Plugin, check_ends
 
 
 def check_hosts(text: str) -> str:
@@ -31,68 +31,56 @@ class ProducerSettings(Settings):
 
     model_config = SettingsConfigDict(defer_build=False)  # but at once, while the garbage collector is off
 
-    producer_source: Plugin = Field(
+    producer_source: Plugin = setting(
         "heartbeat",
-        description="heartbeat, lines (standard input), lines:PATH, http, or package.module:callable",
-        examples=["lines:/data/input.txt"],
+        "heartbeat, lines (standard input), lines:PATH, http, or package.module:callable",
+        "lines:/data/input.txt",
     )
-    producer_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+    producer_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = setting(
+        None, "messages a second", "100", unset="1 for heartbeat, else unlimited"
+    )
+    producer_count: Annotated[int, Field(ge=1)] | None = setting(
+        None, "stop when so many are confirmed, exit 0", "1000", unset="endless"
+    )
+    producer_window: Annotated[int, Field(ge=1, le=65535)] = setting(
+        1024, "messages published and not yet confirmed, at most", "1024"
+    )
+    producer_line_ends: Literal["lf", "any"] = setting(
+        "lf", "with lines: lf keeps the \\r of a Windows line end in the message, any takes both ends away", "any"
+    )
+    producer_bad_item: Literal["stop", "refuse"] = setting(
+        "stop", "an item of the source that cannot be a message: stop there, or refuse it and go on", "refuse"
+    )
+    producer_checkpoint: Annotated[Path, AfterValidator(lambda path: Path(check_ends(str(path))))] | None = setting(
         None,
-        description="messages a second",
-        examples=["100"],
-        json_schema_extra={"unset": "1 for heartbeat, else unlimited"},
-    )
-    producer_count: Annotated[int, Field(ge=1)] | None = Field(
-        None,
-        description="stop when so many are confirmed, exit 0",
-        examples=["1000"],
-        json_schema_extra={"unset": "endless"},
-    )
-    producer_window: Annotated[int, Field(ge=1, le=65535)] = Field(
-        1024, description="messages published and not yet confirmed, at most", examples=["1024"]
-    )
-    producer_line_ends: Literal["lf", "any"] = Field(
-        "lf",
-        description="with lines: lf keeps the \\r of a Windows line end in the message, any takes both ends away",
-        examples=["any"],
-    )
-    producer_bad_item: Literal["stop", "refuse"] = Field(
-        "stop",
-        description="an item of the source that cannot be a message: stop there, or refuse it and go on",
-        examples=["refuse"],
-    )
-    producer_checkpoint: Annotated[Path, AfterValidator(check_path)] | None = Field(
-        None,
-        description="with lines:PATH: a file that remembers how far all is confirmed, to go on from there",
-        examples=["/data/input.checkpoint"],
-        json_schema_extra={"unset": "off"},
+        "with lines:PATH: a file that remembers how far all is confirmed, to go on from there",
+        "/data/input.checkpoint",
+        unset="off",
     )
 
-    producer_http_port: Annotated[int, Field(ge=1, le=65535)] = Field(
-        8000, description="with http: port of POST /messages", examples=["8000"]
+    producer_http_port: Annotated[int, Field(ge=1, le=65535)] = setting(
+        8000, "with http: port of POST /messages", "8000"
     )
-    producer_http_requests: Annotated[int, Field(ge=1, le=256)] = Field(
-        64,
-        description="with http: requests whose messages are unconfirmed, at most; more are answered 429",
-        examples=["64"],
+    producer_http_requests: Annotated[int, Field(ge=1, le=256)] = setting(
+        64, "with http: requests whose messages are unconfirmed, at most; more are answered 429", "64"
     )
-    producer_http_max_body: Annotated[int, Field(ge=1, le=512 * 1024 * 1024)] = Field(
-        1_000_000, description="with http: bytes of a request; a longer one is answered 413", examples=["1000000"]
+    producer_http_max_body: Annotated[int, Field(ge=1, le=512 * 1024 * 1024)] = setting(
+        1_000_000, "with http: bytes of a request; a longer one is answered 413", "1000000"
     )
-    producer_http_timeout: Annotated[Duration, Field(gt=0)] = Field(
-        10.0, description="with http: a request that is unconfirmed for so long is answered 504", examples=["10s"]
+    producer_http_timeout: Timeout = setting(
+        10.0, "with http: a request that is unconfirmed for so long is answered 504", "10s"
     )
 
-    producer_http_hosts: Annotated[str, AfterValidator(check_hosts)] = Field(
+    producer_http_hosts: Annotated[str, AfterValidator(check_hosts)] = setting(
         "localhost,producer",
-        description="with http: names that a request's Host may have, beside addresses; * is any",
-        examples=["localhost,producer,producer.mq-pair"],
+        "with http: names that a request's Host may have, beside addresses; * is any",
+        "localhost,producer,producer.mq-pair",
     )
-    producer_http_token_file: Annotated[ReadableFile, AfterValidator(check_token)] | None = Field(
+    producer_http_token_file: Annotated[ReadableFile, AfterValidator(check_token)] | None = setting(
         None,
-        description="with http: a file with the bearer token that requests need; read again at each",
-        examples=["/run/secrets/token"],
-        json_schema_extra={"unset": "off"},
+        "with http: a file with the bearer token that requests need; read again at each",
+        "/run/secrets/token",
+        unset="off",
     )
 
     def problems(self) -> dict[str, str]:

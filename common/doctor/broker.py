@@ -148,11 +148,9 @@ def difference(queues: Sequence[Queue], broker_error: BrokerError) -> Requests[B
         text = f"406 PRECONDITION_FAILED - queue {queue}: {'; '.join(found.values())}"
         wanted[name] = value
         reply = yield is_same(queue, {name: value for name, value in wanted.items() if value is not None})
-    return (
-        BrokerError(Kind.TOPOLOGY, text, ADVICE[Kind.TOPOLOGY])
-        if "inequivalent arg" in broker_error.text
-        else broker_error
-    )
+    if "inequivalent arg" not in broker_error.text:
+        return broker_error
+    return BrokerError(Kind.TOPOLOGY, text, ADVICE[Kind.TOPOLOGY])
 
 
 def parse_value(text: str) -> str | int | None:
@@ -185,10 +183,8 @@ def check_broker(topology: Topology, mode: str, needed: Sequence[str], report: R
 def check_consumer_timeout(version: str, handler_timeout: float) -> Check:
     """Whether the broker waits for handlers of `handler_timeout` seconds. No broker tells its own time to a client."""
     asked, handler = (format_duration(each) for each in (consumer_timeout(handler_timeout), handler_timeout))
-    newer = [int(part) for part in re.findall(r"\d+", version)[:2]] >= [4, 3]
-    if newer:
-        text = f"the consumer asks for {asked}; CONSUMER_HANDLER_TIMEOUT is {handler}"
-        return Check("handlers", Status.OK, text)
+    if [int(part) for part in re.findall(r"\d+", version)[:2]] >= [4, 3]:
+        return Check("handlers", Status.OK, f"the consumer asks for {asked}; CONSUMER_HANDLER_TIMEOUT is {handler}")
     default = format_duration(BROKERS_CONSUMER_TIMEOUT)
     text = f"RabbitMQ {version} waits for its own consumer_timeout, by default {default}; handlers need up to {asked}"
     if consumer_timeout(handler_timeout) > BROKERS_CONSUMER_TIMEOUT:

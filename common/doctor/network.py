@@ -138,8 +138,7 @@ def check_clock(page: str | None, settings: Settings) -> Check:
     try:
         theirs = parsedate_to_datetime(_date(page, settings)).timestamp()
     except (OSError, HTTPException, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return Check("clock", Status.WARNING, f"not known: {page}: {reason}", "is it the management page?")
+        return Check("clock", Status.WARNING, f"not known: {page}: {reason(error)}", "is it the management page?")
     return compare_clocks(theirs, before, time.time())
 
 
@@ -151,6 +150,11 @@ def compare_clocks(theirs: float, before: float, after: float) -> Check:
     if abs(apart) - unsure > TOLERATED:
         return Check("clock", Status.WARNING, text, BOTH)
     return Check("clock", Status.OK, text, seconds=after - before)
+
+
+def reason(error: Exception) -> str:
+    """Why a page did not answer."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def page_connection(page: str, settings: Settings) -> HTTPConnection:

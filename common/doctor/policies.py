@@ -12,13 +12,12 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from common.amqp.topology import DELIVERY_LIMIT, Topology
-from common.doctor.network import page_connection
+from common.doctor.network import page_connection, reason
 from common.doctor.report import Check, Status
 from common.settings.broker_url import BrokerUrl
 from common.settings.shared import Settings
 
 MAX_ANSWER = 1024 * 1024  # bytes
-NOT_LOOKED_AT = "not looked at: "
 HOW = "with MQ_MANAGEMENT_URL, and the tag `management` for the user, doctor names policies that reach our queues"
 CHANGE = "let the pattern of the policy match no more than it means (rabbitmqctl list_policies)"
 
@@ -26,20 +25,18 @@ CHANGE = "let the pattern of the policy match no more than it means (rabbitmqctl
 def check_policies(page: str | None, url: BrokerUrl, topology: Topology, settings: Settings) -> Check:
     """What policies would do to the queues of `topology`; that nobody looked, where the page does not say."""
     if not page:
-        return Check("policies", Status.NOTE, NOT_LOOKED_AT + HOW)
-    if url.tls and urlsplit(page).scheme != "https":
-        return Check("policies", Status.NOTE, f"{NOT_LOOKED_AT}the password would go to {page} in the clear", HOW)
+        return Check("policies", Status.NOTE, f"not looked at: {HOW}")
     found: list[str] = []
-    for queue in topology.queues:
-        try:
+    try:
+        if url.tls and urlsplit(page).scheme != "https":
+            raise ValueError("the password would go there in the clear")
+        for queue in topology.queues:
             status, text = _get(page, url, queue.name, settings)
-            told = json.loads(text) if status == 200 else {}
             if status not in {200, 404}:
-                return Check("policies", Status.NOTE, f"{NOT_LOOKED_AT}{page} answers {status}", HOW)
-            found += effects(topology, queue.name, told)
-        except (OSError, HTTPException, ValueError, AttributeError) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            return Check("policies", Status.NOTE, f"{NOT_LOOKED_AT}{page}: {reason}", HOW)
+                return Check("policies", Status.NOTE, f"not looked at: {page} answers {status}", HOW)
+            found += effects(topology, queue.name, json.loads(text) if status == 200 else {})
+    except (OSError, HTTPException, ValueError, AttributeError) as error:
+        return Check("policies", Status.NOTE, f"not looked at: {page}: {reason(error)}", HOW)
     if found:
         return Check("policies", Status.WARNING, "\n".join(found), CHANGE)
     return Check("policies", Status.OK, "none that drops, deletes or parks messages")

@@ -1,13 +1,12 @@
 """Report: what was checked and how it was found, as a person or a program reads it. Pure."""
 
-import re
 import textwrap
 from enum import Enum
 from typing import Any, NamedTuple
 
 from common.amqp.errors import ADVICE, BrokerError
 from common.doctor.settings import CheckSettings
-from common.settings.flags import written
+from common.settings.flags import USER, written
 from common.terminal import printable
 
 WIDTH = 88  # of a check's text
@@ -87,8 +86,7 @@ def in_force(settings: CheckSettings) -> dict[str, str]:
     """What the services would go by, without the passwords."""
     values = {name: written(getattr(settings, name)) for name in CheckSettings.model_fields}
     values["mq_url"] = ", ".join(map(str, settings.broker_urls()))
-    endpoint = values["otel_exporter_otlp_endpoint"]
-    values["otel_exporter_otlp_endpoint"] = re.sub(r"://\S*@", "://…@", endpoint)
+    values["otel_exporter_otlp_endpoint"] = USER.sub("://…@", values["otel_exporter_otlp_endpoint"])
     return {name.upper(): value for name, value in values.items()}
 
 

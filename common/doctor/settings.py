@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 
 from common.amqp.topology import Topology
-from common.settings.shared import Settings
+from common.settings.shared import Settings, Timeout, setting
 from common.settings.types import HANDLER_TIMEOUT, RETRY_DELAYS, Delays, Duration
 
 
@@ -23,17 +23,13 @@ def check_page(url: str) -> str:
 class CheckSettings(Settings):
     """What both have in common."""
 
-    preflight_for: Literal["consumer", "producer"] = Field(
-        "consumer",
-        description="who is to use it: the consumer, or the producer, which needs less of it",
-        examples=["producer"],
+    preflight_for: Literal["consumer", "producer"] = setting(
+        "consumer", "who is to use it: the consumer, or the producer, which needs less of it", "producer"
     )
-    consumer_retry_delays: Delays = Field(
-        RETRY_DELAYS, description="as the consumer has it: each delay has a queue", examples=["5s,30s,5m"]
-    )
+    consumer_retry_delays: Delays = setting(RETRY_DELAYS, "as the consumer has it: each delay has a queue", "5s,30s,5m")
 
-    consumer_handler_timeout: Annotated[Duration, Field(gt=0)] = Field(
-        HANDLER_TIMEOUT, description="as the consumer has it: the broker must wait longer", examples=["5m"]
+    consumer_handler_timeout: Timeout = setting(
+        HANDLER_TIMEOUT, "as the consumer has it: the broker must wait longer", "5m"
     )
 
     @property
@@ -57,9 +53,7 @@ class PreflightSettings(CheckSettings):
     17 queues; 18 a limit of the broker; 19 something else.
     """
 
-    preflight_timeout: Annotated[Duration, Field(ge=0)] = Field(
-        120.0, description="wait so long for what may still come", examples=["2m"]
-    )
+    preflight_timeout: Annotated[Duration, Field(ge=0)] = setting(120.0, "wait so long for what may still come", "2m")
 
 
 class DoctorSettings(CheckSettings):
@@ -72,12 +66,8 @@ class DoctorSettings(CheckSettings):
     17 queues; 18 a limit of the broker; 19 something else; 130 stopped before the end.
     """
 
-    doctor_wait: Annotated[Duration, Field(ge=0)] = Field(
-        0.0, description="first wait so long until somebody can log in", examples=["1m"]
+    doctor_wait: Annotated[Duration, Field(ge=0)] = setting(0.0, "first wait so long until somebody can log in", "1m")
+    mq_management_url: Annotated[str, AfterValidator(check_page)] | None = setting(
+        None, "the broker's management page, for its clock and policies", "http://rabbitmq-service:15672"
     )
-    mq_management_url: Annotated[str, AfterValidator(check_page)] | None = Field(
-        None,
-        description="the broker's management page, for its clock and policies",
-        examples=["http://rabbitmq-service:15672"],
-    )
-    doctor_json: bool = Field(False, description="print one JSON object", examples=["true"])
+    doctor_json: bool = setting(False, "print one JSON object", "true")

@@ -60,20 +60,16 @@ def configure(level: str, form: str) -> None:
     ]
     # Plain tracebacks: rich ones show local variables, and one of them may be a password or a body.
     plain = structlog.dev.plain_traceback
-    last: list[Any] = [
-        structlog.processors.ExceptionRenderer(formatted),
-        *(
-            [write_out, structlog.dev.ConsoleRenderer(colors=coloured(STDERR), exception_formatter=plain)]
-            if text
-            else []
-        ),
-        *([] if text else [structlog.processors.JSONRenderer(default=str)]),
-    ]
+    last: list[Any] = [structlog.processors.ExceptionRenderer(formatted)]
+    if text:
+        last += [write_out, structlog.dev.ConsoleRenderer(colors=coloured(STDERR), exception_formatter=plain)]
+    else:
+        last += [structlog.processors.JSONRenderer(default=str)]
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file=STDERR),  # type: ignore[arg-type]
+        logger_factory=lambda *_: STDERR,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(STDERR)

@@ -11,6 +11,7 @@ from threading import Condition, Thread, current_thread
 import structlog
 
 from common.observe.metrics import LOG_LINES_DROPPED
+from common.process import fork
 
 DESCRIPTOR = 2
 MAX_WAITING = 1_000_000  # characters that wait to be written, some 5,000 lines; up to as many are being written
@@ -25,6 +26,8 @@ class Stream:
     def __init__(self) -> None:
         self._reset()
         os.register_at_fork(after_in_child=self._reset)  # the thread is the parent's, and so are the lines
+        atexit.register(self.drain)
+        fork.at_end.append(self.drain)
 
     def _reset(self) -> None:
         self._changed = Condition()
@@ -62,6 +65,12 @@ class Stream:
                 now = time.monotonic()
                 self._trust_at = now + DISTRUST if now - began > SLOW else 0.0
 
+    def line(self, text: str) -> None:
+        self.write(f"{text}\n")
+
+    # For structlog, whose own logger holds a lock while it writes: a child forked meanwhile would wait for ever.
+    debug = info = warning = error = critical = line
+
     def flush(self) -> None:
         """Each line is on its way."""
 
@@ -80,7 +89,6 @@ class Stream:
         except RuntimeError:  # the system has no thread left, or Python is about to end
             return False
         self._thread = thread
-        atexit.register(self.drain)
         return True
 
     def _run(self) -> None:

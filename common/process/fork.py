@@ -8,6 +8,7 @@ of our thread below the user's function, which went on with the next message.
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from traceback import print_exception
 from typing import NoReturn
@@ -17,6 +18,7 @@ from common.process.exit import ExitCode
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)  # which a service handles
 BYTE = 0xFF  # of an exit code, what a parent is told
 child = False  # True in a child that was forked while a service ran
+at_end: list[Callable[[], None]] = []  # what such a child does last, as `atexit` does for a program
 _sockets: set[int] = set()
 _serving = _hooked = False
 
@@ -50,6 +52,8 @@ def end_child(error: BaseException | None) -> NoReturn:
             sys.stderr.write(f"{code}\n")
         sys.stdout.flush()
         sys.stderr.flush()
+    for each in at_end:
+        each()
     number = code if isinstance(code, int) else ExitCode.FAILED if code else ExitCode.DONE
     os._exit(number & BYTE)
 

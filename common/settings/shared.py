@@ -40,9 +40,9 @@ ReadableFile = Annotated[Path, AfterValidator(check_readable)]
 Timeout = Annotated[Duration, Field(gt=0)]
 
 
-def setting(default: object, description: str, example: str) -> Any:
-    """A field of settings with a default; --help shows `description`, and errors show `example`."""
-    return Field(default, description=description, examples=[example])
+def setting(default: object, description: str, example: str, *, unset: str = "-") -> Any:
+    """A field of settings; --help shows `description`, and `unset` for a default of None; errors show `example`."""
+    return Field(default, description=description, examples=[example], json_schema_extra={"unset": unset})
 
 
 class Settings(BaseSettings):

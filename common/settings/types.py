@@ -1,7 +1,6 @@
 """Types: durations, delays and queue names, as people write them in settings."""
 
 import re
-from pathlib import Path
 from typing import Annotated
 from unicodedata import name as name_of
 
@@ -53,6 +52,7 @@ Delays = Annotated[tuple[float, ...], NoDecode, PlainValidator(parse_delays)]
 
 
 BLANKS = "\u034f\u115f\u1160\u2800\u3164\uffa0"  # Unicode counts these among letters, marks and symbols
+UNDECODED = re.compile("[\udc80-\udcff]")  # bytes of a file's name that are no UTF-8
 WINDOWS = {"\r": ", the carriage return of a Windows line end"}
 
 
@@ -64,8 +64,7 @@ def named(character: str) -> str:
 def check_visible(text: str) -> str:
     """`text` if a person sees each character: another one makes another name that looks alike. Raises ValueError."""
     for character in text:
-        undecoded = "\udc80" <= character <= "\udcff"  # a byte of a file's name that is no UTF-8
-        if character in BLANKS or not (character.isprintable() or undecoded):
+        if character in BLANKS or not (character.isprintable() or UNDECODED.match(character)):
             raise ValueError(f"holds a character that nobody sees: {named(character)}")
     return text
 
@@ -76,12 +75,6 @@ def check_ends(text: str) -> str:
         if character in " \"'`":
             raise ValueError(f"begins or ends with {named(character)}: write it without")
     return text
-
-
-def check_path(path: Path) -> Path:
-    """`path` without blank or quote at its ends. Raises ValueError."""
-    check_ends(str(path))
-    return path
 
 
 def check_plugin(name: str) -> str:
@@ -100,7 +93,7 @@ def check_queue_name(name: str) -> str:
     check_ends(check_visible(name))
     if len(name.encode(errors="replace")) > QUEUE_NAME_MAX:
         raise ValueError(f"longer than {QUEUE_NAME_MAX} bytes (255 with the suffix of a retry queue)")
-    if any("\udc80" <= character <= "\udcff" for character in name):
+    if UNDECODED.search(name):
         raise ValueError("holds bytes that are no UTF-8")
     if name.startswith("amq."):
         raise ValueError("names that begin with amq. belong to the broker")

@@ -534,3 +534,18 @@ def test_the_error_of_a_writer_is_kept_until_it_succeeds() -> None:
     writer.ask()
     assert writer.idle.wait(PATIENCE)
     assert writer.error is None
+
+
+@pytest.mark.parametrize("how", ["name", "link to it", "link"])
+def test_a_source_under_the_name_of_the_file_to_write_is_refused_and_kept(tmp_path: Path, how: str) -> None:
+    """A checkpoint is written as NAME.new first, in place of what stands there."""
+    file, path = tmp_path / "jobs.new", tmp_path / "jobs"
+    source = tmp_path / "other" if how == "link to it" else file
+    if how == "link":
+        file.symlink_to(tmp_path / "other")
+    elif how == "link to it":
+        source.symlink_to(file)
+    source.write_text("one\ntwo\n")
+    with pytest.raises(ConfigError, match="name another file"):
+        open_checkpoint(path, source)
+    assert file.read_text() == "one\ntwo\n"

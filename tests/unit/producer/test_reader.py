@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from threading import Event, Semaphore
+from typing import NoReturn
 
 import pytest
 from hypothesis import given, settings
@@ -457,6 +458,27 @@ class Hostile:
         raise RuntimeError(name)
 
 
+class Mute(Exception):  # noqa: N818
+    """Its text cannot be had."""
+
+    def __str__(self) -> str:
+        raise AttributeError("message")
+
+
+class Detached(dict[str, object]):
+    """A row whose fields are read when they are asked for, and cannot be any more."""
+
+    def items(self) -> NoReturn:
+        raise RuntimeError("detached")
+
+
+class Mutely(dict[str, object]):
+    """So is this, and its error has no text."""
+
+    def items(self) -> NoReturn:
+        raise Mute
+
+
 BAD: dict[str, tuple[object, str]] = {
     "NaN": ({"a": [1, {"b": float("nan")}]}, "item 2 of the source, at ['a'][1]['b']: ValueError: Out of range float"),
     "datetime": (
@@ -472,6 +494,9 @@ BAD: dict[str, tuple[object, str]] = {
     "deep": (DEEP, "item 2 of the source, at [0]"),
     "body": (Message(None), "item 2 of the source: TypeError: object of type 'NoneType'"),  # type: ignore[arg-type]
     "hostile": (Hostile(), "item 2 of the source: "),
+    "detached": (Detached(a=1), "item 2 of the source: RuntimeError: detached"),
+    "mute": (Mutely(a=1), "item 2 of the source: Mute: an error without a text"),
+    "within": ({"a": Detached(a=1)}, "item 2 of the source, at ['a']: RuntimeError: detached"),
 }
 
 

@@ -205,6 +205,55 @@ def test_a_forked_child_writes_its_own_lines(tmp_path: Path) -> None:
     assert [json.loads(line)["event"] for line in file.read_text().splitlines()] == ["line", "child", "parent"]
 
 
+def test_a_child_that_is_forked_while_the_log_stands_still_can_write() -> None:
+    """Another thread waits for its line then, with whatever it holds; a lock of that kind would be held for ever."""
+    body = """
+os.set_blocking(2, False)
+try:
+    while os.write(2, b"-" * 4096): pass
+except BlockingIOError:
+    os.set_blocking(2, True)
+threading.Thread(target=write, args=(1,)).start()
+time.sleep(0.1)
+if (child := os.fork()) == 0:
+    log.info("child")
+    os._exit(5)
+deadline = time.monotonic() + 10
+while not (ended := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < deadline:
+    time.sleep(0.05)
+if not ended[0]:
+    os.kill(child, signal.SIGKILL)
+print(os.waitstatus_to_exitcode(ended[1]) if ended[0] else "hangs", flush=True)
+"""
+    reading, writing = os.pipe()
+    run = Run(body, writing)
+    os.close(writing)
+    assert run.said() == ["5"]
+    os.close(reading)
+    run.end()
+
+
+def test_the_last_lines_of_a_forked_child_are_written_before_it_ends() -> None:
+    """As those of its parent are, also for a reader that begins late."""
+    body = """
+from common.process import fork
+if (child := os.fork()) == 0:
+    write(2000)
+    print("written", flush=True)
+    fork.end_child(None)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+    reading, writing = os.pipe()
+    run = Run(body, writing)
+    os.close(writing)
+    assert run.said() == ["written"]
+    time.sleep(0.2)
+    assert len(read_all(reading).splitlines()) == 2000
+    assert run.said() == ["0"]
+    assert run.end() == 0
+    os.close(reading)
+
+
 def test_lines_of_many_threads_stay_whole(tmp_path: Path) -> None:
     file = tmp_path / "log"
     body = "threads = [threading.Thread(target=write, args=(50,)) for _ in range(20)]\n"
