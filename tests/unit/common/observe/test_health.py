@@ -317,8 +317,8 @@ def test_files_of_the_user_with_names_of_the_library_break_no_page(program: str,
     for name in SHADOWS:
         (tmp_path / f"{name}.py").write_text("raise RuntimeError('a file of the user')\n")
     (tmp_path / "users.py").write_text(USERS)
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from {program}.__main__ import main; main()"
-    command = [sys.executable, "-P", "-c", code, PROGRAMS[program], "users:go"]
+    code = f"import sys; sys.path[0] = {str(ROOT)!r}; from {program}.__main__ import main; main()"
+    command = [sys.executable, "-c", code, PROGRAMS[program], "users:go"]
     env = {"PATH": os.environ["PATH"], "MQ_URL": "amqp://localhost", "MQ_CH": "jobs"}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout.split(), done.stderr) == (ANSWERS, "")
