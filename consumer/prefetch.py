@@ -45,14 +45,14 @@ class Prefetch:
         self._trusted = losses < SUSPECT
         return self._step(max(1, min(self._each, MAX_AHEAD_BYTES // max(1, size)))) if self._trusted else 0
 
-    def arrived(self, sizes: list[int], now: float, again: int = 0) -> None:
-        """Deliveries of these sizes in bytes came, `again` of them not for the first time.
+    def arrived(self, sizes: list[int], now: float, lost: int = 0) -> None:
+        """Deliveries of these sizes in bytes came, `lost` of them lost before, by the broker's count.
 
         While such come, no more is sent ahead than handlers begin with: what is lost with the process once more would
         be counted against the delivery limit of messages that nobody ever began with, and a policy may set a low one.
         """
         self._since = self._since or now
-        self._again += again
+        self._lost += lost
         self._arrived += len(sizes)
         self._bytes += sum(sizes)
 
@@ -89,7 +89,7 @@ class Prefetch:
         if self._done < enough:
             return 0
         quick, small = now - self._since <= within, self._bytes * wanted <= MAX_AHEAD_BYTES * self._arrived
-        first = not self._again
+        first = not self._lost
         self._start_step()
         return self._step(wanted) if self._trusted and first and quick and small else 0
 
@@ -99,5 +99,5 @@ class Prefetch:
         return more
 
     def _start_step(self) -> None:
-        self._arrived = self._bytes = self._done = self._again = 0
+        self._arrived = self._bytes = self._done = self._lost = 0
         self._since = 0.0

@@ -149,7 +149,8 @@ class Subscription:
             losses = 0 if self.runs_here(first) else delivery_count(first)
             self._intake.widen(self._prefetch.delivered(losses, sizes[0]))
         if self._prefetch.growing:
-            self._prefetch.arrived(sizes, time.monotonic(), sum([each.redelivered for each in deliveries]))
+            lost = sum([delivery_count(each) > 0 for each in deliveries if each.redelivered])
+            self._prefetch.arrived(sizes, time.monotonic(), lost)
         self._on_deliveries(deliveries)
         if self._intake.single:
             log.info("the queue has a single active consumer, which gets the whole prefetch")

@@ -61,9 +61,13 @@ def test_one_worker_keeps_the_order(start: Start, mq_ch: str, tmp_path: Path) ->
 @pytest.mark.slow
 @pytest.mark.one_wire("takes long; handing back goes by nacks, which both wires leave to pika")
 def test_deliveries_handed_back_at_twenty_stops_are_not_parked(
-    start: Start, channel: BlockingChannel, mq_ch: str, tmp_path: Path
+    start: Start, channel: BlockingChannel, mq_ch: str, broker: Broker, tmp_path: Path
 ) -> None:
-    """Prefetched and never begun, they cost nothing on any broker, however often a consumer is rolled out."""
+    """Prefetched and never begun, they cost nothing on any broker, however often a consumer is rolled out.
+
+    RabbitMQ before 4.3 counts what is handed back as a loss; of what it counted, no more is sent ahead than is handled.
+    """
+    counts = not broker.name.startswith("container")
     record = tmp_path / "record"
     go = Path(f"{record}.go")
     settings = {"CONSUMER_HANDLER": f"{PLUGINS}:hold_next", "RECORD": record, **QUICK}
@@ -76,7 +80,8 @@ def test_deliveries_handed_back_at_twenty_stops_are_not_parked(
         go.unlink(missing_ok=True)
         consumer = start("consumer", **settings)
         until(lambda: len(bodies(record)) == 2 * stop + 2, "it works on the second")  # noqa: B023
-        until(lambda: consumer.metric("consumer_unsettled") == total - 2 * stop - 1, "it holds the others")  # noqa: B023
+        held = 1 if counts and stop else total - 2 * stop - 1
+        until(lambda: consumer.metric("consumer_unsettled") == held, "it holds the others")  # noqa: B023
         consumer.signal(signal.SIGTERM)
         until(lambda: consumer.metric("consumer_unsettled") == 1, "it hands them back")  # noqa: B023
         go.touch()

@@ -32,7 +32,7 @@ MISTAKES: dict[str, tuple[Callable[[Object], None], str, tuple[str, ...]]] = {
     "vhost": (_url("amqp://pair:development@rabbitmq-service:5672/pear"), "exit 15", ("pear",)),
     "host": (_url("amqp://pair:development@rabbit-service:5672/pair"), "exit 10", ("rabbit-service",)),
     "port": (_url("amqp://pair:development@rabbitmq-service:5673/pair"), "exit 1[13]", ("5673",)),
-    "queue": (_set("MQ_CH", "a\nb"), "exit 2", ("MQ_CH", "control character")),
+    "queue": (_set("MQ_CH", "a\nb"), "exit 2", ("MQ_CH", "U+000A")),
     "queue-absent": (_set("MQ_TOPOLOGY", "assert"), "exit 17", ("nowhere",)),
     "no-key": (lambda _: None, "exit 2", ("MQ_URL_FILE", "No such file")),
     "no-secret": (lambda _: None, "exit 2", ("MQ_URL_FILE", "No such file")),

@@ -102,7 +102,7 @@ PLUGINS = {
 TOGETHER = {
     "MQ_URL_FILE": {"MQ_URL_FILE": "/etc/hostname", "MQ_URL": "amqp://127.0.0.1/"},
     "MQ_TLS_CERT_FILE": {"MQ_TLS_KEY_FILE": "/etc/hostname"},
-    "MQ_TLS_CA_FILE": {"MQ_TLS_CA_FILE": "/etc/hostname"},
+    "MQ_TLS_CA_FILE": {"MQ_TLS_CA_FILE": "/etc/hostname", "MQ_URL": "amqps://127.0.0.1/"},
     "PRODUCER_CHECKPOINT": {"PRODUCER_CHECKPOINT": "/tmp/checkpoint"},
     "MQ_URL": {"MQ_URL": ""},
 }

@@ -124,12 +124,12 @@ def test_a_message_that_was_lost_often_lets_no_neighbour_come() -> None:
     assert prefetch.delivered(SUSPECT - 1, SMALL) == 7
 
 
-def test_while_messages_come_again_no_more_is_sent_ahead_than_handlers_begin_with() -> None:
+def test_while_lost_messages_come_no_more_is_sent_ahead_than_handlers_begin_with() -> None:
     """Each loss counts against the delivery limit, also of those that nobody began with."""
     prefetch = Prefetch(MOST, 8)
     assert prefetch.delivered(1, SMALL) == 7
-    for again in (8, 1):
-        prefetch.arrived([SMALL] * 8, 10.0, again)
+    for lost in (8, 1):
+        prefetch.arrived([SMALL] * 8, 10.0, lost)
         assert prefetch.handled(8, 0, 10.0) == 0
     prefetch.arrived([SMALL] * 8, 10.0)
     assert prefetch.handled(8, 0, 10.0) == SHORT_PREFETCH - 8
