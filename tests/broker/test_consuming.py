@@ -83,6 +83,7 @@ def test_deliveries_handed_back_at_twenty_stops_are_not_parked(
         held = 1 if counts and stop else total - 2 * stop - 1
         until(lambda: consumer.metric("consumer_unsettled") == held, "it holds the others")  # noqa: B023
         consumer.signal(signal.SIGTERM)
+        until(lambda: consumer.event("stopping"), "it stops")  # noqa: B023
         until(lambda: consumer.metric("consumer_unsettled") == 1, "it hands them back")  # noqa: B023
         go.touch()
         assert consumer.wait() == 0
