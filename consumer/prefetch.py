@@ -9,6 +9,7 @@ LAST_STEP_WITHIN = 1.0  # seconds in which the handlers settle SHORT_PREFETCH
 MAX_AHEAD_BYTES = 48 * 1024 * 1024  # of bodies and properties, by the mean of those that came last
 WATCH_SECONDS = 30.0  # handlers that settle fewer than SHORT_PREFETCH in it are not quick any more
 MIN_HANDLED = 3  # of those that settle fewer in WATCH_SECONDS, SHORT_PREFETCH would take over ten minutes
+CAUTION_SECONDS = 5.0  # with what was lost before, after a start
 REOPEN_AFTER_SECONDS = 60.0  # what a narrowing requeues counts as a delivery on some brokers, so it must be rare
 
 
@@ -34,6 +35,7 @@ class Prefetch:
         self.count = self._single or 1
         self.growing = self._most > 1 and not self._single  # while it is, `arrived` and `handled` must be called
         self._trusted = False
+        self._began = 0.0  # when the first came since then
         self._start_step()
 
     def single(self, *, known: bool = True) -> None:
@@ -50,9 +52,11 @@ class Prefetch:
 
         While such come, no more is sent ahead than handlers begin with: what is lost with the process once more would
         be counted against the delivery limit of messages that nobody ever began with, and a policy may set a low one.
+        Whoever lives for CAUTION_SECONDS is not being killed by them, and may be quick again.
         """
+        self._began = self._began or now
         self._since = self._since or now
-        self._lost += lost
+        self._lost += lost * (now - self._began < CAUTION_SECONDS)
         self._arrived += len(sizes)
         self._bytes += sum(sizes)
 

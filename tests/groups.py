@@ -21,6 +21,8 @@ def group_of(name: str) -> str:
         return "system" if folder in {"system", "readme"} and words[0] == "container" else f"{words[0]}{wire}"
     if module == "test_promises":
         return f"chaos{wire}"
+    if module == "test_peers":
+        return "chaos-peers"
     if folder == "local" and module in {"test_run", "test_node"}:
         return "local"  # they take the usual ports
     if folder == "deploy":

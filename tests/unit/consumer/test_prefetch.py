@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from consumer.delivery import SUSPECT
 from consumer.prefetch import (
+    CAUTION_SECONDS,
     FIRST_STEP_WITHIN,
     LAST_STEP_WITHIN,
     MAX_AHEAD_BYTES,
@@ -133,6 +134,22 @@ def test_while_lost_messages_come_no_more_is_sent_ahead_than_handlers_begin_with
         assert prefetch.handled(8, 0, 10.0) == 0
     prefetch.arrived([SMALL] * 8, 10.0)
     assert prefetch.handled(8, 0, 10.0) == SHORT_PREFETCH - 8
+
+
+def test_who_lives_on_with_lost_messages_is_quick_again() -> None:
+    """After a crash there may be thousands, and one at a time takes a round trip for each."""
+    prefetch = Prefetch(MOST, 8)
+    prefetch.delivered(1, SMALL)
+    prefetch.arrived([SMALL] * 8, 10.0, 8)
+    assert prefetch.handled(8, 0, 10.0) == 0
+    prefetch.arrived([SMALL] * 8, 10.0 + CAUTION_SECONDS - 0.01, 8)
+    assert prefetch.handled(8, 0, 15.0) == 0
+    prefetch.arrived([SMALL] * 8, 10.0 + CAUTION_SECONDS, 8)
+    assert prefetch.handled(8, 0, 15.0) == SHORT_PREFETCH - 8
+    prefetch.opened()
+    prefetch.delivered(1, SMALL)
+    prefetch.arrived([SMALL] * 8, 15.0, 8)
+    assert prefetch.handled(8, 0, 15.0) == 0, "a new channel begins anew"
 
 
 def test_a_new_channel_begins_anew() -> None:
