@@ -12,7 +12,6 @@ from typing import Any
 import structlog
 from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
-from waitress.parser import HTTPRequestParser  # type: ignore[import-untyped]
 from waitress.server import TcpWSGIServer  # type: ignore[import-untyped]
 from waitress.task import ErrorTask, ThreadedTaskDispatcher  # type: ignore[import-untyped]
 
@@ -22,14 +21,6 @@ ACCEPT_RETRY_INTERVAL = 1.0  # seconds between two tries to accept a connection 
 BESIDE = 2  # what waitress counts as connections: the listening socket, and a pipe that wakes it
 
 log = structlog.get_logger()
-
-
-class Request(HTTPRequestParser):  # type: ignore[misc]
-    """One that is being read."""
-
-    def __init__(self, adjustments: Adjustments) -> None:
-        super().__init__(adjustments)
-        self.began = time.monotonic()
 
 
 class Refused(ErrorTask):  # type: ignore[misc]
@@ -48,24 +39,24 @@ class Refused(ErrorTask):  # type: ignore[misc]
 class Connection(HTTPChannel):  # type: ignore[misc]
     """Knows since when it keeps us waiting. After a refusal it takes no more requests."""
 
-    parser_class = Request
     error_task_class = Refused
     refused = lingers = False
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
-        self.answered = time.monotonic()
+        self._answered, self._began = time.monotonic(), 0.0  # the last answer; the first byte behind it
         super().__init__(*arguments, **more)
 
     @property
     def since(self) -> float:
-        """When the request that is being read began, or else the last answer was given."""
-        return self.request.began if self.request else self.answered
+        """When what is being read began, or else the last answer was given. An empty line begins no request anew."""
+        return self._began or self._answered
 
     def write_soon(self, data: bytes) -> int:
-        self.answered = time.monotonic()
+        self._answered, self._began = time.monotonic(), 0.0
         return int(super().write_soon(data))
 
     def received(self, data: bytes) -> bool:
+        self._began = self._began or time.monotonic()
         return not self.refused and bool(super().received(data))
 
     def handle_close(self) -> None:

@@ -55,7 +55,7 @@ class Run:
     """A process with a log of its own."""
 
     def __init__(self, body: str, stderr: Any) -> None:
-        words = [sys.executable, "-c", PROGRAM.format(body=body)]
+        words = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", PROGRAM.format(body=body)]
         self.began = time.monotonic()
         self.process = subprocess.Popen(
             words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True
