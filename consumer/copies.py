@@ -80,10 +80,9 @@ def fitted(message: Message, room: int, *, parked: bool = False) -> Message:
     AMQP has one frame for all headers, and a stranger's may fill it. What the original does not need goes first; last
     go the attempt and, of a `parked` message after it, the reason.
     """
-    made = message
-    for headers, fields in _leaner(message, parked=parked):
-        if _size(made) <= room:
-            break
+    made, steps = message, _leaner(message, parked=parked)
+    while _size(made) > room and (step := next(steps, None)):
+        headers, fields = step
         made = Message.with_origin(made.body, made.origin.changed(headers, {}, **fields))
     return made
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from common.settings.shared import Settings
+from common.settings.shared import Settings, Timeout, setting
 from common.settings.types import HANDLER_TIMEOUT, RETRY_DELAYS, Delays, Duration, Plugin
 
 
@@ -19,42 +19,33 @@ class ConsumerSettings(Settings):
     `consumer verify` proves a deployment instead; `consumer dead-letters` shows, replays or deletes what was parked.
     """
 
-    consumer_handler: Plugin = Field(
+    consumer_handler: Plugin = setting(
         "log",
-        description="log (the first 200 characters of each body too), append:PATH, or package.module:callable",
-        examples=["append:/data/out.txt"],
+        "log (the first 200 characters of each body too), append:PATH, or package.module:callable",
+        "append:/data/out.txt",
     )
-    consumer_workers: Annotated[int, Field(ge=1, le=256)] = Field(
-        1,
-        description="handler threads; with 1 the order holds, and the handler need not be thread-safe",
-        examples=["8"],
+    consumer_workers: Annotated[int, Field(ge=1, le=256)] = setting(
+        1, "handler threads; with 1 the order holds, and the handler need not be thread-safe", "8"
     )
-    consumer_prefetch: Annotated[int, Field(ge=1, le=2000)] = Field(
+    consumer_prefetch: Annotated[int, Field(ge=1, le=2000)] = setting(
         1536,
-        description="deliveries held and not yet settled, at most; fewer while handlers are slow or messages large",
-        examples=["100"],
+        "deliveries held and not yet settled, at most; fewer while handlers are slow or messages large",
+        "100",
     )
-    consumer_handler_timeout: Annotated[Duration, Field(gt=0)] = Field(
-        HANDLER_TIMEOUT, description="a handler that runs longer makes /livez fail", examples=["5m"]
-    )
-    consumer_retry_delays: Delays = Field(
+    consumer_handler_timeout: Timeout = setting(HANDLER_TIMEOUT, "a handler that runs longer makes /livez fail", "5m")
+    consumer_retry_delays: Delays = setting(
         RETRY_DELAYS,
-        description="a failed attempt comes again after these, one after the other, then is parked; off is at once",
-        examples=["5s,30s,5m,20m,40m"],
+        "a failed attempt comes again after these, one after the other, then is parked; off is at once",
+        "5s,30s,5m,20m,40m",
     )
-    consumer_postpone_max_age: Annotated[Duration, Field(gt=0)] = Field(
-        86400.0, description="a message that is postponed for longer is parked", examples=["2h"]
-    )
-    consumer_breaker: Annotated[int | None, Field(ge=1, le=1000), BeforeValidator(parse_off)] = Field(
+    consumer_postpone_max_age: Timeout = setting(86400.0, "a message that is postponed for longer is parked", "2h")
+    consumer_breaker: Annotated[int | None, Field(ge=1, le=1000), BeforeValidator(parse_off)] = setting(
         10,
-        description="failures of so many messages in a row are an outage: they are no attempts, and one message at a "
-        "time is tried until one succeeds; off",
-        examples=["10"],
-        json_schema_extra={"unset": "off"},
+        "failures of so many messages in a row are an outage: they are no attempts, and one message at a time is tried "
+        "until one succeeds; off",
+        "10",
+        unset="off",
     )
-    consumer_idle_exit: Annotated[Duration | None, BeforeValidator(parse_off)] = Field(
-        None,
-        description="exit 0 when nothing came for so long and nothing is in flight",
-        examples=["10s"],
-        json_schema_extra={"unset": "off"},
+    consumer_idle_exit: Annotated[Duration | None, BeforeValidator(parse_off)] = setting(
+        None, "exit 0 when nothing came for so long and nothing is in flight", "10s", unset="off"
     )

@@ -32,9 +32,8 @@ class InFlight(Generic[T]):
     def __init__(self) -> None:
         self.unconfirmed = 0  # sent, and not confirmed
         self.refusing = frozenset[str]()  # the queues that refused what waits for them now
-        self._waiting: deque[Publication[T]] = (
-            deque()
-        )  # in the order of their numbers, behind others those for `refusing`
+        # In the order of their numbers, but those for `refusing` behind all others.
+        self._waiting: deque[Publication[T]] = deque()
         self._numbers = count(1)
         # None stands for a publication confirmed before the head; the head is never None.
         self._sent: deque[Publication[T] | None] = deque()

@@ -147,7 +147,6 @@ class Commands:
 def confirmed(report: Report) -> bool:
     """Whether the person at the terminal answers that the messages shall be deleted."""
     STDERR.write(f"Delete {report.done:,} of {report.parked:,} parked messages of {report.queue}? [y/N] ")
-    STDERR.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 

@@ -1,11 +1,12 @@
 """The faults: what breaks, for how long, and how it is mended, for all contestants of a trial at once."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from tests.chaos.cluster import Cluster
+from tests.chaos.ledger import Ledger
 from tests.chaos.peers.broker import clear, fill
 from tests.chaos.peers.contestant import Contestant
 from tests.chaos.peers.contract import LONG
@@ -87,32 +88,24 @@ def _queue_full(everyone: Sequence[Contestant], rabbit: Rabbit) -> None:
 
 def _kill_consumer(everyone: Sequence[Contestant], _rabbit: Rabbit) -> None:
     """As soon as it handles again, so that it holds what came in the meantime."""
-    for _ in range(ROUNDS):
-        marks = [len(each.handled.read().names) for each in everyone]
-        _wait(lambda marks=marks: _all_grew([each.handled for each in everyone], marks))  # type: ignore[misc]
+    for _ in _rounds([each.handled for each in everyone]):
         for each in everyone:
             each.consumer.kill()
 
 
 def _kill_producer(everyone: Sequence[Contestant], _rabbit: Rabbit) -> None:
-    for _ in range(ROUNDS):
-        marks = [len(each.sent.read().names) for each in everyone]
-        _wait(lambda marks=marks: _all_grew([each.sent for each in everyone], marks))  # type: ignore[misc]
+    for _ in _rounds([each.sent for each in everyone]):
         for each in everyone:
             each.producer.kill()
 
 
 def _stop_consumer(everyone: Sequence[Contestant], _rabbit: Rabbit) -> None:
-    for _ in range(ROUNDS):
-        marks = [len(each.handled.read().names) for each in everyone]
-        _wait(lambda marks=marks: _all_grew([each.handled for each in everyone], marks))  # type: ignore[misc]
+    for _ in _rounds([each.handled for each in everyone]):
         terminate(each.consumer for each in everyone)
 
 
 def _stop_producer(everyone: Sequence[Contestant], _rabbit: Rabbit) -> None:
-    for _ in range(ROUNDS):
-        marks = [len(each.sent.read().names) for each in everyone]
-        _wait(lambda marks=marks: _all_grew([each.sent for each in everyone], marks))  # type: ignore[misc]
+    for _ in _rounds([each.sent for each in everyone]):
         terminate(each.producer for each in everyone)
 
 
@@ -140,8 +133,12 @@ def _lose_node(everyone: Sequence[Contestant], cluster: Cluster) -> None:
     cluster.start(0)
 
 
-def _all_grew(ledgers: Sequence[object], marks: Sequence[int]) -> bool:
-    return all(len(ledger.read().names) > mark for ledger, mark in zip(ledgers, marks, strict=True))  # type: ignore[attr-defined]
+def _rounds(ledgers: Sequence[Ledger]) -> Iterator[int]:
+    """ROUNDS times, each time once all the ledgers have grown."""
+    for number in range(ROUNDS):
+        marks = [len(each.read().names) for each in ledgers]
+        _wait(lambda marks=marks: all(len(each.read().names) > mark for each, mark in zip(ledgers, marks, strict=True)))  # type: ignore[misc]
+        yield number
 
 
 def _wait(condition: Callable[[], bool]) -> None:
