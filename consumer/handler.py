@@ -19,7 +19,7 @@ MAX_BODY_LOGGED = 200  # characters
 MOVES_MAX = 3  # times that a file may be moved while one message is written to it
 
 
-def open_handler(settings: ConsumerSettings) -> Callable[[Message], None]:
+def open_handler(settings: ConsumerSettings) -> Callable[[Message], object]:
     """The handler that CONSUMER_HANDLER names. Raises ConfigError, a sentence for people."""
     name = settings.consumer_handler
     if name == "log":

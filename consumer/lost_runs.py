@@ -19,13 +19,14 @@ from common.settings.types import format_duration
 from consumer import metrics
 from consumer.copies import BROKERS_COUNTS
 from consumer.delivery import Delivery, Running
-from consumer.outcome import Outcome, Park
+from consumer.outcome import Forwarded, Outcome, Park
 from consumer.settle import Done
 
 # During one run; then its message is parked. Brokers before 4.3 count a handler over their consumer timeout against the
 # delivery limit and park its message after as many; 4.3 does not count it, and would deliver it for ever.
 MAX_LOSSES = DELIVERY_LIMIT
-MAX_KEPT = 1000  # outcomes that no redelivery has taken: 32 bytes and an error each
+MAX_KEPT = 1000  # outcomes that no redelivery has taken: 32 bytes and an error each, or what they forward
+MAX_FORWARDED_BYTES = 16 * 1024  # of one that is kept; with more the handler runs again
 
 log = structlog.get_logger()
 
@@ -115,7 +116,9 @@ class LostRuns:
             if run and run.redelivery:
                 taken += [(run.redelivery, outcome, seconds)] * (not run.parked)
             # An equal message without an id may be another one, published behind the end of the run.
-            elif delivery.original.message_id:
+            elif delivery.original.message_id and not (
+                isinstance(outcome, Forwarded) and outcome.size > MAX_FORWARDED_BYTES
+            ):
                 self._kept[run.identity if run else identify(delivery.original)] = outcome, seconds
                 if len(self._kept) > MAX_KEPT:
                     del self._kept[next(iter(self._kept))]

@@ -1,14 +1,16 @@
 """Outcome: what a handler's end means, as a value; and the one place that decides it. Pure."""
 
 import os
+import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from traceback import walk_tb
 from types import FrameType
 
-from common.message import BodyError
+from common.message import BodyError, Message
 from common.settings.types import parse_duration
+from consumer.forward import Forward, messages
 
 ERROR_LENGTH = 500  # characters of an error that travel in a header
 LIBRARY = str(Path(os.__file__).parent)  # the standard one
@@ -42,6 +44,19 @@ class Ack:
 
 
 @dataclass(frozen=True, slots=True)
+class Forwarded:
+    """Handled, as soon as the broker has confirmed the `messages` of these."""
+
+    forwards: tuple[Forward, ...]
+    messages: tuple[Message, ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the bodies."""
+        return sum(len(each.body) for each in self.messages)
+
+
+@dataclass(frozen=True, slots=True)
 class Retry:
     """Failed; try again in `delay` seconds. `outage`: the error may be of something that the handler needs."""
 
@@ -72,22 +87,35 @@ class Postponed:
     trace: str = ""
 
 
-Outcome = Ack | Retry | Park | Postponed
+Outcome = Ack | Forwarded | Retry | Park | Postponed
 ACK = Ack()
 
 
-def check_returned(value: object) -> None:
-    """Raise TypeError unless all that the handler does is done.
+def check_returned(value: object) -> tuple[Forward, ...]:
+    """The forwards that a handler returned, if any. Raises TypeError unless all that the handler does is done.
 
     A coroutine, a future, a `map`, a list of them: nobody would see the error in what runs later, or never.
     """
+    listed = value if isinstance(value, list | tuple) else (value,)
+    if all(isinstance(each, Forward) for each in listed):
+        return tuple(listed)
     if value is False:
         raise TypeError("the handler returned False: raise an exception when it failed, and return nothing when not")
     if value is not None and not isinstance(value, FINISHED):
         raise TypeError(
             f"the handler returned a {type(value).__qualname__}, whose work may not be done: "
-            "wait for its result in the handler, and return nothing"
+            "wait for its result in the handler, and return nothing, or what to forward"
         )
+    return ()
+
+
+def succeeded(returned: object, original: Message, queue: str = "", max_body: int = sys.maxsize) -> Ack | Forwarded:
+    """What follows when a handler has returned: the one judgement of that. `original` is as it came from `queue`.
+
+    Raises TypeError or ValueError for what cannot be forwarded, or may hide unfinished work.
+    """
+    forwards = check_returned(returned)
+    return Forwarded(forwards, tuple(messages(forwards, original, queue, max_body))) if forwards else ACK
 
 
 def decide(

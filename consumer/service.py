@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -15,7 +16,7 @@ from consumer import metrics
 from consumer.breaker import Breaker
 from consumer.delivery import Delivery
 from consumer.lost_runs import LostRuns
-from consumer.outcome import ACK
+from consumer.outcome import ACK, succeeded
 from consumer.requeue import Requeue
 from consumer.retry import RetryPublisher
 from consumer.settings import ConsumerSettings
@@ -29,11 +30,12 @@ log = structlog.get_logger()
 class ConsumerService:
     """Implements `common.process.run.Service`. All of it runs on the I/O thread."""
 
-    def __init__(self, process: Process, settings: ConsumerSettings, handle: Callable[[Message], None]) -> None:
+    def __init__(self, process: Process, settings: ConsumerSettings, handle: Callable[[Message], object]) -> None:
         wake = process.guarded(self._on_outcomes)
         delays = settings.consumer_retry_delays
         self._idle_exit, self._handler_timeout = settings.consumer_idle_exit, settings.consumer_handler_timeout
-        self._workers = Workers(handle, settings.consumer_workers, delays, lambda: process.call_soon(wake))
+        judge = partial(succeeded, queue=settings.mq_ch, max_body=settings.mq_max_body)
+        self._workers = Workers(handle, settings.consumer_workers, delays, lambda: process.call_soon(wake), judge)
         self._subscription = Subscription(process, settings, self._on_deliveries, self._on_lost, self._on_cancelled)
         self._topology = Topology(settings.mq_ch, delays)
         self._lost_runs = LostRuns(self._handler_timeout)
@@ -41,6 +43,7 @@ class ConsumerService:
         self._breaker = Breaker(settings.consumer_breaker if delays else None)
         self._postpone_max_age = settings.consumer_postpone_max_age
         self._retry = RetryPublisher(process, settings, self._topology, self._subscription, self._workers.hand_over)
+        self._retry.on_forwarded = self._conclude
         self._requeue = Requeue(self._subscription, self._workers, self._retry, self._topology)
         metrics.WORKERS.set(settings.consumer_workers)
         metrics.TIMEOUT_SECONDS.set(self._handler_timeout)
@@ -114,10 +117,14 @@ class ConsumerService:
 
     def _on_outcomes(self) -> None:
         done = self._workers.outcomes()
+        metrics.HANDLER_SECONDS.observe([seconds for _, _, seconds in done])
+        self._conclude(done)
+
+    def _conclude(self, done: list[Done]) -> None:
+        """`done` by a handler, or by the broker that has confirmed or refused what a handler forwards."""
         if self._breaker.failed or any(outcome is not ACK for _, outcome, _ in done):
             done = self._breaker.judge(done, time.monotonic())
             self._heed_breaker()
-        metrics.HANDLER_SECONDS.observe([seconds for _, _, seconds in done])
         self._settle(done)
 
     def _settle(self, done: list[Done]) -> None:
@@ -128,6 +135,8 @@ class ConsumerService:
         self._subscription.acknowledge(settlement.acks, len(settlement.copies))
         if settlement.copies:
             self._retry.publish(settlement.copies)
+        if settlement.forwards:
+            self._retry.forward(settlement.forwards)
         if settlement.stale and (taken := self._lost_runs.ended(settlement.stale)):
             self._settle(taken)
 

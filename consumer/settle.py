@@ -13,11 +13,13 @@ from common.message import Message
 from common.settings.types import format_duration
 from consumer.copies import attempt_of, failed_copy, postponed_since
 from consumer.delivery import Delivery
-from consumer.outcome import Ack, Outcome, Park, Postponed, Retry, failed
+from consumer.outcome import Ack, Forwarded, Outcome, Park, Postponed, Retry, failed
 
 NO_DELAYS = 60.0  # seconds between tries of a message that a full dead-letter queue refuses, where there are no delays
 Done = tuple[Delivery, Outcome, float]
 """A handled delivery, what follows from it, and how long the handler took in seconds."""
+
+ToForward = tuple[Delivery, Forwarded, float]
 
 
 class Copy(NamedTuple):
@@ -39,13 +41,14 @@ class Copy(NamedTuple):
 class Settlement(NamedTuple):
     """`acks` are delivery tags of the current channel; `ages` are in seconds, of all that was handled on it.
 
-    `stale` is what a lost channel delivered.
+    `stale` is what a lost channel delivered, and `forwards` what is settled once all that it forwards is confirmed.
     """
 
     acks: list[int]
     copies: list[Copy]
     ages: list[float]
     stale: list[Done]
+    forwards: list[ToForward]
 
 
 def settle(
@@ -55,10 +58,13 @@ def settle(
 
     A tag of another channel names another message there: to settle it would lose that one.
     """
-    acks, copies, ages, stale = settlement = Settlement([], [], [], [])
+    acks, copies, ages, stale, forwards = settlement = Settlement([], [], [], [], [])
     for delivery, outcome, seconds in done:
         if delivery.channel is not channel:
             stale.append((delivery, outcome, seconds))
+            continue
+        if isinstance(outcome, Forwarded):
+            forwards.append((delivery, outcome, seconds))
             continue
         if (age := delivery.message.age_at(now)) is not None:
             ages.append(age)

@@ -100,6 +100,12 @@ class Subscription:
             if self._prefetch.growing:
                 self._intake.widen(self._prefetch.handled(len(tags), failed, now))
 
+    def holds(self, delivery: Delivery, size: int) -> None:
+        """`size` bytes more are held until this delivery of the current channel is settled."""
+        self._acks.grow(delivery.tag, size)
+        if self._acks.bytes > MAX_UNSETTLED_BYTES:
+            self._process.call_later(0.0, self._narrow)
+
     def requeue(self, delivery: Delivery, *, counted: bool) -> None:
         """Requeue it: counted against the delivery limit by every broker, or by those before 4.3 alone."""
         if self.current(delivery):
@@ -157,6 +163,10 @@ class Subscription:
             self._prefetch.single()
             self._cancel_intake()
         elif self._acks.bytes > MAX_UNSETTLED_BYTES and self._prefetch.count > 1:  # a single one may be of any size
+            self._cancel_intake()
+
+    def _narrow(self) -> None:
+        if self._acks.bytes > MAX_UNSETTLED_BYTES and self._prefetch.count > 1:
             self._cancel_intake()
 
     def _cancel_intake(self) -> None:

@@ -11,7 +11,7 @@ from common.observe.logs import subject
 from common.observe.tracebacks import Tracebacks
 from common.process import fork
 from consumer.delivery import Delivery, Running
-from consumer.outcome import ACK, Outcome, check_returned, decide
+from consumer.outcome import ACK, Outcome, decide, succeeded
 from consumer.settle import Done
 
 IDLE_WAIT_SECONDS = 1.0  # only a bound: work wakes a worker at once
@@ -21,11 +21,16 @@ class Workers:
     """`wake` is called in a handler thread when there is something for `outcomes` to fetch."""
 
     def __init__(
-        self, handle: Callable[[Message], None], count: int, delays: Sequence[float], wake: Callable[[], None]
+        self,
+        handle: Callable[[Message], object],
+        count: int,
+        delays: Sequence[float],
+        wake: Callable[[], None],
+        judge: Callable[[object, Message], Outcome] = succeeded,
     ) -> None:
-        """`delays` are those of the retries, in seconds."""
+        """`delays` are those of the retries, in seconds; `judge` says what follows from what a handler returns."""
         self.count = count
-        self._handle, self._delays, self._wake = handle, delays, wake
+        self._handle, self._delays, self._wake, self._judge = handle, delays, wake, judge
         self._pending: deque[Delivery] = deque()  # the I/O thread appends, workers take
         self._done: deque[Done] = deque()  # workers append, the I/O thread takes
         self._running: list[Running | None] = [None] * count  # each written by its worker; None while it waits
@@ -98,10 +103,10 @@ class Workers:
             running[number] = start, delivery
             subject.message = delivery.message
             try:
-                returned: object = handle(delivery.message)
-                if returned is not None:
-                    check_returned(returned)
                 outcome: Outcome = ACK
+                if (returned := handle(delivery.message)) is not None:
+                    delivery = delivery._replace(message=delivery.message.original())
+                    outcome = self._judge(returned, delivery.message)
                 if fork.child:
                     fork.end_child(None)
             except BaseException as error:  # noqa: BLE001 - SystemExit in a handler is a failed attempt as well

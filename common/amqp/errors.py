@@ -71,6 +71,7 @@ BROKER_SAYS = (
     ("has reached the ", Kind.LIMIT, ADVICE[Kind.LIMIT]),
     ("RESOURCE_ERROR", Kind.LIMIT, ADVICE[Kind.LIMIT]),
     ("NOT_ALLOWED", Kind.VHOST, ADVICE[Kind.VHOST]),
+    ("no exchange '", Kind.TOPOLOGY, "declare the exchange that the handler forwards to"),
     ("NOT_FOUND", Kind.TOPOLOGY, "MQ_TOPOLOGY=create declares the queue, if the user may; so does `make rotate`"),
     ("transient_nonexcl_queues", Kind.TOPOLOGY, "this broker refuses transient queues: delete the old queue"),
     ("inequivalent arg", Kind.TOPOLOGY, f"run `doctor`, which lists every difference; then {ADVICE[Kind.TOPOLOGY]}"),

@@ -25,6 +25,18 @@ class Publication(Generic[T]):
         self.routing_key, self.message, self.token = routing_key, message, token
         self.size, self.number, self.sent_at = len(message.body), 0, 0.0
 
+    exchange = message_id = ""  # of a Single alone: it costs the others nothing
+
+
+class Single(Publication[T]):
+    """Is given up when its destination is missing or full, and not sent again. `message_id` tells what is returned."""
+
+    __slots__ = ("exchange", "message_id")
+
+    def __init__(self, exchange: str, routing_key: str, message: Message, token: T) -> None:
+        super().__init__(routing_key, message, token)
+        self.exchange, self.message_id = exchange, str(message.message_id)
+
 
 class InFlight(Generic[T]):
     """Publications that wait, in the order they came, and publications sent, in the order of their tags."""
@@ -59,6 +71,11 @@ class InFlight(Generic[T]):
     def full(self) -> bool:
         """Whether the bodies, waiting and sent, have reached WINDOW_BYTES."""
         return self._waiting_bytes + self._sent_bytes >= WINDOW_BYTES
+
+    @property
+    def to_exchanges(self) -> bool:
+        """Whether any that was sent went to an exchange of the user's."""
+        return any(each and each.exchange for each in self._sent)
 
     def put(self, publications: Iterable[Publication[T]]) -> None:
         """Queue these behind everything that waits."""
@@ -107,12 +124,25 @@ class InFlight(Generic[T]):
             self.refusing -= {publication.routing_key for publication in out}
         return out
 
-    def nacked(self, tag: int, *, multiple: bool) -> int:
-        """Put what a full queue refused back into its old place, behind all for other queues; how many that were."""
-        refused = self.confirmed(tag, multiple=multiple)
+    def nacked(self, tag: int, *, multiple: bool) -> tuple[int, list[Single[T]]]:
+        """Put what a full queue refused back into its old place, behind all for other queues; how many that were.
+
+        Each Single is taken out instead.
+        """
+        nacked = self.confirmed(tag, multiple=multiple)
+        singles = [publication for publication in nacked if isinstance(publication, Single)]
+        refused = [publication for publication in nacked if not isinstance(publication, Single)] if singles else nacked
         self.refusing |= {publication.routing_key for publication in refused}
         self._give_back(refused)
-        return len(refused)
+        return len(refused), singles
+
+    def take_out(self, wanted: Callable[[Single[T]], bool]) -> list[Single[T]]:
+        """Take out each Single that was sent and is `wanted`; its confirm, should it come, counts for nothing."""
+        sent = enumerate(self._sent, self._head_tag)
+        found = [(tag, each) for tag, each in sent if isinstance(each, Single) and wanted(each)]
+        for tag, _ in found:
+            self.confirmed(tag, multiple=False)
+        return [each for _, each in found]
 
     def withdraw(self, wanted: Callable[[T], bool]) -> list[T]:
         """Take out what a full queue refused and whose token is `wanted`."""

@@ -58,9 +58,9 @@ class PlainConnection(SelectConnection):
 
         channel.basic_consume(queue, on_message, consumer_tag=consumer_tag, arguments=NO_STREAM | (arguments or {}))
 
-    def publish(self, channel: Channel, routing_key: str, message: Message) -> None:
-        """Publish to the queue `routing_key`, mandatory. Raises what an encoder raises, and then has sent nothing."""
-        channel.basic_publish("", routing_key, message.body, message.properties, mandatory=True)
+    def publish(self, channel: Channel, routing_key: str, message: Message, exchange: str = "") -> None:
+        """Publish, mandatory. Raises what an encoder raises, and then has sent nothing."""
+        channel.basic_publish(exchange, routing_key, message.body, message.properties, mandatory=True)
 
     def abort(self) -> None:
         """Do nothing: pika has no public way to end an unanswered closing handshake; its heartbeat does in time."""

@@ -1,17 +1,17 @@
 """Publisher: keeps each message until the broker confirms it, over as many connections as necessary."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 import structlog
-from pika import spec
+from pika import BasicProperties, spec
 from pika.channel import Channel
 
 from common.amqp.connection import Connection
 from common.amqp.errors import BrokerError, Kind
 from common.amqp.flow import ConfirmWatchdog, Window
-from common.amqp.inflight import InFlight, Publication
+from common.amqp.inflight import InFlight, Publication, Single
 from common.amqp.topology import Topology
 from common.observe.logs import Quota, names
 from common.observe.metrics import PublisherMetrics
@@ -19,7 +19,9 @@ from common.process.run import Process
 from common.settings.shared import Settings
 
 T = TypeVar("T")
+BARRED_SECONDS = 10.0  # that nothing is sent to an exchange over which the broker closed the channel: others use it too
 REFUSED_LINES = 200  # a second; many, because nobody else knows which messages are missing
+FULL = "the queue is full"
 log = structlog.get_logger()
 
 
@@ -49,6 +51,9 @@ class Publisher(Generic[T]):
         self._in_flight, self._watchdog = InFlight[T](), ConfirmWatchdog(settings.mq_confirm_timeout)
         self._quota = Quota(REFUSED_LINES)
         self.discard = self._in_flight.discard
+        # Gets each Single that has failed, why, and whether its destination is what failed.
+        self.on_failed: Callable[[Publication[T], str, bool], None] = lambda *_: None
+        self._barred: dict[str, tuple[float, str]] = {}  # exchanges, until when, and why
 
     def __len__(self) -> int:
         return len(self._in_flight)
@@ -98,11 +103,24 @@ class Publisher(Generic[T]):
         The broker closes a publishing channel with 406 for one message that it cannot take (too large, a wrong
         `expiration`, somebody else's `user_id`). Sent one by one, that message is found and refused; the others go on.
         """
-        refused, suspects = self._in_flight.lost(poisoned="PRECONDITION_FAILED" in reason.text)
+        text, in_flight = reason.text, self._in_flight
+        failed: Sequence[Publication[T]] = in_flight.take_out(
+            lambda each: bool(each.exchange) and f"exchange '{each.exchange}'" in text
+        )
+        # The broker cuts its words at 255 bytes, and a long name with them.
+        unnamed = "exchange '" in text and not failed and in_flight.to_exchanges
+        refused, suspects = in_flight.lost(poisoned="PRECONDITION_FAILED" in text or unnamed)
         self._watchdog.lost()
         self._window.lost(suspects, "there is no queue" if "NO_ROUTE" in reason.text else "")
-        if refused:
-            self._refuse(refused, reason.text)
+        if refused and unnamed:
+            failed = [refused]
+        elif refused:
+            self._refuse(refused, text)
+        now = time.monotonic()
+        self._barred = {name: barred for name, barred in self._barred.items() if barred[0] > now}
+        self._barred |= {publication.exchange: (now + BARRED_SECONDS, text) for publication in failed}
+        for publication in failed:
+            self.on_failed(publication, text, True)
 
     def tick(self, now: float) -> None:
         """Send on after a pause or an alarm; give up a connection that confirms nothing."""
@@ -125,13 +143,17 @@ class Publisher(Generic[T]):
     def _pump(self, now: float) -> None:
         channel, in_flight = self._channel(now), self._in_flight
         unsendable: list[tuple[Publication[T], str]] = []
+        barred: list[Publication[T]] = []
         while channel and (batch := in_flight.take(self._window.limit)):
             wire: Any = channel.connection  # a PlainConnection
             sent = []
             for publication in batch:
-                key, message = publication.routing_key, publication.message
+                key, message, exchange = publication.routing_key, publication.message, publication.exchange
+                if exchange and now < self._barred.get(exchange, (0.0,))[0]:
+                    barred.append(publication)
+                    continue
                 try:
-                    wire.publish(channel, key, message)
+                    wire.publish(channel, key, message, exchange)
                     sent.append(publication)
                 except Exception as error:  # noqa: BLE001 - encoding failed, so nothing was sent
                     unsendable.append((publication, f"{type(error).__name__}: {error}"))
@@ -140,8 +162,13 @@ class Publisher(Generic[T]):
             self.metrics.published.inc(len(sent))
         for publication, reason in unsendable:
             self._refuse(publication, reason)
+        for publication in barred:
+            self.on_failed(publication, self._barred[publication.exchange][1], True)
 
     def _refuse(self, publication: Publication[T], reason: str) -> None:
+        if isinstance(publication, Single):
+            self.on_failed(publication, reason, False)
+            return
         self.refused(reason, **names(publication.message))
         self._on_refused(publication)
 
@@ -150,11 +177,13 @@ class Publisher(Generic[T]):
             return
         now, tag, multiple = time.monotonic(), method.delivery_tag, method.multiple
         if isinstance(method, spec.Basic.Nack):
-            nacked = self._in_flight.nacked(tag, multiple=multiple)
+            nacked, failed = self._in_flight.nacked(tag, multiple=multiple)
             self._watchdog.nacked(now)
-            self.metrics.nacked.inc(nacked)
-            if self._window.nacked(now):
+            self.metrics.nacked.inc(nacked + len(failed))
+            if nacked and self._window.nacked(now):
                 log.warning("the queue is full: messages are kept and sent again", nacked=nacked)
+            for publication in failed:
+                self.on_failed(publication, FULL, True)
             return
         confirmed = self._in_flight.confirmed(tag, multiple=multiple)
         self._watchdog.confirmed(now)
@@ -164,9 +193,16 @@ class Publisher(Generic[T]):
         self._pump(now)
         self._on_progress(confirmed)
 
-    def _on_return(self, channel: Channel, method: spec.Basic.Return, *_: object) -> None:
-        if channel is self.connection.channel:
-            self.metrics.returned.inc()
+    def _on_return(self, channel: Channel, method: spec.Basic.Return, properties: BasicProperties, _: bytes) -> None:
+        if channel is not self.connection.channel:
+            return
+        self.metrics.returned.inc()
+        text, place = f"{method.reply_code} {method.reply_text}", (method.exchange, method.routing_key)
+        # Of two that are equal nobody knows which was meant.
+        named = (*place, properties.message_id)
+        failed = self._in_flight.take_out(lambda each: (each.exchange, each.routing_key, each.message_id) == named)
+        for publication in failed:
+            self.on_failed(publication, f"{text}: no queue takes it", True)
+        if not failed:
             # The confirm of a returned message follows and must not count: drop the connection before it is read.
-            text = f"{method.reply_code} {method.reply_text}: there is no queue {method.routing_key}"
-            self.connection.fail(BrokerError(Kind.TOPOLOGY, text))
+            self.connection.fail(BrokerError(Kind.TOPOLOGY, f"{text}: there is no queue {method.routing_key}"))

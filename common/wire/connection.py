@@ -49,11 +49,11 @@ class WireConnection(PlainConnection):
         name = channel.channel_number, consumer_tag.encode()
         self._reader.consumers[name] = Consumer(channel, consumer_tag, on_deliveries)
 
-    def publish(self, channel: Channel, routing_key: str, message: Message) -> None:
-        """To the queue `routing_key`, mandatory. Raises what an encoder raises; then nothing of it was sent."""
+    def publish(self, channel: Channel, routing_key: str, message: Message, exchange: str = "") -> None:
+        """Publish, mandatory. Raises what an encoder raises; then nothing of it was sent."""
         if not channel.is_open:
             raise ChannelWrongStateError("the channel is closed")
-        pieces = message_frames(channel.channel_number, routing_key, message, self._body_max_length)
+        pieces = message_frames(channel.channel_number, routing_key, message, self._body_max_length, exchange)
         self._write(pieces, sum(map(len, pieces)))
 
     def abort(self) -> None:

@@ -15,8 +15,8 @@ _END = bytes([spec.FRAME_END])
 _OF_CONTENT = 12  # bytes of a content header before its properties
 
 
-def message_frames(channel: int, routing_key: str, message: Message, longest: int) -> list[bytes]:
-    """Pieces of bytes: `basic.publish` to the queue `routing_key`, mandatory, the content header, the body's frames.
+def message_frames(channel: int, routing_key: str, message: Message, longest: int, exchange: str = "") -> list[bytes]:
+    """Pieces of bytes: `basic.publish`, mandatory, the content header, the body's frames.
 
     `longest` is how many bytes fit into a frame. Raises ValueError for properties that do not, which pika would send,
     and the broker would close the connection over them; and what `encode_properties` raises.
@@ -25,7 +25,7 @@ def message_frames(channel: int, routing_key: str, message: Message, longest: in
     size, length = _OF_CONTENT + len(properties), len(body)
     if size > longest:
         raise ValueError(f"properties of {size} bytes are over the {longest} that fit into a frame")
-    head = _publish(channel, routing_key) + _header.pack(
+    head = _publish(channel, routing_key, exchange) + _header.pack(
         spec.FRAME_HEADER, channel, size, BasicProperties.INDEX, 0, length
     )
     if length <= longest:
@@ -47,6 +47,6 @@ def _encode(message: Message) -> bytes:
 
 
 @lru_cache(64)
-def _publish(channel: int, routing_key: str) -> bytes:
-    method = spec.Basic.Publish(exchange="", routing_key=routing_key, mandatory=True)
+def _publish(channel: int, routing_key: str, exchange: str) -> bytes:
+    method = spec.Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=True)
     return frame.Method(channel, method).marshal()
