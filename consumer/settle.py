@@ -80,7 +80,7 @@ def _copy(
 ) -> Copy:
     attempt = attempt_of(delivery.message, topology)
     if isinstance(outcome, Postponed):
-        outcome = _bounded(outcome, delivery.message, topology, now, postpone_max_age)
+        outcome = bounded(outcome, delivery.message, topology, now, postpone_max_age)
     elif isinstance(outcome, Retry) and attempt > delivery.message.attempt:  # no room for our headers told the handler
         outcome = failed(outcome, attempt, topology.delays)
     counts_as: Literal["retried", "postponed", "parked"]
@@ -97,7 +97,7 @@ def _copy(
     return Copy(delivery, queue, message, counts_as, outcome.error, outcome.where, delay, outcome.trace)
 
 
-def _bounded(outcome: Postponed, message: Message, topology: Topology, now: float, max_age: float) -> Postponed | Park:
+def bounded(outcome: Postponed, message: Message, topology: Topology, now: float, max_age: float) -> Postponed | Park:
     """`outcome`, or what is left where no retry queue is, or where the message is postponed for too long."""
     if not topology.delays:
         why = "postponed, but CONSUMER_RETRY_DELAYS is off"

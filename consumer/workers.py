@@ -17,6 +17,26 @@ from consumer.settle import Done
 IDLE_WAIT_SECONDS = 1.0  # only a bound: work wakes a worker at once
 
 
+def attempt(
+    handle: Callable[[Message], object],
+    message: Message,
+    judge: Callable[[object, Message], Outcome],
+    delays: Sequence[float],
+    trace: Callable[[BaseException, str], str],
+) -> Outcome:
+    """Have the message handled, and judge how that ended."""
+    try:
+        returned = handle(message)
+        outcome = ACK if returned is None else judge(returned, message.original())
+        if fork.child:
+            fork.end_child(None)
+    except BaseException as error:  # noqa: BLE001 - SystemExit in a handler is a failed attempt as well
+        if fork.child:
+            fork.end_child(error)
+        return decide(error, message.original().attempt, delays, trace)
+    return outcome
+
+
 class Workers:
     """`wake` is called in a handler thread when there is something for `outcomes` to fetch."""
 
@@ -102,18 +122,9 @@ class Workers:
             start = clock()
             running[number] = start, delivery
             subject.message = delivery.message
-            try:
-                outcome: Outcome = ACK
-                if (returned := handle(delivery.message)) is not None:
-                    delivery = delivery._replace(message=delivery.message.original())
-                    outcome = self._judge(returned, delivery.message)
-                if fork.child:
-                    fork.end_child(None)
-            except BaseException as error:  # noqa: BLE001 - SystemExit in a handler is a failed attempt as well
-                if fork.child:
-                    fork.end_child(error)
+            outcome = attempt(handle, delivery.message, self._judge, self._delays, self._tracebacks.first)
+            if outcome is not ACK:  # whatever the handler did to the message
                 delivery = delivery._replace(message=delivery.message.original())
-                outcome = decide(error, delivery.message.attempt, self._delays, self._tracebacks.first)
             running[number] = None  # first: who has taken the outcome must not find the run
             done.append((delivery, outcome, clock() - start))
             if not self._wake_sent:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 import structlog
-from pika import BasicProperties, spec
+from pika import spec
 from pika.channel import Channel
 
 from common.amqp.connection import Connection
@@ -193,13 +193,13 @@ class Publisher(Generic[T]):
         self._pump(now)
         self._on_progress(confirmed)
 
-    def _on_return(self, channel: Channel, method: spec.Basic.Return, properties: BasicProperties, _: bytes) -> None:
+    def _on_return(self, channel: Channel, method: spec.Basic.Return, properties: Any = None, *_: object) -> None:
         if channel is not self.connection.channel:
             return
         self.metrics.returned.inc()
         text, place = f"{method.reply_code} {method.reply_text}", (method.exchange, method.routing_key)
         # Of two that are equal nobody knows which was meant.
-        named = (*place, properties.message_id)
+        named = (*place, getattr(properties, "message_id", None))
         failed = self._in_flight.take_out(lambda each: (each.exchange, each.routing_key, each.message_id) == named)
         for publication in failed:
             self.on_failed(publication, f"{text}: no queue takes it", True)

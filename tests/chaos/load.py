@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 
 from common.message import Message
+from consumer.forward import Forward
 from tests.chaos.ledger import recorder
 
 NAME, CRC = "chaos-name", "chaos-crc"  # headers
@@ -64,6 +65,12 @@ def record(message: Message) -> None:
     """Handle: write the name down, after CHAOS_SECONDS."""
     time.sleep(float(os.environ.get("CHAOS_SECONDS", "0")))
     _writer("CHAOS_HANDLED")(f"{name_of(message.body, message.headers)} {message.message_id}")
+
+
+def forwarding(message: Message) -> Forward:
+    """Forward to the queue MQ_CH.out, after CHAOS_SECONDS."""
+    time.sleep(float(os.environ.get("CHAOS_SECONDS", "0")))
+    return Forward(message.body, to=f"{os.environ['MQ_CH']}.out")
 
 
 def is_poison(name: str) -> bool:

@@ -38,6 +38,7 @@ class Pair:
         self.refused = Ledger(folder / "refused")
         self.producers: list[Process] = []
         self.consumers: list[Process] = []
+        self._next: list[Process] = []
         self._env = {
             **SETTINGS,
             **settings,
@@ -60,7 +61,12 @@ class Pair:
     @property
     def processes(self) -> list[Process]:
         """All that ever ran."""
-        return self.producers + self.consumers
+        return self.producers + self.consumers + self._next
+
+    @property
+    def next(self) -> Process:
+        """The one that handles what the consumer forwards."""
+        return self._next[-1]
 
     def produce(self) -> None:
         """Start a producer, which writes what it attempts into a ledger of its own."""
@@ -73,6 +79,12 @@ class Pair:
     def consume(self) -> None:
         """Start a consumer."""
         self.consumers.append(self._started("consumer", self._env))
+
+    def consume_forwarded(self) -> Process:
+        """Start a consumer of the queue that `load.forwarding` forwards to."""
+        more = {"MQ_CH": f"{self._env['MQ_CH']}.out", "CONSUMER_HANDLER": "tests.chaos.load:record"}
+        self._next.append(self._started("consumer", {**self._env, **more}))
+        return self.next
 
     def _started(self, service: str, env: Mapping[str, str]) -> Process:
         """Start it, once more if somebody took its port in the meantime; it listens, or has ended."""

@@ -16,7 +16,7 @@ class Queues:
     """The queue `name` and those that are named from it, on the broker at `port`."""
 
     def __init__(self, port: int, name: str) -> None:
-        self.name, self.dead = name, f"{name}.dead"
+        self.name, self.dead, self.forwarded = name, f"{name}.dead", f"{name}.out"
         self._retries = [f"{name}.retry.{delay}" for delay in RETRIES]
         self._port = port
 
@@ -41,6 +41,11 @@ class Queues:
         """Delete the queue alone."""
         with self._connection() as connection:
             connection.channel().queue_delete(self.name)
+
+    def delete_forwarded(self) -> None:
+        """Delete the queue that a consumer forwards to."""
+        with self._connection() as connection:
+            connection.channel().queue_delete(self.forwarded)
 
     def empty(self) -> tuple[list[str], list[str]]:
         """The names of messages that are parked, and of those in the other queues; then no queue is left.

@@ -12,6 +12,7 @@ import structlog
 from pika import BasicProperties
 
 from common.message import Message
+from consumer.forward import Forward
 from consumer.outcome import Reject
 
 STEP = 0.01  # seconds
@@ -212,3 +213,22 @@ def near_frame() -> Iterator[Message]:
     """Messages whose own headers leave 11, 60 and 300 bytes of a frame."""
     for size in (131_000, 130_950, 130_700):
         yield Message(b"%d" % size, headers={"h": "x" * size}, message_id=f"h{size}")
+
+
+def forward(message: Message) -> list[Forward]:
+    """Forward `value` to each of `places`, with `hold` in the body once the file RECORD.go is there."""
+    record(message)
+    order = message.json()
+    while "hold" in order and not Path(os.environ["RECORD"] + ".go").exists():
+        time.sleep(STEP)
+    return [Forward(order["value"], **place) for place in order["places"]]
+
+
+def forward_all(message: Message) -> Forward:
+    """Forward all to the queue MQ_CH.out, for the next in a chain."""
+    return Forward(message.body, to=f"{os.environ['MQ_CH']}.out")
+
+
+def inflate(message: Message) -> Forward:
+    """Forward a megabyte for each message."""
+    return Forward(message.body + bytes(1_000_000), to=f"{os.environ['MQ_CH']}.out")

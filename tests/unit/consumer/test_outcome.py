@@ -10,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.message import BodyError, Message
+from consumer.forward import Forward, NotForwarded
 from consumer.outcome import (
+    ACK,
     ERROR_LENGTH,
+    Forwarded,
     Park,
     Postpone,
     Postponed,
@@ -21,6 +24,7 @@ from consumer.outcome import (
     decide,
     describe,
     location,
+    succeeded,
 )
 
 DELAYS = st.lists(st.floats(0.001, 1e6), max_size=20)
@@ -175,7 +179,31 @@ def test_the_place_of_an_error_in_a_library_is_the_users_line() -> None:
 
 @pytest.mark.parametrize("finished", [None, True, 0, 3, 0.5, "done", b"", b"done"])
 def test_nothing_and_finished_values_are_a_success(finished: object) -> None:
-    check_returned(finished)
+    assert check_returned(finished) == ()
+    assert succeeded(finished, Message(b"")) is ACK
+
+
+@pytest.mark.parametrize("nothing", [[], ()])
+def test_a_list_of_no_forwards_is_a_success(nothing: object) -> None:
+    """A handler may find nothing to forward."""
+    assert succeeded(nothing, Message(b"")) is ACK
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_forwards_are_a_success_once_their_messages_are_confirmed(kind: type) -> None:
+    forwards = Forward(b"one", to="a"), Forward("two", exchange="x", routing_key="k")
+    outcome = succeeded(kind(forwards), Message(b"", message_id="m1"), "jobs")
+    assert outcome == Forwarded(forwards)
+    assert isinstance(outcome, Forwarded)
+    assert [each.body for each in outcome.messages] == [b"one", b"two"]
+    assert outcome.size == 6
+    assert succeeded(forwards[0], Message(b"")) == Forwarded(forwards[:1])
+
+
+def test_a_destination_that_fails_may_be_an_outage_and_parks_nothing_then() -> None:
+    outcome = decide(NotForwarded("full"), 1, [5.0])
+    assert isinstance(outcome, Retry)
+    assert outcome.outage
 
 
 UNFINISHED = [
@@ -185,7 +213,9 @@ UNFINISHED = [
     iter([]),
     [Future()],
     {"all": Future()},
-    (),
+    [Forward(b"x", to="out"), None],
+    [None],
+    [[]],
     partial(print),
     print,
 ]

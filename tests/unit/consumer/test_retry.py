@@ -7,11 +7,13 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from common.amqp.inflight import Publication
+from common.amqp.inflight import Publication, Single
 from common.amqp.topology import Topology
 from common.message import Message
 from consumer.delivery import Delivery
-from consumer.retry import RetryPublisher
+from consumer.forward import Forward
+from consumer.outcome import ACK, Forwarded, Park, Retry
+from consumer.retry import Forwarding, RetryPublisher
 from consumer.settings import ConsumerSettings
 from consumer.settle import Copy
 from tests.unit.conftest import Loop
@@ -149,3 +151,63 @@ def test_what_a_full_queue_refused_for_its_delay_is_tried_again_here(
     assert retry._hand_over.call_args.args[0] == [again]  # type: ignore[attr-defined]
     assert len(retry.publisher) == 0
     subscription.acknowledge.assert_not_called()
+
+
+def forwarding(tag: int, *bodies: bytes) -> tuple[Delivery, Forwarded, float]:
+    forwards = tuple(Forward(body, to="out") for body in bodies)
+    made = tuple(Message(body, message_id=f"m{tag}-{number}") for number, body in enumerate(bodies))
+    return Delivery(CURRENT, tag, Message(b"x", headers={"mq-attempt": 1})), Forwarded(forwards, made), 0.1
+
+
+def waiting(retry: RetryPublisher) -> list[Publication[Copy | Forwarding]]:
+    return list(retry.publisher._in_flight._waiting)
+
+
+def test_a_message_is_handled_when_all_that_it_forwards_is_confirmed(retry: RetryPublisher, subscription: Mock) -> None:
+    """Not before, and nothing is acknowledged past the one judgement of all that is done."""
+    retry.on_forwarded = Mock()
+    done = forwarding(1, b"one", b"two")
+    retry.forward([done])
+    subscription.holds.assert_called_once_with(done[0], 6)
+    first, second = waiting(retry)
+    assert [type(each) for each in (first, second)] == [Single, Single]
+    assert (first.exchange, first.routing_key, first.message_id, first.message.body) == ("", "out", "m1-0", b"one")
+    retry._on_confirmed([first])
+    retry.on_forwarded.assert_not_called()
+    retry._on_confirmed([second])
+    retry.on_forwarded.assert_called_once_with([(done[0], ACK, 0.1)])
+    assert subscription.acknowledge.call_args_list == [call([]), call([])]
+
+
+@pytest.mark.parametrize("confirmed_before", [True, False])
+def test_a_message_has_failed_once_when_one_of_those_it_forwards_has(
+    retry: RetryPublisher, confirmed_before: bool
+) -> None:
+    """Whatever becomes of the others."""
+    retry.on_forwarded = Mock()
+    done = forwarding(1, b"one", b"two", b"three")
+    retry.forward([done])
+    first, second, third = waiting(retry)
+    retry._on_confirmed([first] * confirmed_before)
+    retry._on_failed(second, "312 NO_ROUTE", True)
+    retry._on_failed(third, "312 NO_ROUTE", True)
+    retry._on_confirmed([first] * (not confirmed_before))
+    reason = Retry(5.0, "NotForwarded: the queue out: 312 NO_ROUTE", outage=True)
+    assert retry.on_forwarded.call_args_list == [call([(done[0], reason, 0.1)])]
+
+
+def test_what_cannot_be_encoded_is_no_outage_and_parked_after_the_last_attempt(retry: RetryPublisher) -> None:
+    retry.on_forwarded = Mock()
+    delivery, outcome, seconds = forwarding(1, b"one")
+    retry.forward([(delivery._replace(message=Message(b"x", headers={"mq-attempt": 2})), outcome, seconds)])
+    retry._on_failed(waiting(retry)[0], "TypeError: no", False)
+    [[(_, parked, _)]] = retry.on_forwarded.call_args.args
+    assert parked == Park("ValueError: the queue out: TypeError: no")
+
+
+def test_what_is_forwarded_for_a_lost_channel_is_dropped(retry: RetryPublisher) -> None:
+    """The broker delivers the message again."""
+    delivery, outcome, seconds = forwarding(1, b"one")
+    retry.forward([(delivery._replace(channel=LOST), outcome, seconds)])
+    retry.lost()
+    assert len(retry.publisher) == 0

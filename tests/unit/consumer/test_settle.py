@@ -9,12 +9,14 @@ from common.amqp.topology import Topology
 from common.message import ATTEMPT, FIRST_ERROR, LAST_ERROR, QUEUE, Message
 from consumer.copies import POSTPONED
 from consumer.delivery import Delivery
-from consumer.outcome import ACK, Outcome, Park, Postponed, Retry
+from consumer.forward import Forward
+from consumer.outcome import ACK, Forwarded, Outcome, Park, Postponed, Retry
 from consumer.settle import Done, settle
 
 NOW = 1_700_000_000.0  # seconds
 JOBS = Topology("jobs", [5.0, 30.0])
 CURRENT, LOST = object(), object()
+FORWARDED = Forwarded((Forward(b"x", to="out"),), (Message(b"x", message_id="n1"),))
 
 
 def done(tag: int, outcome: Outcome, channel: object = CURRENT, age: int | None = None, **headers: Any) -> Done:
@@ -67,12 +69,19 @@ def test_a_traceback_goes_with_the_copy_and_is_in_no_header() -> None:
         assert trace not in str(copy.message.headers)
 
 
-@pytest.mark.parametrize("outcome", [ACK, Retry(5.0, "E"), Park("E")])
+def test_what_forwards_is_published_and_not_acknowledged_before_its_confirm() -> None:
+    forwarding = done(7, FORWARDED, age=5)
+    settlement = settle([forwarding, done(8, ACK)], CURRENT, JOBS, NOW)
+    assert (settlement.acks, settlement.copies, settlement.ages) == ([8], [], [])
+    assert settlement.forwards == [forwarding]
+
+
+@pytest.mark.parametrize("outcome", [ACK, Retry(5.0, "E"), Park("E"), FORWARDED])
 def test_a_delivery_of_another_channel_is_left_alone(outcome: Outcome) -> None:
     """The broker has requeued it, and its tag names another message on the current channel."""
     for channel in (CURRENT, None):
         settlement = settle([done(1, outcome, LOST, age=5)], channel, JOBS, NOW)
-        assert (settlement.acks, settlement.copies, settlement.ages) == ([], [], [])
+        assert (settlement.acks, settlement.copies, settlement.ages, settlement.forwards) == ([], [], [], [])
 
 
 def test_a_batch_of_several_outcomes_and_channels_is_settled_one_by_one() -> None:

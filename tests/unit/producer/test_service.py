@@ -163,7 +163,7 @@ class Wire:
         """Something to tell it by."""
         return ["the wire"]
 
-    def publish(self, channel: object, routing_key: str, message: Message) -> None:
+    def publish(self, channel: object, routing_key: str, message: Message, _: str = "") -> None:
         """Noted."""
         assert channel is self
         self.published.append((routing_key, message.body))
@@ -266,7 +266,7 @@ def test_what_cannot_be_encoded_waits_for_no_confirm(process: Loop, monkeypatch:
     running = Running(process, *[b"bad"] * 300, b"a")
     real = running.wire.publish
 
-    def publish(channel: object, routing_key: str, message: Message) -> None:
+    def publish(channel: object, routing_key: str, message: Message, _: str) -> None:
         if message.body == b"bad":
             raise ValueError("a header that AMQP cannot hold")
         real(channel, routing_key, message)

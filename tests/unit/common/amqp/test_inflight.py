@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from common.amqp.inflight import WINDOW_BYTES, InFlight, Publication
+from common.amqp.inflight import WINDOW_BYTES, InFlight, Publication, Single
 from common.message import Message
 
 
@@ -72,7 +72,7 @@ class InFlightMachine(RuleBasedStateMachine):
             tags = [each for each in self.sent if tag <= self.tag and (each == tag or (multiple and each < tag))]
         expected = [self.sent.pop(each) for each in tags]
         if nack:
-            assert self.real.nacked(tag, multiple=multiple) == len(expected)
+            assert self.real.nacked(tag, multiple=multiple)[0] == len(expected)
             self.waiting = sorted(self.kept(expected) + self.waiting)
         else:
             confirmed = self.real.confirmed(tag, multiple=multiple)
@@ -192,9 +192,9 @@ def test_tag_0_names_no_message_and_with_multiple_all() -> None:
 def test_nacked_messages_wait_before_those_that_came_later_in_their_order() -> None:
     in_flight = sent(5)
     in_flight.put([publication(6)])
-    assert in_flight.nacked(4, multiple=False) == 1
-    assert in_flight.nacked(2, multiple=True) == 2
-    assert in_flight.nacked(2, multiple=True) == 0
+    assert in_flight.nacked(4, multiple=False)[0] == 1
+    assert in_flight.nacked(2, multiple=True)[0] == 2
+    assert in_flight.nacked(2, multiple=True)[0] == 0
     assert tokens(in_flight.take(9)) == [1, 2, 4, 6]
 
 
@@ -300,7 +300,7 @@ def test_messages_for_a_full_queue_wait_behind_all_others_and_can_be_withdrawn()
     in_flight: InFlight[int] = InFlight()
     in_flight.put(Publication("full", Message(b"x"), token) for token in (1, 2, 3))
     in_flight.sent(in_flight.take(3), 1.0)
-    assert in_flight.nacked(3, multiple=True) == 3
+    assert in_flight.nacked(3, multiple=True)[0] == 3
     assert in_flight.refusing == {"full"}
     in_flight.put([Publication("other", Message(b"x"), 4)])
     taken = in_flight.take(1)
@@ -323,3 +323,36 @@ def test_nothing_is_withdrawn_that_no_queue_refused() -> None:
     in_flight.sent(in_flight.take(1), 1.0)
     assert tokens(in_flight.confirmed(2, multiple=False)) == [1]
     assert in_flight.refusing == frozenset()
+
+
+def single(number: int, exchange: str = "x", key: str = "jobs") -> Single[int]:
+    return Single(exchange, key, Message(b"%d" % number, message_id=f"m{number}"), number)
+
+
+def test_a_single_that_a_full_queue_refuses_is_given_up_and_its_neighbours_wait() -> None:
+    in_flight = InFlight[int]()
+    in_flight.put([publication(1), single(2), publication(3)])
+    in_flight.sent(in_flight.take(9), 1.0)
+    refused, singles = in_flight.nacked(3, multiple=True)
+    assert (refused, [each.token for each in singles]) == (2, [2])
+    assert tokens(in_flight.take(9)) == [1, 3]
+
+
+@pytest.mark.parametrize("wanted", [{1}, {2}, {4}, {1, 4}, {2, 3}, {1, 2, 3, 4}])
+@pytest.mark.parametrize("multiple", [True, False])
+def test_singles_that_are_taken_out_are_not_confirmed_later_and_the_others_are(
+    wanted: set[int], multiple: bool
+) -> None:
+    """Their confirms follow, in any order and together with others."""
+    in_flight = InFlight[int]()
+    in_flight.put([single(number) for number in (1, 2, 3, 4)])
+    in_flight.sent(in_flight.take(9), 1.0)
+    assert [each.token for each in in_flight.take_out(lambda each: each.token in wanted)] == sorted(wanted)
+    assert in_flight.unconfirmed == len(in_flight) == 4 - len(wanted)
+    tags = [4] if multiple else [3, 1, 4, 2]
+    found = [each.token for tag in tags for each in in_flight.confirmed(tag, multiple=multiple)]
+    assert sorted(found) == sorted({1, 2, 3, 4} - wanted)
+    assert len(in_flight) == 0
+    in_flight.put([single(5)])
+    in_flight.sent(in_flight.take(9), 2.0)
+    assert [each.token for each in in_flight.confirmed(5, multiple=False)] == [5], "tags go on"

@@ -6,14 +6,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pika import spec
+from pika import BasicProperties, spec
 from pika.frame import Method
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from common.amqp.errors import BrokerError, Kind
 from common.amqp.flow import NOT_CONFIRMED, ONLY_NACKS_MAX_SECONDS, STILL_FULL
-from common.amqp.inflight import Publication
+from common.amqp.inflight import Publication, Single
 from common.amqp.publisher import Publisher
 from common.amqp.topology import Topology
 from common.message import Message
@@ -175,7 +175,7 @@ class Wire:
     def fail(self, reason: BrokerError) -> None:
         self.failures.append(reason)
 
-    def publish(self, channel: object, routing_key: str, message: Message) -> None:
+    def publish(self, channel: object, routing_key: str, message: Message, _: str = "") -> None:
         """Note the message; the body `bad` cannot be encoded."""
         if message.body == b"bad":
             raise TypeError("no such header")
@@ -494,3 +494,111 @@ def test_the_topology_is_declared_and_confirms_are_selected_before_anything_goes
     assert owned.heard == [[1]]
     channel.on_return(channel, spec.Basic.Return(312, "NO_ROUTE", "", "jobs"), None, b"")
     assert len(owned.wire.failures) == 1
+
+
+def single(number: int, exchange: str = "", key: str = "out") -> Single[Token]:
+    return Single(exchange, key, Message(b"%d" % number, message_id=f"m{number}"), number)
+
+
+@pytest.fixture
+def failed(owned: Owned) -> list[tuple[Token, str, bool]]:
+    """What its owner is told of each Single that fails."""
+    told: list[tuple[Token, str, bool]] = []
+    owned.publisher.on_failed = lambda publication, reason, outage: told.append((publication.token, reason, outage))
+    return told
+
+
+def give_back(owned: Owned, exchange: str, key: str, number: int) -> None:
+    method = spec.Basic.Return(312, "NO_ROUTE", exchange, key)
+    owned.publisher._on_return(owned.wire, method, BasicProperties(message_id=f"m{number}"), b"")  # type: ignore[arg-type]
+
+
+def test_a_returned_single_has_failed_and_its_confirm_counts_for_nothing(
+    owned: Owned, failed: list[tuple[Token, str, bool]]
+) -> None:
+    """The connection and all others stay."""
+    owned.open()
+    owned.publisher.publish([single(1), single(2), *numbers(3)])
+    give_back(owned, "", "out", 1)
+    assert failed == [(1, "312 NO_ROUTE: no queue takes it", True)]
+    assert owned.wire.failures == []
+    owned.ack(4, multiple=True)
+    assert owned.heard[-1] == [2, 3]
+    assert owned.refused == []
+
+
+def test_a_return_that_names_no_single_ends_the_connection(owned: Owned, failed: list[tuple[Token, str, bool]]) -> None:
+    """It is a copy of ours, and its queue is to be declared again."""
+    owned.open()
+    owned.publisher.publish([single(1), *numbers(2)])
+    give_back(owned, "", "jobs", 1)
+    assert (failed, len(owned.wire.failures)) == ([], 1)
+
+
+def test_a_single_that_a_full_queue_refuses_has_failed_and_holds_up_nothing(
+    owned: Owned, failed: list[tuple[Token, str, bool]]
+) -> None:
+    owned.open()
+    owned.publisher.publish([single(1), *numbers(2)])
+    owned.nack(2)
+    assert failed == [(1, "the queue is full", True)]
+    assert owned.publisher.reasons() == []
+    owned.publisher.publish(numbers(3))
+    assert owned.wire.bodies == [b"1", b"2", b"3"]
+
+
+CLOSED = "404 NOT_FOUND - no exchange '{}' in vhost '/'"
+
+
+def test_a_missing_exchange_fails_its_messages_and_is_not_tried_for_a_while(
+    owned: Owned, failed: list[tuple[Token, str, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker closes the channel over each: the others are sent again, and are not held up by more of them."""
+    owned.open()
+    owned.publisher.publish([single(1, "gone"), *numbers(2), single(3, "there"), single(4, "gone")])
+    reason = CLOSED.format("gone")
+    owned.publisher.lost(BrokerError(Kind.TOPOLOGY, reason))
+    assert failed == [(1, reason, True), (4, reason, True)]
+    owned.wire.published.clear()
+    owned.open(window=1)
+    owned.publisher.publish([single(5, "gone")])
+    owned.ack(1)
+    assert owned.wire.bodies == [b"2", b"3"]
+    assert failed[2:] == [(5, reason, True)]
+    monkeypatch.setattr("common.amqp.publisher.BARRED_SECONDS", 0.0)
+    owned.publisher.lost(BrokerError(Kind.TOPOLOGY, reason))
+    owned.publisher._barred.clear()
+    owned.open(window=1)
+    owned.ack(1)
+    owned.publisher.publish([single(6, "gone")])
+    assert owned.wire.bodies[-1] == b"6"
+
+
+def test_an_exchange_whose_name_the_broker_cuts_is_found_by_sending_one_at_a_time(
+    owned: Owned, failed: list[tuple[Token, str, bool]]
+) -> None:
+    """A refusal has 255 bytes, and a name may have as many."""
+    long = "x" * 255
+    reason = CLOSED.format(long)[:252] + "..."
+    owned.open()
+    owned.publisher.publish([*numbers(1), single(2, long), *numbers(3)])
+    owned.publisher.lost(BrokerError(Kind.TOPOLOGY, reason))
+    owned.wire.published.clear()
+    owned.open(window=1)
+    owned.ack(1)
+    assert owned.wire.bodies == [b"1", b"2"], "one by one"
+    owned.publisher.lost(BrokerError(Kind.TOPOLOGY, reason))
+    assert failed == [(2, reason, True)]
+    owned.open(window=1)
+    assert owned.wire.bodies[2:] == [b"3"]
+    assert owned.refused == []
+
+
+def test_a_single_that_cannot_be_encoded_has_failed_by_itself_and_is_not_counted_as_refused(
+    owned: Owned, failed: list[tuple[Token, str, bool]]
+) -> None:
+    owned.open()
+    owned.publisher.publish([Single("", "out", Message(b"bad"), 1), *numbers(2)])
+    assert failed == [(1, "TypeError: no such header", False)]
+    assert owned.wire.bodies == [b"2"]
+    assert owned.counted("refused_total") == 0
