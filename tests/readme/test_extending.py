@@ -6,12 +6,14 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pika
 import pytest
 
 from common.doctor.settings import DoctorSettings, PreflightSettings
 from consumer.settings import ConsumerSettings
 from consumer.verify.settings import VerifySettings
 from producer.settings import ProducerSettings
+from tests.brokers import Broker
 from tests.conftest import Start
 from tests.processes import ROOT, until
 from tests.readme.documents import example
@@ -66,6 +68,26 @@ def test_every_order_is_booked_once_though_it_comes_twice_and_the_consumer_is_ki
         assert totals["handled"] >= 2 * len(ORDERS) - written, "so many came again"
         assert (totals["parked"], totals["left"]) == (0, 0)
         assert sorted(database.execute("SELECT customer, cents FROM book")) == sorted(ORDERS)
+
+
+def test_an_order_is_forwarded_to_its_queue_and_to_the_exchange(
+    start: Start, broker: Broker, mq_ch: str, tmp_path: Path
+) -> None:
+    (tmp_path / "invoicing.py").write_text(example(DOCUMENT, "invoicing"))
+    with pika.BlockingConnection(pika.URLParameters(broker.url)) as connection:
+        channel = connection.channel()
+        channel.queue_declare("invoices", durable=True)
+        events = channel.queue_declare("", exclusive=True).method.queue
+        channel.queue_bind(events, "amq.topic", "invoice.*")
+        assert start("consumer", CONSUMER_IDLE_EXIT="1ms").wait() == 0, "the queue is there"
+        channel.basic_publish("", mq_ch, b'{"customer": "ada", "cents": 995}')
+        consumer = start("consumer", "--handler", "invoicing:handle", CONSUMER_IDLE_EXIT="1s", PYTHONPATH=tmp_path)
+        assert consumer.wait() == 0
+        assert consumer.event("stopped")["handled"] == 1
+        got = [channel.basic_get(queue, auto_ack=True) for queue in ("invoices", events)]
+        assert [json.loads(body or b"") for _, _, body in got] == [{"customer": "ada", "cents": 995}] * 2
+        assert [properties.type for _, properties, _ in got if properties] == [None, "Invoice"]
+        channel.queue_delete("invoices")
 
 
 def test_what_a_person_can_mend_is_said_in_a_line(start: Start, shop: dict[str, Path]) -> None:

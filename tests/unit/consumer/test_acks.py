@@ -54,6 +54,7 @@ class AcksMachine(RuleBasedStateMachine):
         self.acks = Acknowledger(Mock())
         self.tag = 0
         self.open: list[int] = []  # by our side: not settled
+        self.more: dict[int, int] = {}  # bytes beside its own
         self.channel: Any = Channel()
         self.acks.channel = self.channel
 
@@ -80,6 +81,13 @@ class AcksMachine(RuleBasedStateMachine):
             self.acks.requeue(tag, counted=counted)
             assert tag not in self.channel.outstanding
 
+    @rule(data=st.data(), more=st.integers(0, 9))
+    def hold_more(self, data: st.DataObject, more: int) -> None:
+        if self.open:
+            tag = data.draw(st.sampled_from(self.open))
+            self.acks.grow(tag, more)
+            self.more[tag] = self.more.get(tag, 0) + more
+
     @rule()
     def flush(self) -> None:
         del self.channel.acks[:]
@@ -90,13 +98,13 @@ class AcksMachine(RuleBasedStateMachine):
     @rule()
     def lose_the_channel(self) -> None:
         self.acks.lost()
-        self.tag, self.open, self.channel = 0, [], Channel()
+        self.tag, self.open, self.more, self.channel = 0, [], {}, Channel()
         self.acks.channel = self.channel
 
     @invariant()
     def both_sides_agree(self) -> None:
         assert self.acks.unsettled == len(self.open)
-        assert self.acks.bytes == sum(self.open)  # a delivery's size is its tag here
+        assert self.acks.bytes == sum(tag + self.more.get(tag, 0) for tag in self.open)  # its size is its tag here
         assert set(self.open) <= self.channel.outstanding, "nothing unsettled is acknowledged"
 
 

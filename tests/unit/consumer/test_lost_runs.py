@@ -11,8 +11,9 @@ from common.amqp.errors import BrokerError, Kind
 from common.message import Message
 from consumer import lost_runs
 from consumer.delivery import Delivery
-from consumer.lost_runs import LostRuns, identify
-from consumer.outcome import ACK, Ack
+from consumer.forward import Forward
+from consumer.lost_runs import MAX_FORWARDED_BYTES, LostRuns, identify
+from consumer.outcome import ACK, Ack, Forwarded
 from tests.unit.origins import received
 
 GONE = BrokerError(Kind.TCP, "gone")
@@ -95,6 +96,16 @@ def test_a_redelivery_that_was_lost_too_is_acknowledged_by_nothing() -> None:
     assert runs.ended([(old, ACK, 1.0)]) == []
     newest = redelivery(5, sent, "newest")
     assert runs.claim([newest], [], 0.0) == ([], [(newest, Ack(), 1.0)])
+
+
+@pytest.mark.parametrize(("size", "kept"), [(MAX_FORWARDED_BYTES, True), (MAX_FORWARDED_BYTES + 1, False)])
+def test_what_a_lost_run_forwards_is_kept_if_it_is_small(size: int, kept: bool) -> None:
+    """A thousand large ones would fill the memory; those are handled again."""
+    runs, sent = LostRuns(300.0), message(message_id="m")
+    outcome = Forwarded((Forward(b"", to="out"),), (Message(bytes(size)),))
+    runs.ended([(Delivery("old", 1, sent), outcome, 0.1)])
+    others, done = runs.claim([redelivery(1, sent)], [], 0.0)
+    assert (len(others), len(done)) == (not kept, kept)
 
 
 def test_so_many_outcomes_are_kept_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,8 @@ from common.amqp.topology import DELIVERY_LIMIT, Topology
 from common.message import Message
 from common.process.run import Process
 from consumer.delivery import SUSPECT, Delivery
-from consumer.outcome import ACK, Park, Reject, Retry
+from consumer.forward import Forward
+from consumer.outcome import ACK, Forwarded, Park, Reject, Retry
 from consumer.retry import RetryPublisher
 from consumer.service import ConsumerService
 from consumer.settings import ConsumerSettings
@@ -107,6 +108,41 @@ def test_a_handled_delivery_is_acknowledged_counted_and_measured(process: Loop) 
     assert 60 <= age - before[3] < 60 + PATIENCE
     assert consuming.service.summary() == (0, {"handled": 1})
     consuming.retry.publish.assert_not_called()
+
+
+def test_a_delivery_that_forwards_is_acknowledged_on_the_confirm_and_not_before(process: Loop) -> None:
+    """It counts as handled then, once."""
+    before = metric("consumer_settled_total", outcome="ack")
+    consuming = Consuming(process, lambda _: Forward(b"x", to="out"))
+    consuming.come(1)
+    process.turn(lambda: consuming.retry.forward.call_args_list, "it is forwarded")
+    [[(delivery, outcome, seconds)]] = consuming.retry.forward.call_args.args
+    assert outcome == Forwarded((Forward(b"x", to="out"),))
+    time.sleep(0.05)  # longer than acknowledgements wait
+    process.turn(lambda: True, "a turn")
+    consuming.channel.basic_ack.assert_not_called()
+    assert metric("consumer_settled_total", outcome="ack") == before
+    consuming.own_retry.on_forwarded([(delivery, ACK, seconds)])
+    process.turn(lambda: consuming.channel.basic_ack.call_args_list, "it is acknowledged")
+    assert metric("consumer_settled_total", outcome="ack") == before + 1
+    assert consuming.service.summary() == (0, {"handled": 1})
+
+
+def test_destinations_that_all_fail_are_an_outage_until_one_confirms(process: Loop) -> None:
+    """What is forwarded neither opens nor closes the breaker before the broker has answered."""
+    consuming = Consuming(process, lambda _: Forward(b"x", to="out"))
+    service = consuming.service
+    for number in range(SETTINGS.consumer_breaker or 0):
+        assert not service._breaker.open
+        delivery = Delivery(consuming.channel, 100 + number, Message(b"%d" % number))
+        consuming.own_retry.on_forwarded([(delivery, Retry(5.0, "NotForwarded: full", outage=True), 0.1)])
+    assert service._breaker.open
+    delivery = Delivery(consuming.channel, 1, Message(b"x"))
+    service._subscription._acks.delivered([1], [1])
+    service._conclude([(delivery, Forwarded((Forward(b"x", to="out"),)), 0.1)])
+    assert service._breaker.open
+    consuming.own_retry.on_forwarded([(delivery, ACK, 0.1)])
+    assert not service._breaker.open
 
 
 def test_a_failed_delivery_is_published_as_a_copy_and_not_acknowledged(process: Loop) -> None:

@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 
 from common.message import ATTEMPT, Message
+from consumer.forward import Forward
 from consumer.outcome import Reject
 from consumer.tracing import traced
 
@@ -57,3 +58,14 @@ def test_a_returned_future_is_an_error_in_its_trace_and_no_success(ended: Ended)
         traced(future, "jobs")(Message(b""))
     (span,) = ended()
     assert span.status.status_code is StatusCode.ERROR
+
+
+def test_what_is_forwarded_has_the_span_as_its_parent_unless_it_was_given_one(ended: Ended) -> None:
+    own = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    given = Forward(b"x", to="a"), Forward(b"x", to="b", headers={"traceparent": own, "tenant": "a"})
+    first, second = traced(lambda _: given, "jobs")(Message(b""))  # type: ignore[misc]
+    (span,) = ended()
+    assert span.context
+    assert f"{span.context.span_id:016x}" in first.headers["traceparent"]
+    assert second.headers == {"traceparent": own, "tenant": "a"}
+    assert traced(lambda _: None, "jobs")(Message(b"")) is None

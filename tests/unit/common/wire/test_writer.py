@@ -17,8 +17,8 @@ from tests.unit.conftest import Loop
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 
-def frames(message: Message, queue: str = "jobs", longest: int = 131_064) -> bytes:
-    return b"".join(message_frames(3, queue, message, longest))
+def frames(message: Message, queue: str = "jobs", longest: int = 131_064, exchange: str = "") -> bytes:
+    return b"".join(message_frames(3, queue, message, longest, exchange))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -40,6 +40,13 @@ def test_the_bytes_of_a_message_are_those_that_pika_writes(
         channel: Any = opened(Plain, process)
         channel.basic_publish("", queue, body, message.properties, mandatory=True)
         assert frames(message, queue) == channel.connection.sent
+
+
+def test_a_message_goes_to_its_exchange(process: Loop) -> None:
+    channel: Any = opened(Plain, process)
+    message = Message(b"x", message_id="m")
+    channel.basic_publish("events", "a.b", message.body, message.properties, mandatory=True)
+    assert frames(message, "a.b", exchange="events") == channel.connection.sent
 
 
 def test_what_cannot_be_encoded_leaves_nothing_behind() -> None:
