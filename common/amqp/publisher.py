@@ -16,6 +16,7 @@ from common.amqp.topology import Topology
 from common.observe.logs import Quota, names
 from common.observe.metrics import PublisherMetrics
 from common.process.run import Process
+from common.properties import received
 from common.settings.shared import Settings
 
 T = TypeVar("T")
@@ -193,13 +194,13 @@ class Publisher(Generic[T]):
         self._pump(now)
         self._on_progress(confirmed)
 
-    def _on_return(self, channel: Channel, method: spec.Basic.Return, properties: Any = None, *_: object) -> None:
+    def _on_return(self, channel: Channel, method: spec.Basic.Return, properties: Any, *_: object) -> None:
         if channel is not self.connection.channel:
             return
         self.metrics.returned.inc()
         text, place = f"{method.reply_code} {method.reply_text}", (method.exchange, method.routing_key)
         # Of two that are equal nobody knows which was meant.
-        named = (*place, getattr(properties, "message_id", None))
+        named = (*place, received(properties).to_pika().message_id)
         failed = self._in_flight.take_out(lambda each: (each.exchange, each.routing_key, each.message_id) == named)
         for publication in failed:
             self.on_failed(publication, f"{text}: no queue takes it", True)

@@ -16,7 +16,7 @@ LINES_MAX = 30  # of an example, so that it is read at a glance
 
 @pytest.mark.parametrize(
     "name",
-    ["unit", pytest.param("end to end", marks=[pytest.mark.docker, pytest.mark.slow])],
+    ["unit", pytest.param("e2e", marks=[pytest.mark.docker, pytest.mark.slow])],
 )
 def test_the_tests_of_the_document_pass(name: str, tmp_path: Path) -> None:
     """Of the handler that docs/extending.md shows."""

@@ -19,6 +19,7 @@ from common.amqp.topology import Topology
 from common.message import Message
 from common.settings.shared import Settings
 from tests.unit.conftest import Loop
+from tests.unit.origins import received
 from tests.unit.peer import Peer, Visit
 
 Token = int
@@ -341,7 +342,7 @@ def test_answers_of_a_channel_that_is_gone_are_not_believed(owned: Owned) -> Non
     owned.publisher.connection = owned.wire  # type: ignore[assignment]
     for answer in (spec.Basic.Ack(2), spec.Basic.Nack(2)):
         owned.publisher._on_confirm(gone, answer)  # type: ignore[arg-type]
-    owned.publisher._on_return(gone, method)  # type: ignore[arg-type]
+    owned.publisher._on_return(gone, method, BasicProperties(), b"")  # type: ignore[arg-type]
     assert (len(owned.publisher), owned.heard, owned.wire.failures) == (1, [], [])
     assert (owned.counted("nacked_total"), owned.counted("returned_total")) == (0, 0)
 
@@ -350,7 +351,7 @@ def test_a_returned_message_ends_the_connection_before_its_confirm_is_believed(o
     owned.open()
     owned.publisher.publish(numbers(1))
     method = spec.Basic.Return(312, "NO_ROUTE", "", "jobs")
-    owned.publisher._on_return(owned.wire, method, None, b"")  # type: ignore[arg-type]
+    owned.publisher._on_return(owned.wire, method, BasicProperties(), b"")  # type: ignore[arg-type]
     assert owned.wire.failures == [BrokerError(Kind.TOPOLOGY, "312 NO_ROUTE: there is no queue jobs")]
     assert owned.counted("returned_total") == 1
     owned.publisher.lost(owned.wire.failures[0])
@@ -492,7 +493,7 @@ def test_the_topology_is_declared_and_confirms_are_selected_before_anything_goes
     owned.publisher.publish(numbers(1))
     channel.on_confirm(Method(1, spec.Basic.Ack(1)))
     assert owned.heard == [[1]]
-    channel.on_return(channel, spec.Basic.Return(312, "NO_ROUTE", "", "jobs"), None, b"")
+    channel.on_return(channel, spec.Basic.Return(312, "NO_ROUTE", "", "jobs"), BasicProperties(), b"")
     assert len(owned.wire.failures) == 1
 
 
@@ -510,7 +511,8 @@ def failed(owned: Owned) -> list[tuple[Token, str, bool]]:
 
 def give_back(owned: Owned, exchange: str, key: str, number: int) -> None:
     method = spec.Basic.Return(312, "NO_ROUTE", exchange, key)
-    owned.publisher._on_return(owned.wire, method, BasicProperties(message_id=f"m{number}"), b"")  # type: ignore[arg-type]
+    came = received(BasicProperties(message_id=f"m{number}"))  # of either wire
+    owned.publisher._on_return(owned.wire, method, came, b"")  # type: ignore[arg-type]
 
 
 def test_a_returned_single_has_failed_and_its_confirm_counts_for_nothing(
