@@ -91,6 +91,11 @@ chaos: $(READY) ## Every fault and a ten-minute mix, as a table (25 minutes)
 chaos-peers: $(READY) ## The same faults for other libraries, as docs/loss-table.md (a night); ARGS for some
 	@$(BIN)/python -m tests.chaos.peers $(ARGS)
 
+HOURS ?= 1
+.PHONY: soak
+soak: $(READY) ## Both services while a connection is lost twice a second, as docs/soak.md; HOURS=1
+	@$(BIN)/python -m tests.chaos.soak --hours $(HOURS) $(ARGS)
+
 .PHONY: mutants
 mutants: $(READY) ## Small defects put into the core one at a time, which the unit tests must notice; ARGS for some
 	@$(BIN)/python -m tests.mutants $(ARGS)
