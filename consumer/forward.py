@@ -2,7 +2,6 @@
 
 import secrets
 from base64 import urlsafe_b64encode
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
 from hashlib import blake2b
@@ -46,12 +45,12 @@ class Forward:
             raise TypeError("Forward takes a body: give message.body, and what is to go along of its properties")
         if bool(self.to) == bool(self.exchange) or (self.to and self.routing_key):
             raise ValueError("Forward needs a queue (to=...), or else an exchange (exchange=..., routing_key=...)")
-        for name in (self.to, self.exchange, self.routing_key):
+        for name in (self.to,) if self.to else (self.exchange, self.routing_key):
             if not isinstance(name, str):
                 raise TypeError(f"a queue, an exchange or a routing key is a str, and not a {type(name).__qualname__}")
             if len(name.encode()) > NAME_MAX:
                 raise ValueError(f"a name of {len(name.encode())} bytes is over AMQP's {NAME_MAX}")
-        if steering := ROUTING.keys() & self.headers.keys():
+        if self.headers and (steering := ROUTING.keys() & self.headers.keys()):
             raise ValueError(
                 f"the header {steering.pop()} would send copies elsewhere: return a Forward for each queue"
             )
@@ -83,14 +82,13 @@ def messages(forwards: Iterable[Forward], original: Message, queue: str, max_bod
 
     A repetition gives the same ids. Raises ValueError for a body of over `max_body` bytes.
     """
-    properties = original.properties
-    context = trace_context(properties.headers or {})
+    context = trace_context(original.headers)
     # Equal messages without an id must not look like one: whoever leaves out duplicates would lose the second.
-    base, nth = properties.message_id or secrets.token_hex(ID_BYTES), Counter[tuple[str, str]]()
+    base, count = original.message_id or secrets.token_hex(ID_BYTES), dict[tuple[str, str], int]()
     for forward in forwards:
-        place = forward.destination
-        name = repr((queue, base, place, nth[place])).encode(errors="backslashreplace")
-        nth[place] += 1
+        place = exchange, key = forward.destination
+        count[place] = nth = count.get(place, 0) + 1
+        name = f"{queue}\0{exchange}\0{key}\0{nth}\0{base}".encode(errors="backslashreplace")
         made = forward.message(urlsafe_b64encode(blake2b(name, digest_size=ID_BYTES).digest()).decode(), context)
         if len(made.body) > max_body:
             raise ValueError(f"{forward!r:.100}: {len(made.body)} bytes are over MQ_MAX_BODY ({max_body})")
