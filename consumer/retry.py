@@ -57,6 +57,7 @@ class RetryPublisher:
         self._process, self._subscription, self._topology = process, subscription, topology
         self._hand_over = hand_over
         self.on_forwarded: Callable[[list[Done]], None] = lambda _: None  # gets what is forwarded, or has failed to be
+        self._concluded: list[Done] = []
         self._quota = Quota()
         self.publisher: Publisher[Copy | Forwarding] = Publisher(
             "consumer_retry",
@@ -121,12 +122,11 @@ class RetryPublisher:
 
     def _on_confirmed(self, confirmed: list[Publication[Copy | Forwarding]]) -> None:
         tags: list[int] = []
-        forwarded: list[Done] = []
         for token in [publication.token for publication in confirmed]:
             if isinstance(token, Forwarding):
                 token.left -= 1
                 if not token.left:
-                    forwarded.append((token.delivery, ACK, token.seconds))
+                    self._conclude((token.delivery, ACK, token.seconds))
                 continue
             self.totals[token.counts_as] += 1
             if counter := metrics.BY_COPIES.get(token.counts_as):
@@ -134,8 +134,6 @@ class RetryPublisher:
             if self._subscription.current(token.delivery):
                 tags.append(token.delivery.tag)
         self._subscription.acknowledge(tags)
-        if forwarded:
-            self.on_forwarded(forwarded)
 
     def _on_failed(self, publication: Publication[Copy | Forwarding], reason: str, outage: bool) -> None:
         token, exchange, key = publication.token, publication.exchange, publication.routing_key
@@ -144,7 +142,16 @@ class RetryPublisher:
             place = f"the exchange {exchange} with the routing key {key!r}" if exchange else f"the queue {key}"
             error = (NotForwarded if outage else ValueError)(f"{place}: {reason}")
             outcome = decide(error, token.delivery.message.attempt, self._topology.delays)
-            self.on_forwarded([(token.delivery, outcome, token.seconds)])
+            self._conclude((token.delivery, outcome, token.seconds))
+
+    def _conclude(self, done: Done) -> None:
+        if not self._concluded:  # all of a turn together: a broker may confirm one by one
+            self._process.call_later(0.0, self._hand_on)
+        self._concluded.append(done)
+
+    def _hand_on(self) -> None:
+        done, self._concluded = self._concluded, []
+        self.on_forwarded(done)
 
     def _on_refused(self, publication: Publication[Copy | Forwarding]) -> None:
         # No copy of it can be published. Each requeue is counted, until the broker's own limit parks it.

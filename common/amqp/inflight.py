@@ -25,17 +25,17 @@ class Publication(Generic[T]):
         self.routing_key, self.message, self.token = routing_key, message, token
         self.size, self.number, self.sent_at = len(message.body), 0, 0.0
 
-    exchange = message_id = ""  # of a Single alone: it costs the others nothing
+    exchange = ""  # of a Single alone: it costs the others nothing
 
 
 class Single(Publication[T]):
-    """Is given up when its destination is missing or full, and not sent again. `message_id` tells what is returned."""
+    """Is given up when its destination is missing or full, and not sent again."""
 
-    __slots__ = ("exchange", "message_id")
+    __slots__ = ("exchange",)
 
     def __init__(self, exchange: str, routing_key: str, message: Message, token: T) -> None:
         super().__init__(routing_key, message, token)
-        self.exchange, self.message_id = exchange, str(message.message_id)
+        self.exchange = exchange
 
 
 class InFlight(Generic[T]):

@@ -200,8 +200,10 @@ class Publisher(Generic[T]):
         self.metrics.returned.inc()
         text, place = f"{method.reply_code} {method.reply_text}", (method.exchange, method.routing_key)
         # Of two that are equal nobody knows which was meant.
-        named = (*place, received(properties).to_pika().message_id)
-        failed = self._in_flight.take_out(lambda each: (each.exchange, each.routing_key, each.message_id) == named)
+        message_id = received(properties).to_pika().message_id
+        failed = self._in_flight.take_out(
+            lambda each: (each.exchange, each.routing_key) == place and each.message.message_id == message_id
+        )
         for publication in failed:
             self.on_failed(publication, f"{text}: no queue takes it", True)
         if not failed:

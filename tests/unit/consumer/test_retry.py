@@ -163,7 +163,9 @@ def waiting(retry: RetryPublisher) -> list[Publication[Copy | Forwarding]]:
     return list(retry.publisher._in_flight._waiting)
 
 
-def test_a_message_is_handled_when_all_that_it_forwards_is_confirmed(retry: RetryPublisher, subscription: Mock) -> None:
+def test_a_message_is_handled_when_all_that_it_forwards_is_confirmed(
+    retry: RetryPublisher, subscription: Mock, process: Loop
+) -> None:
     """Not before, and nothing is acknowledged past the one judgement of all that is done."""
     retry.on_forwarded = Mock()
     done = forwarding(1, b"one", b"two")
@@ -171,17 +173,19 @@ def test_a_message_is_handled_when_all_that_it_forwards_is_confirmed(retry: Retr
     subscription.holds.assert_called_once_with(done[0], 6)
     first, second = waiting(retry)
     assert [type(each) for each in (first, second)] == [Single, Single]
-    assert (first.exchange, first.routing_key, first.message_id, first.message.body) == ("", "out", "m1-0", b"one")
+    assert (first.exchange, first.routing_key, first.message.body) == ("", "out", b"one")
     retry._on_confirmed([first])
+    process.turn(lambda: True, "a turn")
     retry.on_forwarded.assert_not_called()
     retry._on_confirmed([second])
+    process.turn(lambda: retry.on_forwarded.called, "it is handled")  # type: ignore[attr-defined]
     retry.on_forwarded.assert_called_once_with([(done[0], ACK, 0.1)])
     assert subscription.acknowledge.call_args_list == [call([]), call([])]
 
 
 @pytest.mark.parametrize("confirmed_before", [True, False])
 def test_a_message_has_failed_once_when_one_of_those_it_forwards_has(
-    retry: RetryPublisher, confirmed_before: bool
+    retry: RetryPublisher, process: Loop, confirmed_before: bool
 ) -> None:
     """Whatever becomes of the others."""
     retry.on_forwarded = Mock()
@@ -192,17 +196,32 @@ def test_a_message_has_failed_once_when_one_of_those_it_forwards_has(
     retry._on_failed(second, "312 NO_ROUTE", True)
     retry._on_failed(third, "312 NO_ROUTE", True)
     retry._on_confirmed([first] * (not confirmed_before))
+    process.turn(lambda: retry.on_forwarded.called, "it has failed")  # type: ignore[attr-defined]
     reason = Retry(5.0, "NotForwarded: the queue out: 312 NO_ROUTE", outage=True)
     assert retry.on_forwarded.call_args_list == [call([(done[0], reason, 0.1)])]
 
 
-def test_what_cannot_be_encoded_is_no_outage_and_parked_after_the_last_attempt(retry: RetryPublisher) -> None:
+def test_what_cannot_be_encoded_is_no_outage_and_parked_after_the_last_attempt(
+    retry: RetryPublisher, process: Loop
+) -> None:
     retry.on_forwarded = Mock()
     delivery, outcome, seconds = forwarding(1, b"one")
     retry.forward([(delivery._replace(message=Message(b"x", headers={"mq-attempt": 2})), outcome, seconds)])
     retry._on_failed(waiting(retry)[0], "TypeError: no", False)
+    process.turn(lambda: retry.on_forwarded.called, "it has failed")  # type: ignore[attr-defined]
     [[(_, parked, _)]] = retry.on_forwarded.call_args.args
     assert parked == Park("ValueError: the queue out: TypeError: no")
+
+
+def test_what_a_broker_confirms_one_by_one_is_concluded_together(retry: RetryPublisher, process: Loop) -> None:
+    retry.on_forwarded = Mock()
+    retry.forward([forwarding(tag, b"x") for tag in (1, 2, 3)])
+    for publication in waiting(retry):
+        retry._on_confirmed([publication])
+    process.turn(lambda: retry.on_forwarded.called, "they are handled")  # type: ignore[attr-defined]
+    (done,) = retry.on_forwarded.call_args.args
+    assert [delivery.tag for delivery, _, _ in done] == [1, 2, 3]
+    assert len(retry.on_forwarded.call_args_list) == 1
 
 
 def test_what_is_forwarded_for_a_lost_channel_is_dropped(retry: RetryPublisher) -> None:
