@@ -43,8 +43,9 @@ class Acknowledger:
 
     def grow(self, tag: int, size: int) -> None:
         """Note that an unsettled delivery keeps so many bytes more."""
-        self._sizes[tag] += size
-        self.bytes += size
+        if tag in self._sizes:
+            self._sizes[tag] += size
+            self.bytes += size
 
     def settle(self, tags: list[int], prefetch: int) -> None:
         """Acknowledge `tags` soon; at once if half of `prefetch` is settled, so that the broker goes on sending."""

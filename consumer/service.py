@@ -51,6 +51,7 @@ class ConsumerService:
         metrics.OLDEST_SECONDS.set_function(self._workers.oldest)
         metrics.BREAKER_OPEN.set_function(lambda: self._breaker.open)
         self._handled, self._stopping = 0, False
+        self._held: list[Delivery] = []  # kept from the handlers while what they forward fills the memory
 
     def start(self) -> None:
         self._workers.start()
@@ -61,6 +62,8 @@ class ConsumerService:
         self._retry.tick(now)
         self._requeue.tick(now)
         self._subscription.tick(self._workers.waiting, now)
+        if self._held and self._subscription.half_empty:
+            self._release()
         breaker, idle, subscription = self._breaker, self._idle_exit, self._subscription
         if not self._requeue and (not breaker.open or now >= breaker.try_at):
             subscription.resume()
@@ -113,7 +116,14 @@ class ConsumerService:
         if self._lost_runs.active:
             deliveries, done = self._lost_runs.claim(deliveries, self._workers.running(), time.monotonic())
             self._settle(done)
-        self._workers.hand_over(deliveries)
+        if self._held:
+            self._held += deliveries
+        else:
+            self._workers.hand_over(deliveries)
+
+    def _release(self) -> None:
+        held, self._held = self._held, []
+        self._workers.hand_over(held)
 
     def _on_outcomes(self) -> None:
         done = self._workers.outcomes()
@@ -137,6 +147,8 @@ class ConsumerService:
             self._retry.publish(settlement.copies)
         if settlement.forwards:
             self._retry.forward(settlement.forwards)
+            if self._subscription.full:
+                self._held = self._workers.take_back() + self._held
         if settlement.stale and (taken := self._lost_runs.ended(settlement.stale)):
             self._settle(taken)
 
@@ -155,10 +167,12 @@ class ConsumerService:
     def _on_lost(self, broker_error: BrokerError) -> None:
         self._lost_runs.lost(self._workers.running(), broker_error, time.monotonic())
         self._workers.take_back()
+        self._held = []
         self._retry.lost()
         self._requeue.lost()
 
     def _on_cancelled(self, unread: list[Delivery]) -> None:
+        self._release()
         if self._stopping:
             self._requeue.on_stop(unread)
         else:

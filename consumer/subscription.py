@@ -57,6 +57,15 @@ class Subscription:
     def unsettled(self) -> int:
         return self._acks.unsettled
 
+    @property
+    def full(self) -> bool:
+        """Whether more bytes are held than may be."""
+        return self._acks.bytes > MAX_UNSETTLED_BYTES
+
+    @property
+    def half_empty(self) -> bool:
+        return self._acks.bytes <= MAX_UNSETTLED_BYTES // 2
+
     def prepare(self, channel: Channel) -> None:
         """Declare the queues, and let the broker send one message ahead."""
         self.topology.declare(channel, self._settings.mq_topology)
@@ -103,8 +112,6 @@ class Subscription:
     def holds(self, delivery: Delivery, size: int) -> None:
         """`size` bytes more are held until this delivery of the current channel is settled."""
         self._acks.grow(delivery.tag, size)
-        if self._acks.bytes > MAX_UNSETTLED_BYTES:
-            self._process.call_later(0.0, self._narrow)
 
     def requeue(self, delivery: Delivery, *, counted: bool) -> None:
         """Requeue it: counted against the delivery limit by every broker, or by those before 4.3 alone."""
@@ -131,8 +138,7 @@ class Subscription:
 
     def resume(self) -> None:
         """Consume again once half of MAX_UNSETTLED_BYTES is free, after a cancel that was only to narrow."""
-        room = self._acks.bytes <= MAX_UNSETTLED_BYTES // 2
-        if self.channel and room and self._intake.cancelled and not self._stopping:
+        if self.channel and self.half_empty and self._intake.cancelled and not self._stopping:
             self.active_at = time.monotonic()
             self._intake.consume(self.channel, self._prefetch.count)
 
@@ -162,11 +168,7 @@ class Subscription:
             log.info("the queue has a single active consumer, which gets the whole prefetch")
             self._prefetch.single()
             self._cancel_intake()
-        elif self._acks.bytes > MAX_UNSETTLED_BYTES and self._prefetch.count > 1:  # a single one may be of any size
-            self._cancel_intake()
-
-    def _narrow(self) -> None:
-        if self._acks.bytes > MAX_UNSETTLED_BYTES and self._prefetch.count > 1:
+        elif self.full and self._prefetch.count > 1:  # a single one may be of any size
             self._cancel_intake()
 
     def _cancel_intake(self) -> None:

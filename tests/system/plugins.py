@@ -230,5 +230,8 @@ def forward_all(message: Message) -> Forward:
 
 
 def inflate(message: Message) -> Forward:
-    """Forward a megabyte for each message."""
-    return Forward(message.body + bytes(1_000_000), to=f"{os.environ['MQ_CH']}.out")
+    """Forward a megabyte for each message that says `big`, once the file RECORD.go is there."""
+    big = message.body == b"big"
+    while big and not Path(os.environ["RECORD"] + ".go").exists():
+        time.sleep(STEP)
+    return Forward(bytes(1_000_000 * big), to=f"{os.environ['MQ_CH']}.out")

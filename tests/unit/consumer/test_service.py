@@ -23,6 +23,7 @@ from consumer.retry import RetryPublisher
 from consumer.service import ConsumerService
 from consumer.settings import ConsumerSettings
 from consumer.settle import settle
+from consumer.subscription import MAX_UNSETTLED_BYTES
 from tests.unit.conftest import PATIENCE, Loop
 from tests.unit.origins import received
 
@@ -126,6 +127,43 @@ def test_a_delivery_that_forwards_is_acknowledged_on_the_confirm_and_not_before(
     process.turn(lambda: consuming.channel.basic_ack.call_args_list, "it is acknowledged")
     assert metric("consumer_settled_total", outcome="ack") == before + 1
     assert consuming.service.summary() == (0, {"handled": 1})
+
+
+@pytest.mark.parametrize("then", ["room", "stop", "loss"])
+def test_handlers_that_forward_too_much_begin_with_no_more_before_there_is_room(process: Loop, then: str) -> None:
+    """What they have not begun with is theirs again, or is requeued by a stop, or is gone with the channel."""
+    go, seen = Event(), []
+
+    def handle(message: Message) -> Forward:
+        seen.append(message.body)
+        go.wait(PATIENCE)
+        return Forward(b"x", to="out")
+
+    consuming = Consuming(process, handle)
+    service, subscription = consuming.service, consuming.service._subscription
+    consuming.retry.forward.side_effect = lambda done: subscription.holds(done[0][0], MAX_UNSETTLED_BYTES)
+    subscription._acks.delivered([1, 2, 3], [1, 1, 1])
+    service._on_deliveries([Delivery(consuming.channel, tag, Message(b"%d" % tag)) for tag in (1, 2, 3)])
+    process.turn(lambda: seen, "the first is handled")
+    service._held = service._workers.take_back()  # as when the broker is quicker than the test
+    go.set()
+    process.turn(lambda: consuming.retry.forward.called, "it is forwarded")
+    service._on_deliveries([Delivery(consuming.channel, 4, Message(b"4"))])
+    service.tick(time.monotonic())
+    assert (seen, service._workers.waiting, len(service._held)) == ([b"1"], 0, 3)
+    if then == "room":
+        subscription.acknowledge([1])
+        service.tick(time.monotonic())
+        process.turn(lambda: len(seen) == 2, "the next is handled")
+        assert seen[1] == b"2"
+    elif then == "stop":
+        go.clear()
+        service.stop()
+        service._on_cancelled([])
+        assert len(service._requeue) >= 2
+    else:
+        consuming.lose()
+    assert service._held == [] or then == "room"
 
 
 def test_destinations_that_all_fail_are_an_outage_until_one_confirms(process: Loop) -> None:

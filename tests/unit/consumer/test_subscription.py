@@ -372,20 +372,20 @@ def test_more_bytes_than_may_be_held_narrow_unless_one_message_is_as_large(
     assert consumed.subscription._intake.cancelling is cancels
 
 
-def test_what_is_held_beside_the_deliveries_narrows_too(process: Loop, consumed: Consumed) -> None:
+def test_what_is_held_beside_the_deliveries_counts_too(process: Loop, consumed: Consumed) -> None:
     """What handlers forward may be much larger than what came. It is free again when the delivery is settled."""
     subscription = consumed.subscription
-    subscription._prefetch.count = SHORT_PREFETCH
     consumed.come(1)
     process.turn(lambda: consumed.handed, "it is handed on")
     (delivery,) = consumed.handed
     subscription.holds(delivery, MAX_UNSETTLED_BYTES - SMALL)
-    process.turn(lambda: True, "a turn")
-    assert not subscription._intake.cancelling
+    assert not subscription.full
     subscription.holds(delivery, 1)
-    process.turn(lambda: subscription._intake.cancelling, "it is narrowed")
+    assert subscription.full
     subscription.acknowledge([1])
     assert subscription._acks.bytes == 0
+    subscription.holds(delivery, 1)
+    assert (subscription._acks.bytes, subscription.unsettled) == (0, 0), "it is settled"
 
 
 def test_a_narrowed_subscription_resumes_when_half_of_the_bytes_are_free(consumed: Consumed) -> None:
