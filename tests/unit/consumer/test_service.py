@@ -154,7 +154,7 @@ def test_handlers_that_forward_too_much_begin_with_no_more_before_there_is_room(
     if then == "room":
         subscription.acknowledge([1])
         service.tick(time.monotonic())
-        process.turn(lambda: len(seen) == 2, "the next is handled")
+        process.turn(lambda: len(seen) > 1, "the next is handled")
         assert seen[1] == b"2"
     elif then == "stop":
         go.clear()
