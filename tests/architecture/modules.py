@@ -23,6 +23,7 @@ OPTIONAL = {
     "verify": ("consumer.verify",),
     "http": ("producer.http",),
     "tracing": ("common.observe.tracing", "consumer.tracing", "producer.tracing"),
+    "testing": ("consumer.testing",),
 }
 BESIDE_THE_PAIR = tuple(name for what, names in OPTIONAL.items() if what != "tracing" for name in names)
 
