@@ -12,7 +12,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from tests.brokers import Broker
 from tests.processes import Process, until
 from tests.system.kit import PLUGINS, QUICK, Start, bodies, compare, peak, take
-from tests.system.manage import policy
+from tests.system.manage import add_user, policy
 
 SOON = 0.3  # seconds; by then an acknowledgement, which waits 5 ms at most, has reached the broker
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -148,6 +148,33 @@ def test_what_can_never_be_forwarded_is_parked_with_the_reason(
     assert reasons["long"].endswith("1001 bytes are over MQ_MAX_BODY (1000)")
     assert reasons["steering"].startswith("ValueError: the header BCC would send copies elsewhere")
     assert {properties.headers["mq-attempt"] for properties in parked.values()} == {2}
+
+
+def test_a_forbidden_exchange_fails_its_messages_and_no_others(
+    start: Start, channel: BlockingChannel, mq_ch: str, broker: Broker, tmp_path: Path
+) -> None:
+    """The broker closes the channel with 403; a long name is cut in its words."""
+    names = ["secret", "secret" + "x" * 249]
+    channel.queue_declare(f"{mq_ch}.out", **DURABLE)
+    for name in names:
+        channel.exchange_declare(name, "fanout")
+    with add_user(broker, mq_ch) as address:
+        broker.rabbitmqctl("set_permissions", mq_ch, ".*", "^(?!secret)", ".*")
+        more = {"CONSUMER_RETRY_DELAYS": "100ms", "MQ_URL": f"amqp://{mq_ch}:pass@{address}"}
+        consumer = start("consumer", **settings(tmp_path), **more).wait_ready()
+        for number in range(40):
+            place = {"exchange": names[number // 4 % 2]} if number % 4 == 0 else {"to": f"{mq_ch}.out"}
+            publish(channel, mq_ch, order(number, place), f"m{number}")
+        until(lambda: settled(consumer, "parked") + settled(consumer, "ack") == 40, "all are settled", 60)
+        assert consumer.metric('mq_reconnects_total{connection="consumer_retry"}') <= 6
+        consumer.terminate()
+        consumer.wait()
+    for name in names:
+        channel.exchange_delete(name)
+    reasons = {properties.headers["mq-last-error"] for properties, _ in take(channel, f"{mq_ch}.dead", 10)}
+    assert all("403 ACCESS_REFUSED" in reason for reason in reasons)
+    came = [body for _, body in take_all(channel, f"{mq_ch}.out")]
+    compare([b"%d" % number for number in range(40) if number % 4], came, duplicates=40)
 
 
 def test_a_full_destination_heals_by_retry_and_holds_up_no_other(
