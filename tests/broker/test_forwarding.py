@@ -249,4 +249,5 @@ def test_handlers_that_forward_much_more_than_came_are_held_up_and_the_memory_is
     held = peak(consumer)
     broker.rabbitmqctl("set_vm_memory_high_watermark", "0.6")
     until(lambda: settled(consumer, "ack") == MANY + 800, "all are forwarded", 120)
-    assert max(held, peak(consumer)) < 250
+    assert held < 200
+    assert peak(consumer) < 400, "when the broker takes all at once, handlers are quicker than the look at it"
