@@ -31,7 +31,7 @@ SLOW_ROW = """
 @pytest.fixture
 def shop(tmp_path: Path) -> dict[str, Path]:
     """The example's files, a table of orders, and the variables that name all that."""
-    for name in ("outbox", "billing", "bulk"):
+    for name in ("outbox", "cleared", "billing", "bulk"):
         (tmp_path / f"{name}.py").write_text(example(DOCUMENT, name))
     with closing(sqlite3.connect(tmp_path / "shop.db")) as database, database:
         database.execute("CREATE TABLE outbox (number INTEGER PRIMARY KEY, body TEXT NOT NULL)")
@@ -65,6 +65,29 @@ def test_every_order_is_booked_once_though_it_comes_twice_and_the_consumer_is_ki
         totals = again.event("stopped")
         assert totals["handled"] >= 2 * len(ORDERS) - written, "so many came again"
         assert (totals["parked"], totals["left"]) == (0, 0)
+        assert sorted(database.execute("SELECT customer, cents FROM book")) == sorted(ORDERS)
+
+
+def test_a_source_that_hears_of_confirms_loses_no_order_when_its_producer_is_killed(
+    start: Start, shop: dict[str, Path]
+) -> None:
+    """What is confirmed is deleted, and what is deleted is in the queue: all are booked, though none comes twice."""
+    settings = {"PRODUCER_SOURCE": "cleared:Orders", "PRODUCER_WINDOW": 20, **shop}
+    with closing(sqlite3.connect(shop["SHOP_DB"], timeout=30)) as database:
+
+        def left() -> int:
+            return int(database.execute("SELECT count(*) FROM outbox").fetchone()[0])
+
+        killed = start("producer", "--rate", "200", **settings)
+        until(lambda: left() < len(ORDERS) - 50, "some are deleted")
+        killed.kill()
+        assert left() > 0
+        assert start("producer", **settings).wait() == 0
+        assert left() == 0
+    consumer = start("consumer", CONSUMER_HANDLER="billing:handle", CONSUMER_IDLE_EXIT="1s", **shop)
+    assert consumer.wait() == 0
+    assert len(ORDERS) <= consumer.event("stopped")["handled"] <= len(ORDERS) + 2 * 20
+    with closing(sqlite3.connect(shop["BILLING_DB"])) as database:
         assert sorted(database.execute("SELECT customer, cents FROM book")) == sorted(ORDERS)
 
 

@@ -1,9 +1,9 @@
 """Every fault, in the order of the table."""
 
-from tests.chaos.faults import access, bodies, broker, cluster, handler, network, process, queue
+from tests.chaos.faults import access, bodies, broker, cluster, handler, network, outbox, process, queue
 from tests.chaos.promise import PROMISES, Promise
 
-_ORDER = [module.__name__ for module in (broker, queue, network, access, process, handler, bodies, cluster)]
+_ORDER = [module.__name__ for module in (broker, queue, network, access, process, outbox, handler, bodies, cluster)]
 
 
 def promises(*, short: bool = False) -> list[Promise]:
