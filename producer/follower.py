@@ -46,7 +46,7 @@ class Follower:
         """Look at what depends on time. `now` is `time.monotonic()`."""
 
     def untold(self) -> int:
-        """How many messages are confirmed, and the source does not know it yet."""
+        """How many confirmed messages could be told to the source, and it does not know of them yet."""
         return 0
 
     def close(self) -> None:
@@ -99,11 +99,11 @@ class Confirms(Follower):
     def _settle(self, position: int, *, confirmed: bool) -> None:
         with self._changed:
             self._settled[position] = confirmed
-            self._untold += confirmed
             while self._first in self._settled:
                 given = self._held.popleft()
                 if self._settled.pop(self._first):
                     self._to_tell.append(given)
+                    self._untold += 1
                 else:
                     self._held_bytes -= given[1]
                 self._first += 1
