@@ -24,7 +24,6 @@ MODULES = (
     "consumer/workers.py",
     "producer/checkpoint.py",
     "producer/lines.py",
-    "producer/follower.py",
     "producer/reader.py",
     "producer/service.py",
     "producer/source.py",
