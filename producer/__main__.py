@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from common.process.exit import loading
 
 if TYPE_CHECKING:
-    from producer.source import Follower, Item
+    from producer.follower import Follower, Item
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -49,7 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             source, stop = http_source.items, http_source.pending.stop
             followers.append(http_source.pending)
         else:
-            source = open_source(settings, *((checkpoint.position, checkpoint.descriptor) if checkpoint else ()))
+            source = open_source(
+                settings,
+                *((checkpoint.position, checkpoint.descriptor) if checkpoint else (0, None)),
+                follow=followers.append,
+            )
     except ConfigError as error:
         flags.fail([f"PRODUCER_SOURCE: {error}"])
     endpoint = settings.otel_exporter_otlp_endpoint

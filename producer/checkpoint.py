@@ -12,7 +12,7 @@ from threading import Event, Thread
 import structlog
 
 from common.plugins import ConfigError
-from producer.source import Follower
+from producer.follower import Follower
 
 log = structlog.get_logger()
 WRITE_INTERVAL_SECONDS = 0.5  # what was confirmed since the last write is sent again after a crash

@@ -13,7 +13,7 @@ import structlog
 from common.amqp.inflight import Publication
 from common.message import Message
 from common.process import fork
-from producer.source import Item
+from producer.follower import Item
 
 BUFFER_BYTES = 1024 * 1024  # bodies held; with the 4 MiB of a thousand of 4 KiB a process took 7 MiB more
 STOP_WAIT_SECONDS = 0.5  # the longest a stop goes unnoticed; and a source is waited for then
@@ -123,6 +123,11 @@ class SourceReader:
             self._leave_at = time.monotonic() + STOP_WAIT_SECONDS
         self._stop.set()
         self._room.set()
+
+    def fail(self, error: BaseException) -> None:
+        """End the source for `error`, which is told already, as if it had raised it."""
+        self.error = self.error or error
+        self.stop()
 
     @property
     def ended(self) -> bool:

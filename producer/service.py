@@ -1,5 +1,6 @@
 """The producer's service: from the source through the publisher, and back only what was confirmed."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -8,9 +9,9 @@ from common.amqp.inflight import Publication
 from common.amqp.publisher import Publisher
 from common.amqp.topology import Topology
 from common.process.run import Process
+from producer.follower import Follower, Item
 from producer.reader import SourceReader, Unsendable
 from producer.settings import ProducerSettings
-from producer.source import Follower, Item
 
 
 class ProducerService:
@@ -52,6 +53,8 @@ class ProducerService:
         )
         self._stop = stop or self._reader.stop
         self._confirmed = self._refused = 0
+        self._grace = settings.shutdown_grace
+        self._told_of = (0, 0.0)  # how many were untold when that last changed, and until when it must change again
 
     def start(self) -> None:
         self.publisher.connection.open()
@@ -91,16 +94,25 @@ class ProducerService:
         self.publisher.tick(now)
         for follower in self._followers:
             follower.tick(now)
+            if follower.error:
+                self._reader.fail(follower.error)
 
     def stop(self) -> None:
         self._stop()
 
     def done(self) -> bool:
-        """Whether all that was read is confirmed; or the process stops and there is nobody to confirm it."""
+        """Whether all that was read is confirmed; or the process stops and there is nobody to confirm it.
+
+        And whether the source knows of it, or takes longer than SHUTDOWN_GRACE to hear.
+        """
         # A connection that was just lost is tried once more: what was taken would be given up for a short cut.
-        if self._process.stopping and self.publisher.connection.all_failed:
-            return True
-        return self._reader.ended and not self._left()
+        in_vain = self._process.stopping and self.publisher.connection.all_failed
+        if not in_vain and (self._left() or not self._reader.ended):
+            return False
+        now, untold = time.monotonic(), self._untold()
+        if untold != self._told_of[0]:
+            self._told_of = untold, now + self._grace
+        return not untold or now >= self._told_of[1] or any(follower.error for follower in self._followers)
 
     def close(self) -> None:
         self._reader.stop()
@@ -122,11 +134,14 @@ class ProducerService:
         return []
 
     def summary(self) -> tuple[int, dict[str, Any]]:
-        """Left over: taken and not confirmed, or refused; and totals."""
+        """Left over: taken and not confirmed, or refused, or the source was not told of it; and totals."""
         unconfirmed = self._left()
         totals = {"published": self.publisher.metrics.sent, "confirmed": self._confirmed}
-        left = unconfirmed + self._refused + bool(self._reader.error)
+        left = unconfirmed + self._refused + bool(self._reader.error) + self._untold()
         return left, {**totals, "unconfirmed": unconfirmed, "refused": self._refused}
+
+    def _untold(self) -> int:
+        return sum(follower.untold() for follower in self._followers)
 
     def _left(self) -> int:
         return len(self.publisher) + len(self._reader)

@@ -8,48 +8,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import count, starmap
 from pathlib import Path
-from typing import NamedTuple
 
 from common.plugins import ConfigError, is_any, load_callable
+from producer.follower import Confirms, Follower, Item
 from producer.lines import Line, read_lines
 from producer.settings import ProducerSettings
 
 
-class Item(NamedTuple):
-    """What a source gave: a value for `Message.of`, or an error in its place; and where the source stands behind it.
-
-    Positions rise. They are a file's offsets in bytes, or count from 1.
-    """
-
-    value: object
-    position: int
-
-
-class Follower:
-    """Hears by their positions what became of a source's messages. I/O thread, which must never wait."""
-
-    def taken(self, position: int) -> None:
-        """The message before `position` left the source."""
-
-    def confirmed(self, position: int) -> None:
-        """The broker has it."""
-
-    def refused(self, position: int) -> None:
-        """It can never be sent."""
-
-    def tick(self, now: float) -> None:
-        """Look at what depends on time. `now` is `time.monotonic()`."""
-
-    def close(self) -> None:
-        """Nothing more is confirmed."""
-
-
 def open_source(
-    settings: ProducerSettings, offset: int = 0, descriptor: int | None = None
+    settings: ProducerSettings,
+    offset: int = 0,
+    descriptor: int | None = None,
+    follow: Callable[[Follower], None] = lambda _: None,
 ) -> Callable[[], Iterable[Item]]:
     """The source that PRODUCER_SOURCE names, a file's lines from `offset` on. Raises ConfigError.
 
-    `descriptor` is of that file, if it is open already.
+    `descriptor` is of that file, if it is open already. `follow` is called in the source thread, before the first item,
+    if the source wants to hear of confirms.
     """
     name = settings.producer_source
     if name == "heartbeat":
@@ -63,12 +38,16 @@ def open_source(
     source = load_callable(name, "heartbeat, lines, lines:PATH, http or package.module:callable", arguments=0)
     if is_any(source, (inspect.iscoroutinefunction, inspect.isasyncgenfunction)):
         raise ConfigError(f"{name} is async, and a source is read by a plain `for`. Name a plain function or generator")
-    return lambda: _items(source())
+    return lambda: _items(source(), follow)
 
 
-def _items(values: object) -> Iterator[Item]:
+def _items(values: object, follow: Callable[[Follower], None]) -> Iterator[Item]:
     if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
         raise TypeError(f"the source returned a {type(values).__name__} and no iterable of messages, such as a list")
+    if callable(tell := getattr(values, "confirmed", None)):
+        confirms = Confirms(values, tell)
+        follow(confirms)
+        return confirms.items()
     return (Item(value, number) for number, value in enumerate(values, 1))
 
 

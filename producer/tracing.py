@@ -11,7 +11,7 @@ from opentelemetry.trace import Span, SpanKind, set_span_in_context
 from common.message import Message
 from common.observe.trace_context import trace_context
 from common.observe.tracing import PROPAGATOR, fail, start
-from producer.source import Follower, Item
+from producer.follower import Follower, Item
 
 
 class Spans(Follower):

@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from threading import Event, Lock
 
 from common.message import Message
-from producer.source import Follower, Item
+from producer.follower import Follower, Item
 
 STOP_CHECK_SECONDS = 0.1  # between two looks whether to end; a request is taken at once
 

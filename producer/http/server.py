@@ -20,11 +20,11 @@ from prometheus_client import Counter, Gauge
 from common.plugins import ConfigError
 from common.process.run import PORT_ERRORS
 from common.settings.types import format_duration
+from producer.follower import Item
 from producer.http.connections import Server
 from producer.http.pending import Pending, Receipt
 from producer.http.request import Answer, check_access, read_request
 from producer.settings import ProducerSettings
-from producer.source import Item
 
 SPARE_THREADS = 4  # for what is answered at once, beside those that wait for confirms
 SPARE_CONNECTIONS = 32  # that may be open beside one for each request

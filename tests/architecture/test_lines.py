@@ -9,8 +9,8 @@ from tests.architecture.modules import BESIDE_THE_PAIR, MODULES, WHOLE, lines, p
 SHORTEST, LONGEST = 30, 250  # lines of a module, which is one whole noun
 # What the whole must come to. A second number is the one that is wanted, where the tree is not there yet.
 MOST_MODULES = 85
-MOST_LINES = 9438  # wanted: 7300
-MOST_LINES_OF_THE_PAIR = 6002  # wanted: 4000
+MOST_LINES = 9556  # wanted: 7300
+MOST_LINES_OF_THE_PAIR = 6130  # wanted: 4000
 SLACK = 40  # lines by which a package may be shorter than its figure
 
 # Why these are shorter or longer than a module should be.
@@ -21,17 +21,17 @@ EXCEPTIONS = {
 # Lines of each package's own modules. A commit that needs more says here how many, and why in its message.
 LINES = {
     "common": 467,
-    "common.amqp": 1165,
+    "common.amqp": 1164,
     "common.doctor": 959,
     "common.observe": 647,
     "common.process": 368,
     "common.settings": 523,
     "common.wire": 608,
-    "consumer": 1896,
-    "consumer.dead_letters": 961,
+    "consumer": 1886,
+    "consumer.dead_letters": 960,
     "consumer.verify": 434,
-    "producer": 936,
-    "producer.http": 474,
+    "producer": 1075,
+    "producer.http": 465,
 }
 
 

@@ -32,7 +32,8 @@ class Pair:
         self.folder = folder
         settings = {key: value.replace("{folder}", str(folder)) for key, value in settings.items()}
         source = settings.get("PRODUCER_SOURCE", "")
-        self.lines = Path(source.removeprefix("lines:")) if source.startswith("lines:") else None  # attempted, at last
+        file = source.removeprefix("lines:") if source.startswith("lines:") else settings.get("CHAOS_INPUT")
+        self.lines = Path(file) if file else None  # all that is attempted, at last, by whichever producer
         self.attempts: list[Ledger] = []  # one for each producer
         self.handled, self.tried = Ledger(folder / "handled"), Ledger(folder / "tried")
         self.refused = Ledger(folder / "refused")

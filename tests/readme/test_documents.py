@@ -31,7 +31,7 @@ OF_THE_BROKER = ("rabbitmqctl", "rabbitmq-diagnostics", "rabbitmq-queues")
 OTHERS = ("printf", "apt-get")
 KUBECTL = {"rollout": 2, "create": 3}  # how many words name a subcommand that is not one word
 SUBCOMMANDS = {"verify": 1, "dead-letters": 2}  # of the consumer, and how many words name one
-BLOCKS = {"console", "dockerfile", "mermaid", "python", "yaml"}
+BLOCKS = {"console", "dockerfile", "mermaid", "python", "sql", "yaml"}
 
 
 @cache

@@ -33,7 +33,7 @@ SLOW_ROW = """
 @pytest.fixture
 def shop(tmp_path: Path) -> dict[str, Path]:
     """The example's files, a table of orders, and the variables that name all that."""
-    for name in ("outbox", "billing", "bulk"):
+    for name in ("outbox", "cleared", "billing", "bulk"):
         (tmp_path / f"{name}.py").write_text(example(DOCUMENT, name))
     with closing(sqlite3.connect(tmp_path / "shop.db")) as database, database:
         database.execute("CREATE TABLE outbox (number INTEGER PRIMARY KEY, body TEXT NOT NULL)")
@@ -88,6 +88,29 @@ def test_an_order_is_forwarded_to_its_queue_and_to_the_exchange(
         assert [json.loads(body or b"") for _, _, body in got] == [{"customer": "ada", "cents": 995}] * 2
         assert [properties.type for _, properties, _ in got if properties] == [None, "Invoice"]
         channel.queue_delete("invoices")
+
+
+def test_a_source_that_hears_of_confirms_loses_no_order_when_its_producer_is_killed(
+    start: Start, shop: dict[str, Path]
+) -> None:
+    """What is confirmed is deleted, and what is deleted is in the queue: all are booked, though none comes twice."""
+    settings = {"PRODUCER_SOURCE": "cleared:Orders", "PRODUCER_WINDOW": 20, **shop}
+    with closing(sqlite3.connect(shop["SHOP_DB"], timeout=30)) as database:
+
+        def left() -> int:
+            return int(database.execute("SELECT count(*) FROM outbox").fetchone()[0])
+
+        killed = start("producer", "--rate", "200", **settings)
+        until(lambda: left() < len(ORDERS) - 50, "some are deleted")
+        killed.kill()
+        assert left() > 0
+        assert start("producer", **settings).wait() == 0
+        assert left() == 0
+    consumer = start("consumer", CONSUMER_HANDLER="billing:handle", CONSUMER_IDLE_EXIT="1s", **shop)
+    assert consumer.wait() == 0
+    assert len(ORDERS) <= consumer.event("stopped")["handled"] <= len(ORDERS) + 2 * 20
+    with closing(sqlite3.connect(shop["BILLING_DB"])) as database:
+        assert sorted(database.execute("SELECT customer, cents FROM book")) == sorted(ORDERS)
 
 
 def test_what_a_person_can_mend_is_said_in_a_line(start: Start, shop: dict[str, Path]) -> None:

@@ -1,9 +1,10 @@
 """Every fault, in the order of the table."""
 
-from tests.chaos.faults import access, bodies, broker, cluster, forwarding, handler, network, process, queue
+from tests.chaos.faults import access, bodies, broker, cluster, forwarding, handler, network, outbox, process, queue
 from tests.chaos.promise import PROMISES, Promise
 
-_ORDER = [module.__name__ for module in (broker, queue, network, access, process, handler, forwarding, bodies, cluster)]
+_ROOMS = (broker, queue, network, access, process, outbox, handler, forwarding, bodies, cluster)
+_ORDER = [module.__name__ for module in _ROOMS]
 
 
 def promises(*, short: bool = False) -> list[Promise]:

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 from pika import spec
@@ -14,9 +15,10 @@ from common.amqp.connection import State
 from common.amqp.errors import BrokerError, Kind
 from common.message import Message
 from producer.checkpoint import open_checkpoint
+from producer.follower import Confirms, Follower, Item
 from producer.service import ProducerService
 from producer.settings import ProducerSettings
-from producer.source import Follower, Item, open_source
+from producer.source import open_source
 from tests.unit.conftest import Loop
 from tests.unit.peer import Peer
 
@@ -370,3 +372,119 @@ def test_as_many_messages_as_asked_for_are_read(process: Loop) -> None:
     service._reader.start()
     process.turn(lambda: service._reader.ended, "the end")
     assert len(service._reader) == 2
+
+
+class Told:
+    """A source that hears of confirms, and may be slow to return, or raise."""
+
+    def __init__(self, *values: object) -> None:
+        self.values, self.heard = values, list[object]()
+        self.may, self.error = Event(), None
+        self.may.set()
+
+    def __iter__(self) -> Iterator[object]:
+        yield from self.values
+        Event().wait(20)  # it waits for more, and never ends
+
+    def confirmed(self, messages: list[object]) -> None:
+        """Noted."""
+        assert self.may.wait(20)
+        if self.error:
+            raise self.error
+        self.heard += messages
+
+
+class Telling(Running):
+    """A service with such a source."""
+
+    def __init__(self, process: Loop, source: Told, **settings: object) -> None:
+        self.process, self.source = process, source
+        followers: list[Follower] = []
+
+        def items() -> Iterator[Item]:
+            confirms = Confirms(source, source.confirmed)
+            followers.append(confirms)
+            yield from confirms.items()
+
+        self.service = ProducerService(process, make(producer_window=4, **settings), items, followers, name="n")
+        self.wire = Wire()
+        self.service.publisher.connection = self.wire  # type: ignore[assignment]
+        self.service.start()
+        self.buffered(len(source.values))
+        self.open()
+
+
+def test_a_source_hears_of_a_message_when_the_broker_has_confirmed_it_and_not_before(process: Loop) -> None:
+    """Or it would delete what a kill of the producer loses."""
+    running = Telling(process, source := Told(b"a", b"b", b"c"))
+    time.sleep(0.1)
+    assert (running.wire.published, source.heard) == ([("jobs", b"a")], [])
+    running.confirm(1)
+    process.turn(lambda: source.heard, "the first is told")
+    time.sleep(0.1)
+    assert (len(running.wire.published), source.heard) == (3, [b"a"])
+    running.confirm(3, multiple=True)
+    process.turn(lambda: source.heard == [b"a", b"b", b"c"], "the others are told")
+
+
+def test_a_nacked_and_a_refused_message_are_not_told_to_the_source(process: Loop) -> None:
+    running = Telling(process, source := Told(b"a", b"xxxxx", b"c"), mq_max_body=4)
+    running.service.publisher._on_confirm(running.wire, spec.Basic.Nack(1))  # type: ignore[arg-type]
+    running.service.publisher.lost(BrokerError(Kind.OTHER, "cut"))
+    time.sleep(0.1)
+    assert source.heard == []
+    running.open()
+    process.turn(lambda: len(running.wire.published) == 2, "it is sent again")
+    running.confirm(1)
+    running.confirm(2)
+    process.turn(lambda: source.heard == [b"a", b"c"], "those that were confirmed are told")
+
+
+def test_a_stop_waits_until_the_source_knows_of_the_last_confirms(process: Loop) -> None:
+    running = Telling(process, source := Told(b"a"))
+    source.may.clear()
+    process.stopping = True
+    running.service.stop()
+    running.confirm(1)
+    process.turn(lambda: running.service._reader.ended, "the source is left behind")
+    assert not running.service.done()
+    assert running.service.summary()[0] == 1, "the source does not know of one"
+    source.may.set()
+    process.turn(running.service.done, "the source knows")
+    assert source.heard == [b"a"]
+    assert running.service.summary()[0] == 0
+
+
+def test_a_source_that_never_returns_from_confirmed_is_waited_for_no_longer_than_the_grace(process: Loop) -> None:
+    """Also one that ended by itself. The exit code is 1: what it was not told it may send again."""
+    running = Telling(process, source := Told(b"a"), shutdown_grace="200ms")
+    source.may.clear()
+    running.service.stop()
+    running.confirm(1)
+    process.turn(lambda: running.service._reader.ended, "the source is left behind")
+    began = time.monotonic()
+    assert not running.service.done()
+    process.turn(running.service.done, "the wait is over")
+    assert time.monotonic() - began >= 0.2
+    assert running.service.summary()[0] == 1
+    with capture_logs() as lines:
+        running.service.close()
+    assert [line["event"] for line in lines] == ["confirmed, and not told to the source"]
+    source.may.set()
+
+
+def test_a_source_that_raises_in_confirmed_ends_and_what_it_gave_is_published(process: Loop) -> None:
+    """As if it had raised in its iteration, though it waits for more there. The exit code is 1."""
+    running = Telling(process, source := Told(b"a", b"b"))
+    source.error = RuntimeError("the database is away")
+    running.confirm(1)
+    process.turn(lambda: running.service._followers[0].error, "the error")
+    assert not running.service._reader.ended
+    running.service.tick(time.monotonic())
+    process.turn(lambda: running.service._reader.ended, "the end of the source")
+    assert [body for _, body in running.wire.published] == [b"a", b"b"]
+    assert not running.service.done()
+    running.confirm(2)
+    assert running.service.done(), "nobody is left to tell"
+    assert running.service.summary()[0] == 3, "the error, and two that may come again"
+    assert running.service._reader.error is source.error

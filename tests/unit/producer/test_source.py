@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from threading import Thread
@@ -9,8 +10,9 @@ from threading import Thread
 import pytest
 
 from common.plugins import ConfigError
+from producer.follower import Follower, Item
 from producer.settings import ProducerSettings
-from producer.source import Item, heartbeat, open_source
+from producer.source import heartbeat, open_source
 
 
 def make(source: str, **values: object) -> ProducerSettings:
@@ -96,6 +98,36 @@ def test_a_callables_values_are_counted_from_1() -> None:
     """Called when the reader begins, not before."""
     items = open_source(make("itertools:count"))()
     assert list(islice(items, 2)) == [Item(0, 1), Item(1, 2)]
+
+
+class Outbox:
+    """A source that wants to hear of confirms."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter("ab")
+
+    def confirmed(self, messages: list[object]) -> None:
+        """Not called here."""
+
+
+class Generated(list[str]):
+    """Has an attribute of that name, which nobody can call."""
+
+    confirmed = True
+
+
+@pytest.mark.parametrize(("made", "followed"), [(Outbox, 1), (lambda: Generated("ab"), 0), (lambda: iter("ab"), 0)])
+def test_only_a_source_with_confirmed_is_followed_and_that_before_its_first_item(
+    made: Callable[[], object], followed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any other has no follower, which would cost a little with each message."""
+    monkeypatch.setattr("producer.source.load_callable", lambda *_, **__: made)
+    followers: list[Follower] = []
+    source = open_source(make("orders:pending"), follow=followers.append)
+    assert followers == [], "it is called in its own thread"
+    items = iter(source())
+    assert len(followers) == followed
+    assert list(items) == [Item("a", 1), Item("b", 2)]
 
 
 @pytest.mark.parametrize("returned", ["hello", b"hello", {"order": 1}, None, 5])
