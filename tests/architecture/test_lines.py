@@ -8,26 +8,25 @@ from tests.architecture.modules import BESIDE_THE_PAIR, MODULES, WHOLE, lines, p
 
 SHORTEST, LONGEST = 30, 250  # lines of a module, which is one whole noun
 # What the whole must come to. A second number is the one that is wanted, where the tree is not there yet.
-MOST_MODULES = 85
-MOST_LINES = 9556  # wanted: 7300
-MOST_LINES_OF_THE_PAIR = 6130  # wanted: 4000
+MOST_MODULES = 90  # wanted: 85
+MOST_LINES = 9930  # wanted: 7300
+MOST_LINES_OF_THE_PAIR = 6452  # wanted: 4000
 SLACK = 40  # lines by which a package may be shorter than its figure
 
 # Why these are shorter or longer than a module should be.
 EXCEPTIONS = {
     "common.doctor.__main__": "the entry point: it only hears signals while the program is loaded",
-    "consumer.tracing": "can be deleted by itself, and needs OpenTelemetry, which nothing else may",
 }
 # Lines of each package's own modules. A commit that needs more says here how many, and why in its message.
 LINES = {
     "common": 467,
-    "common.amqp": 1164,
+    "common.amqp": 1234,
     "common.doctor": 959,
     "common.observe": 647,
     "common.process": 368,
     "common.settings": 523,
     "common.wire": 608,
-    "consumer": 1886,
+    "consumer": 2190,
     "consumer.dead_letters": 960,
     "consumer.verify": 434,
     "producer": 1075,
