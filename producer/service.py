@@ -24,9 +24,12 @@ class ProducerService:
         followers: Sequence[Follower] = (),
         *,
         name: str,
-        stop: Callable[[], None] | None = None,
+        stop: Callable[[], bool | None] | None = None,
     ) -> None:
-        """`name` begins the ids of messages. `stop` asks the source to end by itself; without it, it is left behind."""
+        """`name` begins the ids of messages.
+
+        `stop` asks the source to end by itself; without it, or where that returns False, the source is left behind.
+        """
         self._process, self._window, self._followers = process, settings.producer_window, followers
         fill = process.guarded(self._fill)
         self._fill_soon: Callable[[], None] = lambda: process.call_soon(fill)
@@ -50,7 +53,7 @@ class ProducerService:
             on_progress=self._on_progress,
             on_refused=self._on_refused,
         )
-        self._stop = stop or self._reader.stop
+        self._stop = stop or (lambda: False)
         self._confirmed = self._refused = 0
 
     def start(self) -> None:
@@ -87,13 +90,19 @@ class ProducerService:
         for follower in self._followers:
             follower.refused(refused.token)
 
+    @property
+    def error(self) -> BaseException | None:
+        """What the source died of."""
+        return self._reader.error
+
     def tick(self, now: float) -> None:
         self.publisher.tick(now)
         for follower in self._followers:
             follower.tick(now)
 
     def stop(self) -> None:
-        self._stop()
+        if self._stop() is False:
+            self._reader.stop()
 
     def done(self) -> bool:
         """Whether all that was read is confirmed; or the process stops and there is nobody to confirm it."""
@@ -125,7 +134,7 @@ class ProducerService:
         """Left over: taken and not confirmed, or refused; and totals."""
         unconfirmed = self._left()
         totals = {"published": self.publisher.metrics.sent, "confirmed": self._confirmed}
-        left = unconfirmed + self._refused + bool(self._reader.error)
+        left = unconfirmed + self._refused + bool(self.error)
         return left, {**totals, "unconfirmed": unconfirmed, "refused": self._refused}
 
     def _left(self) -> int:

@@ -1,7 +1,7 @@
 """Log lines: structlog's, pika's and the standard library's through one renderer, on standard error."""
 
 import logging
-from threading import local
+from contextvars import ContextVar
 from typing import Any
 
 import structlog
@@ -12,7 +12,8 @@ from common.observe.trace_context import trace_id
 from common.observe.tracebacks import formatted
 from common.terminal import coloured, printable
 
-subject = local()  # `subject.message`: what this thread works on; its log lines get the names of the message
+# What this thread or coroutine works on: its log lines get the names of the message.
+subject: ContextVar[Message | None] = ContextVar("subject", default=None)
 
 
 def names(message: Message) -> dict[str, str | None]:
@@ -22,8 +23,8 @@ def names(message: Message) -> dict[str, str | None]:
 
 
 def add_names(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-    """A processor of structlog's: adds the names of this thread's message."""
-    message = getattr(subject, "message", None)
+    """A processor of structlog's: adds the names of the message that is worked on."""
+    message = subject.get()
     return names(message) | event if message else event
 
 
