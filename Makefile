@@ -46,11 +46,17 @@ run: $(READY) ## Broker, producer and consumer; COUNT=1000 ends by itself, RATE=
 
 # More than cores: most tests wait, for a broker or a cluster. WORKERS=0: one after the other, as --pdb needs it.
 WORKERS ?= 6
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder \
+  -o cache_dir=$(VENV)/.pytest_cache
 
 .PHONY: test
 test: $(READY) ## All tests that this machine can run; ARGS='tests/unit -x' for some
 	@$(PYTEST) --durations 30 $(ARGS)
+
+.PHONY: test-failed
+test-failed: override WORKERS := 0
+test-failed: $(READY) ## What failed in the last `make test`, once more, one after the other
+	@$(PYTEST) --last-failed --last-failed-no-failures none -rp $(ARGS)
 
 .PHONY: test-quick
 test-quick: $(READY) ## Before a commit, within 90 seconds: what is quick, and the first of it on one real broker
@@ -66,12 +72,12 @@ test-again: $(READY) ## TIMES=20 times ARGS='tests/broker/test_wire.py', until o
 
 # It keeps all that the lock says, but for pika.
 .PHONY: test-pika-pre
-test-pika-pre: PRE := $(VENV)-pika-pre
+test-pika-pre: VENV := .venv-pika-pre
 test-pika-pre: ## The unit tests, and a user's own pika, on the newest pre-release of pika 1.5
-	@$(MAKE) --no-print-directory venv VENV=$(PRE)
-	@$(PRE)/bin/python -m pip install -qq --disable-pip-version-check --upgrade --pre 'pika>=1.5.0rc1,<1.6'
-	@$(PRE)/bin/python -c 'import pika; print("pika", pika.__version__)'
-	@$(PRE)/bin/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(addprefix tests/unit/,common consumer producer) tests/broker/test_users_pika.py $(ARGS)
+	@$(MAKE) --no-print-directory venv VENV=$(VENV)
+	@$(PIP) --upgrade --pre 'pika>=1.5.0rc1,<1.6'
+	@$(BIN)/python -c 'import pika; print("pika", pika.__version__)'
+	@$(PYTEST) $(addprefix tests/unit/,common consumer producer) tests/broker/test_users_pika.py $(ARGS)
 
 .PHONY: check
 check: $(READY) ## Format, lint, types, Dockerfiles, workflows
@@ -91,6 +97,11 @@ chaos: $(READY) ## Every fault and a ten-minute mix, as a table (25 minutes)
 chaos-peers: $(READY) ## The same faults for other libraries, as docs/loss-table.md (a night); ARGS for some
 	@$(BIN)/python -m tests.chaos.peers $(ARGS)
 
+HOURS ?= 1
+.PHONY: soak
+soak: $(READY) ## Both services while a connection is lost twice a second, as docs/soak.md; HOURS=1
+	@$(BIN)/python -m tests.chaos.soak --hours $(HOURS) $(ARGS)
+
 .PHONY: mutants
 mutants: $(READY) ## Small defects put into the core one at a time, which the unit tests must notice; ARGS for some
 	@$(BIN)/python -m tests.mutants $(ARGS)
@@ -105,7 +116,7 @@ bench: $(READY) ## Ours against the peers; ARGS for its options
 
 .PHONY: clean
 clean: ## Remove what was made here: the virtual environment and caches
-	@rm -rf $(VENV) $(VENV)-pika-pre build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) .venv-pika-pre build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # images, secrets, deploy, k3d, kind, test-cluster

@@ -8,6 +8,7 @@ import re
 # Chains of minutes that mostly wait; but a unit test that fails is heard of at once. Then what computes for long.
 ORDER = ("cluster", "docker", "unit", "system", "container", "debian", "chaos", "local", "slow", "")
 CLUSTER = ("test_cluster", "test_production")
+CHAOS = {"test_peers": "chaos-peers", "test_soak": "chaos-soak"}  # each with a broker of its own
 DOCKER = ("test_compose", "test_queries", "test_images", "test_formation", "test_benchmark", "test_alerts")
 
 
@@ -21,8 +22,8 @@ def group_of(name: str) -> str:
         return "system" if folder in {"system", "readme"} and words[0] == "container" else f"{words[0]}{wire}"
     if module == "test_promises":
         return f"chaos{wire}"
-    if module == "test_peers":
-        return "chaos-peers"
+    if module in CHAOS:
+        return CHAOS[module]
     if folder == "local" and module in {"test_run", "test_node"}:
         return "local"  # they take the usual ports
     if folder == "deploy":

@@ -250,7 +250,7 @@ def test_a_limit_on_all_queues_makes_no_standstill(  # noqa: PLR0917
     record, prefetch, limit = tmp_path / "record", 20, 10
     broken = Path(f"{record}.broken")
     settings = {"CONSUMER_HANDLER": f"{PLUGINS}:fail_while_broken", "CONSUMER_PREFETCH": prefetch, "RECORD": record}
-    settings |= {"CONSUMER_RETRY_DELAYS": delays, "CONSUMER_WORKERS": 4}
+    settings |= {"CONSUMER_RETRY_DELAYS": delays, "CONSUMER_WORKERS": 4, "CONSUMER_BREAKER": "off"}  # which would wait
     broken.touch()
     broker.rabbitmqctl("eval", CYCLE.format(1000))  # how long the retry queue waits until it asks the full one again
     assert start("consumer", CONSUMER_IDLE_EXIT="1ms", CONSUMER_RETRY_DELAYS=delays).wait() == 0

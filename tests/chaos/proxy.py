@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 import socket
 import struct
 import threading
@@ -46,15 +47,17 @@ class Proxy:
         self._swallow = set()
         self.latency, self.rate, self.chunk, self.mute = 0.0, 0.0, CHUNK, False
 
-    def reset(self) -> None:
-        """Break all connections with RST."""
-        asyncio.run_coroutine_threadsafe(self._reset(), self._loop).result(10)
+    def reset(self, most: int | None = None) -> int:
+        """Break connections with RST: all, or so many of them at random; how many they were."""
+        return asyncio.run_coroutine_threadsafe(self._reset(most), self._loop).result(10)
 
-    async def _reset(self) -> None:
-        for link in list(self._links):
+    async def _reset(self, most: int | None) -> int:
+        links = random.sample(list(self._links), len(self._links))[:most]
+        for link in links:
             for writer in link.writers:
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 writer.transport.abort()
+        return len(links)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = _Link([writer])

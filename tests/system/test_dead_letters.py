@@ -217,7 +217,7 @@ def test_a_replay_keeps_what_it_may_publish_soon(
     park(channel, mq_ch, 1000, size=64_000)
     with policy(broker, mq_ch, {"max-length": 1}):
         process = start("consumer", "dead-letters", "replay")
-        until(lambda: ready(channel, f"{mq_ch}.dead") < 900, "it holds what it may")
-        time.sleep(1)
+        until(lambda: ready(channel, f"{mq_ch}.dead") < 1000, "it holds some")
+        time.sleep(3)  # how much it is depends on when the first is refused
         assert peak(process) < MOST
         assert ready(channel, f"{mq_ch}.dead") > 0
