@@ -8,7 +8,7 @@ from contextlib import nullcontext, suppress
 from threading import Thread
 from typing import Any, cast
 
-from common.observe.logs import subject
+from common.observe.logs import Subject, subject
 from common.process import fork
 from common.settings.types import format_duration
 from consumer.delivery import Delivery
@@ -110,7 +110,7 @@ class Coroutines(Workers):
                 continue
             start = clock()
             running[number] = start, delivery
-            subject.set(delivery.message)
+            subject.set(Subject(delivery.message))
             outcome: Outcome = ACK
             error: BaseException | None = None
             try:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import structlog
 
-from common.observe.logs import subject
+from common.observe.logs import Subject, subject
 from common.observe.tracebacks import Tracebacks
 from common.plugins import ConfigError
 from common.process import fork
@@ -139,7 +139,8 @@ class Workers:
 
     def _run(self, number: int) -> None:
         pending, running, done = self._pending, self._running, self._done
-        handle, clock = cast(Handle, self._handle), time.monotonic
+        handle, clock, works_on = cast(Handle, self._handle), time.monotonic, Subject()
+        subject.set(works_on)
         while True:
             try:
                 delivery = pending.popleft()
@@ -152,7 +153,7 @@ class Workers:
                 continue
             start = clock()
             running[number] = start, delivery
-            subject.set(delivery.message)
+            works_on.message = delivery.message
             try:
                 returned: object = handle(delivery.message)
                 if returned is not None:

@@ -254,7 +254,7 @@ def test_log_lines_of_handlers_that_run_at_a_time_bear_the_names_of_their_messag
 
     async def look(message: Message) -> None:
         await asyncio.sleep(0.01)
-        seen.append((message, subject.get()))
+        seen.append((message, getattr(subject.get(), "message", None)))
 
     async def handle(message: Message) -> None:
         await asyncio.gather(look(message), asyncio.create_task(look(message)))

@@ -234,7 +234,7 @@ def test_one_wake_up_is_for_all_outcomes_that_are_not_fetched() -> None:
 
 def test_log_lines_of_a_handler_bear_the_names_of_its_message() -> None:
     woken, subjects = Semaphore(0), list[Message | None]()
-    workers = Workers(lambda _: subjects.append(subject.get()), 1, [], woken.release)
+    workers = Workers(lambda _: subjects.append(getattr(subject.get(), "message", None)), 1, [], woken.release)
     workers.start()
     workers.hand_over([handed := delivery(1)])
     collect(workers, woken, 1)
