@@ -51,7 +51,7 @@ def test_a_stop_waits_for_async_handlers_and_hands_back_what_none_began_with(
     publish(channel, mq_ch, [*"abcdefgh", "hold1", "hold2", "next"])
     until(lambda: "hold2" in bodies(record), "two handlers wait")
     consumer.terminate()
-    until(lambda: consumer.event("stopping"), "it stops")
+    until(lambda: consumer.metric(UNSETTLED) == 2, "the last one is handed back")
     for name in ("hold1", "hold2"):
         Path(f"{record}.go.{name}").touch()
     assert consumer.wait() == 0
