@@ -5,7 +5,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 PATCHERS = {"gevent.monkey": "is_module_patched", "eventlet.patcher": "is_monkey_patched"}
 NEEDED = ("select", "socket", "thread", "threading")
 LIBRARY = str(Path(os.__file__).parent)  # the standard one
+DECORATED = {getattr(decorate, "__code__", None) for decorate in (contextmanager(iter), asynccontextmanager(aiter))}
 HOME = Path(__file__).resolve().parent.parent  # of our packages; in the image users' modules stand there, too
 
 
@@ -21,11 +22,11 @@ class ConfigError(Exception):
     """A configured value, such as a plugin's name, cannot be used. Its text is for people."""
 
 
-def load_callable(name: str, wanted: str, *, arguments: int) -> Callable[..., Any]:
+def load_callable(name: str, wanted: str, *, arguments: int, or_none: bool = False) -> Callable[..., Any]:
     """The callable at `package.module:name`, searched in the current folder too; `wanted` lists the valid names.
 
-    Raises ConfigError if there is none, or if it does not take so many `arguments`. An error raised inside the user's
-    module passes through.
+    Raises ConfigError if there is none, or if it does not take so many `arguments` (`or_none`, as what makes a context
+    manager does). An error raised inside the user's module passes through.
     """
     module_name, colon, attribute = name.partition(":")
     if not colon or not module_name.strip(".") or module_name.startswith(".") or not attribute:
@@ -52,15 +53,34 @@ def load_callable(name: str, wanted: str, *, arguments: int) -> Callable[..., An
         found = getattr(found, part, None)
     if not callable(found):
         raise ConfigError(f"module {module_name!r} has no callable {attribute!r}")
+    if (why := refused(found, arguments)) and not (or_none and not refused(found, 0)):
+        raise ConfigError(f"{name} is called with {('nothing', 'one message')[arguments]}: {why}")
+    return found  # type: ignore[no-any-return]
+
+
+def refused(found: Any, arguments: int) -> str:
+    """Why `found` cannot be called with so many arguments; empty if it can."""
     try:
         signature = inspect.signature(found if inspect.isroutine(found) or inspect.isclass(found) else found.__call__)
     except (TypeError, ValueError):  # a callable written in C may have no signature
-        return found  # type: ignore[no-any-return]
+        return ""
     try:
         signature.bind(*[None] * arguments)
     except TypeError as error:
-        raise ConfigError(f"{name} is called with {('nothing', 'one message')[arguments]}: {error}") from None
-    return found  # type: ignore[no-any-return]
+        return str(error)
+    return ""
+
+
+def is_context(value: object) -> bool:
+    """Whether it is a context manager, plain or async; or a class of them."""
+    return hasattr(value, "__enter__") or hasattr(value, "__aenter__")
+
+
+def makes_context(found: Callable[..., Any]) -> bool:
+    """Whether a call without arguments is to make a context manager, where others take one argument."""
+    if inspect.isclass(found):
+        return is_context(found)
+    return getattr(found, "__code__", None) in DECORATED or bool(refused(found, 1))
 
 
 def patched_by() -> str:

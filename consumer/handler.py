@@ -4,23 +4,74 @@ import errno
 import inspect
 import os
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from threading import Lock
+from typing import Any, NamedTuple
 
 import structlog
 
 from common.message import Message
-from common.plugins import ConfigError, is_any, load_callable
+from common.plugins import ConfigError, is_any, is_context, load_callable, makes_context
 from consumer.settings import ConsumerSettings
 
 log = structlog.get_logger()
-UNSTARTED = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+UNSTARTED = (inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+MOST_THREADS = 256  # a container of Compose may have 300
 MAX_BODY_LOGGED = 200  # characters
 MOVES_MAX = 3  # times that a file may be moved while one message is written to it
 
 
-def open_handler(settings: ConsumerSettings) -> Callable[[Message], object]:
-    """The handler that CONSUMER_HANDLER names. Raises ConfigError, a sentence for people."""
+Handle = Callable[[Message], Any]
+"""What gets each message; of an `async def` the call makes a coroutine."""
+
+
+def is_async(handle: Handle) -> bool:
+    """Whether a call makes a coroutine."""
+    return is_any(handle, (inspect.iscoroutinefunction,))
+
+
+class SetUp(NamedTuple):
+    """A handler that a context manager gives: entered before the first message, left after the last handler."""
+
+    name: str
+    context: AbstractContextManager[Handle] | AbstractAsyncContextManager[Handle]
+    wrap: Callable[[Handle], Handle] = lambda handle: handle  # such as with a span
+
+    @property
+    def on_loop(self) -> bool:
+        """An async context manager is entered on an event loop, and its handler runs there."""
+        return hasattr(self.context, "__aenter__")
+
+    def opened(self, handle: Handle) -> Handle:
+        """What the context manager gave. Raises ConfigError if it is no handler, or one of the other kind."""
+        wanted = "an async function" if self.on_loop else "a plain function"
+        if not callable(handle) or inspect.isclass(handle) or is_any(handle, UNSTARTED):
+            raise ConfigError(f"{self.name} gave {handle!r:.100}, which is no handler: yield {wanted}")
+        if is_async(handle) != self.on_loop:
+            raise ConfigError(
+                f"{self.name} yields the other kind of handler: an async context manager yields an async "
+                "function, a plain one a plain function"
+            )
+        return self.wrap(handle)
+
+
+def runs_on_loop(handle: Handle | SetUp) -> bool:
+    """Whether it needs an event loop."""
+    return handle.on_loop if isinstance(handle, SetUp) else is_async(handle)
+
+
+def open_handler(settings: ConsumerSettings) -> Handle | SetUp:
+    """The handler that CONSUMER_HANDLER names, or what sets it up. Raises ConfigError, a sentence for people."""
+    handle = _find(settings)
+    if settings.consumer_workers > MOST_THREADS and not runs_on_loop(handle):
+        raise ConfigError(
+            f"a plain handler has {MOST_THREADS} threads at most: lower CONSUMER_WORKERS, or use async def"
+        )
+    return handle
+
+
+def _find(settings: ConsumerSettings) -> Handle | SetUp:
     name = settings.consumer_handler
     if name == "log":
         return log_message
@@ -29,12 +80,24 @@ def open_handler(settings: ConsumerSettings) -> Callable[[Message], object]:
             return AppendToFile(Path(path))
         except OSError as error:
             raise ConfigError(f"{path}: {error.strerror}") from None
-    found = load_callable(name, "log, append:PATH or package.module:callable", arguments=1)
-    if inspect.isclass(found):
+    return prepared(load_callable(name, "log, append:PATH or package.module:callable", arguments=1, or_none=True), name)
+
+
+def prepared(found: Callable[..., Any], name: str) -> Handle | SetUp:
+    """The user's callable `name` as a handler, or as what sets it up. Raises ConfigError."""
+    if inspect.isclass(found) and not is_context(found):
         raise ConfigError(f"{name} is a class: a call would make an object, and handle nothing. Name a function")
     if is_any(found, UNSTARTED):
-        raise ConfigError(f"{name} is async, or has a yield: a call would run nothing of it. Name a plain function")
-    return found
+        raise ConfigError(
+            f"{name} has a yield: a call would run nothing of it. Name a function without one; or what sets up the "
+            "handler and yields it, decorated with @contextmanager or @asynccontextmanager"
+        )
+    if not makes_context(found):
+        return found
+    context: Any = None if is_async(found) else found()
+    if not is_context(context):
+        raise ConfigError(f"{name} takes no message, so it must return a context manager that gives the handler")
+    return SetUp(name, context)
 
 
 def log_message(message: Message) -> None:

@@ -1,7 +1,6 @@
 """The consumer's service: from the subscription to the workers, and their outcomes back to the broker."""
 
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,11 +9,12 @@ import structlog
 from common.amqp.connection import State
 from common.amqp.errors import BrokerError
 from common.amqp.topology import Topology
-from common.message import Message
 from common.process.run import Process
 from consumer import metrics
 from consumer.breaker import Breaker
+from consumer.coroutines import Coroutines
 from consumer.delivery import Delivery
+from consumer.handler import Handle, SetUp, runs_on_loop
 from consumer.lost_runs import LostRuns
 from consumer.outcome import ACK, succeeded
 from consumer.requeue import Requeue
@@ -30,12 +30,15 @@ log = structlog.get_logger()
 class ConsumerService:
     """Implements `common.process.run.Service`. All of it runs on the I/O thread."""
 
-    def __init__(self, process: Process, settings: ConsumerSettings, handle: Callable[[Message], object]) -> None:
+    def __init__(self, process: Process, settings: ConsumerSettings, handle: Handle | SetUp) -> None:
         wake = process.guarded(self._on_outcomes)
         delays = settings.consumer_retry_delays
         self._idle_exit, self._handler_timeout = settings.consumer_idle_exit, settings.consumer_handler_timeout
         judge = partial(succeeded, queue=settings.mq_ch, max_body=settings.mq_max_body)
-        self._workers = Workers(handle, settings.consumer_workers, delays, lambda: process.call_soon(wake), judge)
+        workers = handle, settings.consumer_workers, delays, lambda: process.call_soon(wake), judge
+        self._workers = (
+            Coroutines(*workers, timeout=self._handler_timeout) if runs_on_loop(handle) else Workers(*workers)
+        )
         self._subscription = Subscription(process, settings, self._on_deliveries, self._on_lost, self._on_cancelled)
         self._topology = Topology(settings.mq_ch, delays)
         self._lost_runs = LostRuns(self._handler_timeout)
@@ -55,10 +58,25 @@ class ConsumerService:
 
     def start(self) -> None:
         self._workers.start()
-        self._subscription.connection.open()
-        self._retry.publisher.connection.open()
+        self._heed_set_up()
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the handler's set-up or tear-down failed with."""
+        return self._workers.error
+
+    def _heed_set_up(self) -> None:
+        """Take nothing before there is a handler, and stop if there will be none."""
+        if self._stopping:
+            return
+        if self.error:
+            self.stop()
+        elif self._workers.ready:
+            self._subscription.connection.open()
+            self._retry.publisher.connection.open()
 
     def tick(self, now: float) -> None:
+        self._heed_set_up()
         self._retry.tick(now)
         self._requeue.tick(now)
         self._subscription.tick(self._workers.waiting, now)
@@ -80,11 +98,14 @@ class ConsumerService:
         self._subscription.cancel()
 
     def done(self) -> bool:
-        """True after a stop when all is settled and acknowledged, or cannot be."""
+        """True after a stop when all is settled and acknowledged, or cannot be, and the handler's context is left."""
+        if self.error:
+            return self._stopping
         subscription = self._subscription
         settled = subscription.cancelled and not subscription.unsettled and subscription.flushed()
         over = subscription.connection.state is not State.OPEN or settled
-        return self._stopping and over and not self._workers.busy  # a handler outlives its connection
+        # A handler outlives its connection.
+        return self._stopping and over and not self._workers.busy and self._workers.leave()
 
     def close(self) -> None:
         self._subscription.close()
@@ -94,11 +115,11 @@ class ConsumerService:
         return self._subscription.connection.state is self._retry.publisher.connection.state is State.CLOSED
 
     def problems(self) -> list[str]:
-        """A handler over its time-out: only a new process ends it."""
-        longest, most = self._workers.longest(time.monotonic()), self._handler_timeout
-        return [f"a handler has run for {longest:.0f}s, over CONSUMER_HANDLER_TIMEOUT"] if longest > most else []
+        return self._workers.problems(time.monotonic(), self._handler_timeout)
 
     def reasons(self) -> list[str]:
+        if not self._workers.ready:
+            return ["the handler is being set up"]
         connections = [*self._subscription.connection.reasons(), *self._retry.publisher.reasons()]
         return connections + self._lost_runs.reasons(time.monotonic())
 
@@ -109,7 +130,7 @@ class ConsumerService:
 
     def summary(self) -> tuple[int, dict[str, Any]]:
         """Left over are deliveries that the broker delivers again, with those whose handler runs on a lost channel."""
-        left = max(self._subscription.unsettled, self._workers.busy)
+        left = max(self._subscription.unsettled, self._workers.busy) + bool(self.error)
         return left, {"handled": self._handled, **self._retry.totals}
 
     def _on_deliveries(self, deliveries: list[Delivery]) -> None:

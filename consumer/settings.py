@@ -21,18 +21,26 @@ class ConsumerSettings(Settings):
 
     consumer_handler: Plugin = setting(
         "log",
-        "log (the first 200 characters of each body too), append:PATH, or package.module:callable",
+        "log (the first 200 characters of each body too), append:PATH, or package.module:callable "
+        "(a function, async or not, or a context manager that yields one)",
         "append:/data/out.txt",
     )
-    consumer_workers: Annotated[int, Field(ge=1, le=256)] = setting(
-        1, "handler threads; with 1 the order holds, and the handler need not be thread-safe", "8"
+    consumer_workers: Annotated[int, Field(ge=1, le=1000)] = setting(
+        1,
+        "handlers at a time: threads (256 at most), or coroutines; with 1 the order holds, and the handler need not be "
+        "thread-safe",
+        "8",
     )
     consumer_prefetch: Annotated[int, Field(ge=1, le=2000)] = setting(
         1536,
         "deliveries held and not yet settled, at most; fewer while handlers are slow or messages large",
         "100",
     )
-    consumer_handler_timeout: Timeout = setting(HANDLER_TIMEOUT, "a handler that runs longer makes /livez fail", "5m")
+    consumer_handler_timeout: Timeout = setting(
+        HANDLER_TIMEOUT,
+        "a handler that runs longer makes /livez fail; an `async def` one is cancelled, and has failed",
+        "5m",
+    )
     consumer_retry_delays: Delays = setting(
         RETRY_DELAYS,
         "a failed attempt comes again after these, one after the other, then is parked; off is at once",

@@ -1,13 +1,15 @@
 """Testing: what the consumer would do with a message and your handler, without a broker."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
 from common.amqp.topology import Topology
 from common.message import ATTEMPT, Message
-from consumer.handler import open_handler
+from consumer.handler import Handle, SetUp, open_handler, prepared, runs_on_loop
 from consumer.outcome import Outcome, Postponed, succeeded
 from consumer.settings import ConsumerSettings
 from consumer.settle import bounded
@@ -15,7 +17,7 @@ from consumer.workers import attempt as attempted
 
 
 def handled(
-    handler: Callable[[Message], object] | str,
+    handler: Callable[..., Any] | str,
     value: object = b"",
     *,
     headers: Mapping[str, Any] | None = None,
@@ -25,7 +27,8 @@ def handled(
 ) -> Outcome:
     """Give `handler` a message once, and say what follows: Ack, Forwarded, Retry, Postponed or Park.
 
-    `handler` is a callable, or what CONSUMER_HANDLER names. `value` is what a source may yield, also a `Message`.
+    `handler` is what CONSUMER_HANDLER names, or its name: a function, plain or async, or what sets one up, which is
+    entered and left around the message. `value` is what a source may yield, also a `Message`.
     `settings` are the consumer's, such as `consumer_retry_delays="1s,2s"`; variables of the environment do not count.
     KeyboardInterrupt and the verdicts of pytest inside of the handler pass through.
     """
@@ -33,17 +36,45 @@ def handled(
     if isinstance(handler, str):
         given["consumer_handler"] = handler
     chosen = ConsumerSettings.model_validate(given)
-    # The one place where what CONSUMER_HANDLER may name besides functions is opened, and closed, for a test.
-    handle = open_handler(chosen) if isinstance(handler, str) else handler
+    found = open_handler(chosen) if isinstance(handler, str) else prepared(handler, getattr(handler, "__name__", ""))
     made, delays = Message.of(value, message_id), chosen.consumer_retry_delays
     added = {**(headers or {}), **({ATTEMPT: attempt} if attempt > 1 else {})}
     message = Message.with_origin(made.body, made.origin.changed(added, {}))
     judge = partial(succeeded, queue=chosen.mq_ch, max_body=chosen.mq_max_body)
-    outcome = attempted(handle, message, judge, delays, _let_through)
+
+    def conclude(handle: Handle) -> Outcome:
+        return attempted(handle, message, judge, delays, _let_through)
+
+    if runs_on_loop(found):
+        outcome = asyncio.run(_on_loop(found, message, conclude))
+    else:
+        context: Any = found.context if isinstance(found, SetUp) else nullcontext(found)
+        with context as given_handler:
+            outcome = conclude(found.opened(given_handler) if isinstance(found, SetUp) else given_handler)
     if isinstance(outcome, Postponed):
         topology, now = Topology(chosen.mq_ch, delays), time.time()
         return bounded(outcome, message.original(), topology, now, chosen.consumer_postpone_max_age)
     return outcome
+
+
+async def _on_loop(found: Handle | SetUp, message: Message, conclude: Callable[[Handle], Outcome]) -> Outcome:
+    """Have one task set up, handle and tear down."""
+    context: Any = found.context if isinstance(found, SetUp) else nullcontext(found)
+    async with context as given:
+        handle = found.opened(given) if isinstance(found, SetUp) else given
+        error: BaseException | None = None
+        returned = None
+        try:
+            returned = await handle(message)
+        except BaseException as raised:  # noqa: BLE001 - it is judged as any handler's
+            error = raised
+
+        def ended(_: Message) -> object:
+            if error:
+                raise error
+            return returned
+
+        return conclude(ended)
 
 
 def _let_through(error: BaseException, _where: str) -> str:

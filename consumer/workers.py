@@ -5,22 +5,29 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from threading import Condition, Thread
+from typing import Any, cast
+
+import structlog
 
 from common.message import Message
-from common.observe.logs import subject
+from common.observe.logs import Subject, subject
 from common.observe.tracebacks import Tracebacks
+from common.plugins import ConfigError
 from common.process import fork
 from consumer.delivery import Delivery, Running
+from consumer.handler import Handle, SetUp
 from consumer.outcome import ACK, Outcome, decide, succeeded
 from consumer.settle import Done
 
+Judge = Callable[[object, Message], Outcome]  # of what a handler returned, and the message as it came
 IDLE_WAIT_SECONDS = 1.0  # only a bound: work wakes a worker at once
+log = structlog.get_logger()
 
 
 def attempt(
-    handle: Callable[[Message], object],
+    handle: Handle,
     message: Message,
-    judge: Callable[[object, Message], Outcome],
+    judge: Judge,
     delays: Sequence[float],
     trace: Callable[[BaseException, str], str],
 ) -> Outcome:
@@ -42,26 +49,38 @@ class Workers:
 
     def __init__(
         self,
-        handle: Callable[[Message], object],
+        handle: Handle | SetUp,
         count: int,
         delays: Sequence[float],
         wake: Callable[[], None],
-        judge: Callable[[object, Message], Outcome] = succeeded,
+        judge: Judge = succeeded,
     ) -> None:
         """`delays` are those of the retries, in seconds; `judge` says what follows from what a handler returns."""
         self.count = count
-        self._handle, self._delays, self._wake, self._judge = handle, delays, wake, judge
+        self._set_up = handle if isinstance(handle, SetUp) else None
+        self.ready = not self._set_up  # there is a handler, so deliveries may come
+        self.error: BaseException | None = None  # what the set-up or the tear-down raised
+        self._handle: Handle | SetUp = handle
+        self._delays, self._wake, self._judge = delays, wake, judge
+        self._leaving, self._left = False, self.ready
         self._pending: deque[Delivery] = deque()  # the I/O thread appends, workers take
         self._done: deque[Done] = deque()  # workers append, the I/O thread takes
         self._running: list[Running | None] = [None] * count  # each written by its worker; None while it waits
         self._tracebacks = Tracebacks()
         self._wake_sent = False
         self._work = Condition()
-        self._threads = [Thread(target=self._run, args=(i,), name=f"handler-{i}", daemon=True) for i in range(count)]
+        self._threads = self._made(count)
 
     def start(self) -> None:
-        for thread in self._threads:
+        for thread in self._threads if self.ready else self._threads[:1]:
             thread.start()
+
+    def leave(self) -> bool:
+        """Begin to leave the handler's context, since all is handled and no more comes; True when that is done."""
+        self._leaving = True
+        with self._work:
+            self._work.notify_all()
+        return self._left
 
     def hand_over(self, deliveries: Iterable[Delivery]) -> None:
         """Give deliveries to the workers. I/O thread only."""
@@ -108,20 +127,62 @@ class Workers:
         except IndexError:
             return 0.0
 
+    def problems(self, now: float, most: float) -> list[str]:
+        """A handler that has run for over `most` seconds: only a new process ends it. Any thread."""
+        longest = self.longest(now)
+        return [f"a handler has run for {longest:.0f}s, over CONSUMER_HANDLER_TIMEOUT"] if longest > most else []
+
+    def _made(self, count: int) -> list[Thread]:
+        first = self._run_within if self._set_up else self._run
+        targets = [first] + [self._run] * (count - 1)
+        return [Thread(target=each, args=(i,), name=f"handler-{i}", daemon=True) for i, each in enumerate(targets)]
+
+    def _run_within(self, number: int) -> None:
+        """Enter the handler's context, work, and leave it when no other handler runs."""
+        try:
+            self._within(number)
+        except BaseException as error:  # the user's code, too
+            if fork.child:
+                fork.end_child(error)
+            self.error = ConfigError(f"CONSUMER_HANDLER: {error}") if isinstance(error, ConfigError) else error
+            if error is self.error:
+                log.error(f"the handler's {'tear-down' if self.ready else 'set-up'} failed", exc_info=error)
+        self._left = True
+
+    def _within(self, number: int) -> None:
+        context: Any = self._set_up and self._set_up.context
+        with context as handle:
+            self._begin(handle)
+            for thread in self._threads[1:]:
+                thread.start()
+            self._run(number)
+            for thread in self._threads[1:]:
+                thread.join()
+
+    def _begin(self, handle: Handle) -> None:
+        """Take `handle`, which the context gave. Raises ConfigError."""
+        if fork.child:
+            fork.end_child(None)
+        self._handle = self._set_up.opened(handle) if self._set_up else handle
+        self.ready = True
+
     def _run(self, number: int) -> None:
         pending, running, done = self._pending, self._running, self._done
-        handle, clock = self._handle, time.monotonic
+        handle, clock, works_on = cast(Handle, self._handle), time.monotonic, Subject()
+        subject.set(works_on)
         while True:
             try:
                 delivery = pending.popleft()
             except IndexError:
+                if self._leaving:
+                    return
                 with self._work:
                     if not pending:
                         self._work.wait(IDLE_WAIT_SECONDS)
                 continue
             start = clock()
             running[number] = start, delivery
-            subject.message = delivery.message
+            works_on.message = delivery.message
             outcome = attempt(handle, delivery.message, self._judge, self._delays, self._tracebacks.first)
             if outcome is not ACK:  # whatever the handler did to the message
                 delivery = delivery._replace(message=delivery.message.original())

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     name = checkpoint.name if checkpoint else new_name()
     followers: list[Follower] = [checkpoint] if checkpoint else []
     source: Callable[[], Iterable[Item]]
-    stop = None
+    stop: Callable[[], bool | None] | None
     try:
         if settings.producer_source == "http":
             try:
@@ -54,10 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 *((checkpoint.position, checkpoint.descriptor) if checkpoint else (0, None)),
                 follow=followers.append,
             )
+            stop = getattr(source, "stop", None)
     except ConfigError as error:
         flags.fail([f"PRODUCER_SOURCE: {error}"])
-    endpoint = settings.otel_exporter_otlp_endpoint
-    if spans_wanted(endpoint):
+    if spans_wanted(endpoint := settings.otel_exporter_otlp_endpoint):
         with no_spans_if_missing():
             from common.observe import tracing
             from producer.tracing import Spans

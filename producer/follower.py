@@ -14,6 +14,7 @@ from common.process import fork
 
 HELD_BYTES = 32 * 1024 * 1024  # the reader's buffer and the bodies in flight, 17 MiB, fit twice
 VALUE_BYTES = 1024  # what a value counts beside its body, so that the number of small ones is bounded, too
+WAIT_SECONDS = 10.0  # in which a source's context waits for the next confirm before it is left without it
 ASYNC = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
 log = structlog.get_logger()
 
@@ -112,6 +113,14 @@ class Confirms(Follower):
     def untold(self) -> int:
         return self._untold
 
+    def wait(self) -> None:
+        """Until the source was told of all that it gave, or nothing was confirmed for WAIT_SECONDS. Source thread."""
+        with self._changed:
+            before = -1
+            while self._held_bytes and self._held_bytes != before and not self.error:
+                before = self._held_bytes
+                self._changed.wait_for(lambda: not self._held_bytes or self.error, WAIT_SECONDS)
+
     def close(self) -> None:
         if self._untold:
             log.warning("confirmed, and not told to the source", messages=self._untold, so="it may send them again")
@@ -129,8 +138,8 @@ class Confirms(Follower):
                     log.error("the source's confirmed() failed", exc_info=error)
             if fork.child:
                 fork.end_child(self.error)
-            if not self.error:
-                with self._changed:
+            with self._changed:
+                if not self.error:
                     self._untold -= len(told)
                     self._held_bytes -= sum(size for _, size in told)
-                    self._changed.notify_all()
+                self._changed.notify_all()

@@ -12,6 +12,7 @@ import structlog
 
 from common.amqp.inflight import Publication
 from common.message import Message
+from common.plugins import ConfigError
 from common.process import fork
 from producer.follower import Item
 
@@ -152,7 +153,8 @@ class SourceReader:
 
     def _run(self) -> None:
         try:
-            for number, item in enumerate(self._source(), 1):
+            items = self._source()
+            for number, item in enumerate(items, 1):
                 if fork.child:
                     break
                 self._in_hand = True
@@ -162,9 +164,12 @@ class SourceReader:
                 self._in_hand = False
                 if number == self._count or self._stop.is_set():
                     break
+            self._in_hand = True  # a stop waits for what the source does at its end
+            if close := getattr(items, "close", None):
+                close()
         except BaseException as error:  # the user's code: even SystemExit must not lose what was taken
-            self.error = error
-            if not fork.child:
+            self.error = ConfigError(f"PRODUCER_SOURCE: {error}") if isinstance(error, ConfigError) else error
+            if not fork.child and self.error is error:
                 log.error("the source failed", exc_info=error)
         if fork.child:
             fork.end_child(self.error)

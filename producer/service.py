@@ -25,9 +25,12 @@ class ProducerService:
         followers: Sequence[Follower] = (),
         *,
         name: str,
-        stop: Callable[[], None] | None = None,
+        stop: Callable[[], bool | None] | None = None,
     ) -> None:
-        """`name` begins the ids of messages. `stop` asks the source to end by itself; without it, it is left behind."""
+        """`name` begins the ids of messages.
+
+        `stop` asks the source to end by itself; without it, or where that returns False, the source is left behind.
+        """
         self._process, self._window, self._followers = process, settings.producer_window, followers
         fill = process.guarded(self._fill)
         self._fill_soon: Callable[[], None] = lambda: process.call_soon(fill)
@@ -51,7 +54,7 @@ class ProducerService:
             on_progress=self._on_progress,
             on_refused=self._on_refused,
         )
-        self._stop = stop or self._reader.stop
+        self._stop = stop or (lambda: False)
         self._confirmed = self._refused = 0
         self._grace = settings.shutdown_grace
         self._told_of = (0, 0.0)  # how many were untold when that last changed, and until when it must change again
@@ -90,6 +93,11 @@ class ProducerService:
         for follower in self._followers:
             follower.refused(refused.token)
 
+    @property
+    def error(self) -> BaseException | None:
+        """What the source died of."""
+        return self._reader.error
+
     def tick(self, now: float) -> None:
         self.publisher.tick(now)
         for follower in self._followers:
@@ -98,7 +106,8 @@ class ProducerService:
                 self._reader.fail(follower.error)
 
     def stop(self) -> None:
-        self._stop()
+        if self._stop() is False:
+            self._reader.stop()
 
     def done(self) -> bool:
         """Whether all that was read is confirmed; or the process stops and there is nobody to confirm it.
@@ -137,7 +146,7 @@ class ProducerService:
         """Left over: taken and not confirmed, or refused, or the source was not told of it; and totals."""
         unconfirmed = self._left()
         totals = {"published": self.publisher.metrics.sent, "confirmed": self._confirmed}
-        left = unconfirmed + self._refused + bool(self._reader.error) + self._untold()
+        left = unconfirmed + self._refused + bool(self.error) + self._untold()
         return left, {**totals, "unconfirmed": unconfirmed, "refused": self._refused}
 
     def _untold(self) -> int:

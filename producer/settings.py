@@ -33,7 +33,8 @@ class ProducerSettings(Settings):
 
     producer_source: Plugin = setting(
         "heartbeat",
-        "heartbeat, lines (standard input), lines:PATH, http, or package.module:callable",
+        "heartbeat, lines (standard input), lines:PATH, http, or package.module:callable "
+        "(a generator, async or not, or a context manager that yields an iterable)",
         "lines:/data/input.txt",
     )
     producer_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = setting(

@@ -5,13 +5,16 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, nullcontext
 from functools import partial
 from itertools import count, starmap
 from pathlib import Path
+from typing import Any
 
-from common.plugins import ConfigError, is_any, load_callable
+from common.plugins import ConfigError, is_any, is_context, load_callable
 from producer.follower import Confirms, Follower, Item
 from producer.lines import Line, read_lines
+from producer.pump import Pump
 from producer.settings import ProducerSettings
 
 
@@ -36,19 +39,51 @@ def open_source(
     if (path := name.removeprefix("lines:")) not in (name, ""):
         return file_lines(settings, Path(path), offset, descriptor)
     source = load_callable(name, "heartbeat, lines, lines:PATH, http or package.module:callable", arguments=0)
-    if is_any(source, (inspect.iscoroutinefunction, inspect.isasyncgenfunction)):
-        raise ConfigError(f"{name} is async, and a source is read by a plain `for`. Name a plain function or generator")
-    return lambda: _items(source(), follow)
+    if is_any(source, (inspect.iscoroutinefunction,)):
+        raise ConfigError(f"{name} is async without a yield, so a call gives no iterable. Yield the messages in it")
+    return PluginSource(source, follow)
 
 
-def _items(values: object, follow: Callable[[Follower], None]) -> Iterator[Item]:
-    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
-        raise TypeError(f"the source returned a {type(values).__name__} and no iterable of messages, such as a list")
-    if callable(tell := getattr(values, "confirmed", None)):
-        confirms = Confirms(values, tell)
-        follow(confirms)
-        return confirms.items()
-    return (Item(value, number) for number, value in enumerate(values, 1))
+class PluginSource:
+    """The user's source: an iterable, plain or async, or a context manager that gives one."""
+
+    def __init__(self, source: Callable[[], object], follow: Callable[[Follower], None]) -> None:
+        self._source, self._follow = source, follow
+        self._pump: Pump | None = None
+        self._confirms: Confirms | None = None
+
+    def __call__(self) -> Iterator[Item]:
+        """Source thread only. Raises TypeError for anything else."""
+        found: Any = self._source()
+        if isinstance(found, Iterable) or not (is_context(found) or hasattr(found, "__aiter__")):
+            return self._items(found)
+        if hasattr(found, "__enter__"):
+            return self._within(found)
+        self._pump = Pump(nullcontext(found) if hasattr(found, "__aiter__") else found)
+        return self._within(closing(self._pump.values()))
+
+    def stop(self) -> bool:
+        """Ask the source to end by itself; False if only an async one could. Any thread."""
+        return self._pump is not None and self._pump.stop()
+
+    def _within(self, context: Any) -> Iterator[Item]:
+        with context as values:
+            try:
+                yield from self._items(values)
+            finally:
+                if self._confirms:
+                    self._confirms.wait()
+
+    def _items(self, values: object) -> Iterator[Item]:
+        if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+            raise TypeError(
+                f"the source returned a {type(values).__name__} and no iterable of messages, such as a list"
+            )
+        if callable(tell := getattr(values, "confirmed", None)):
+            self._confirms = Confirms(values, tell)
+            self._follow(self._confirms)
+            return self._confirms.items()
+        return (Item(value, number) for number, value in enumerate(values, 1))
 
 
 def heartbeat() -> Iterator[Item]:

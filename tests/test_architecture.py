@@ -44,7 +44,7 @@ NO_MODULE = {
 # Programs of their own, which neither service needs.
 PROGRAMS = ("common.doctor",)
 # A message without a date gets one, and ages; the broker's clock is compared with ours, its certificate's end with now.
-WALL_CLOCK = {"common.message", "consumer.service", "common.doctor.network"}
+WALL_CLOCK = {"common.message", "consumer.service", "consumer.testing", "common.doctor.network"}
 # What need not be installed is loaded by these, which nothing else loads without being asked to.
 NOT_INSTALLED = {
     "opentelemetry": {"common.observe.tracing", "producer.tracing", "consumer.tracing"},

@@ -12,6 +12,7 @@ from pika.adapters.select_connection import IOLoop
 
 from common.observe import metrics
 from common.observe.health import Health
+from common.plugins import ConfigError
 from common.process import fork
 from common.process.exit import ExitCode, exit_now, exit_within
 from common.settings.flags import fail, unknown
@@ -56,6 +57,10 @@ class Service(Protocol):
 
 class Watched(Service, Protocol):
     """A service with a health page."""
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the user's code ended the service with; it is logged, but for a ConfigError."""
 
     def problems(self) -> list[str]:
         """Why the process should be restarted (http thread)."""
@@ -198,7 +203,10 @@ class Process:
 
 
 def serve(process: Process, service: Watched, settings: Settings) -> int:
-    """Run `service` with its health page; the exit code. Exits with CONFIGURATION if it cannot listen."""
+    """Run `service` with its health page; the exit code.
+
+    Exits with CONFIGURATION if it cannot listen, or if the user's code has raised a ConfigError.
+    """
     health = Health(lambda: process.problems() + service.problems(), lambda: process.reasons(service), service.notes)
     if settings.http_port:
         try:
@@ -214,4 +222,6 @@ def serve(process: Process, service: Watched, settings: Settings) -> int:
     process.hear_signals()  # to the end: a signal while Python waits for threads still counts as the second
     code = process.run(service)
     exit_within(EXIT_TIMEOUT, "a thread of the source or the handler does not end")
+    if isinstance(service.error, ConfigError):
+        fail([str(service.error)])
     return code

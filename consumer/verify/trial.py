@@ -14,6 +14,7 @@ from common.amqp.publisher import Publisher
 from common.message import Message
 from common.process.run import Process
 from common.settings.types import format_duration
+from consumer.handler import MOST_THREADS
 from consumer.subscription import Subscription
 from consumer.verify.results import Results
 from consumer.verify.settings import TemporaryTopology, VerifySettings, pattern
@@ -33,7 +34,9 @@ class Receiver:
         self._queue, self._body, self._results, self._on_end = settings.mq_ch, body, results, on_end
         self._seen: deque[tuple[int, float]] = deque()  # handler threads append, the I/O thread takes
         wake = process.guarded(self._settle)
-        self._workers = Workers(self._handle, settings.consumer_workers, (), lambda: process.call_soon(wake))
+        self._workers = Workers(
+            self._handle, min(settings.consumer_workers, MOST_THREADS), (), lambda: process.call_soon(wake)
+        )
         # Bodies are alike and the handler is quick: its prefetch needs no tick, and it is cancelled at the end alone.
         on = self._workers.hand_over, lambda _: self._workers.take_back(), lambda *_: on_end()
         self._subscription = Subscription(process, settings, *on)

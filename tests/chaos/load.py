@@ -3,6 +3,7 @@
 They run inside the services; CHAOS_* variables name their files.
 """
 
+import asyncio
 import os
 import time
 import zlib
@@ -81,6 +82,12 @@ def is_poison(name: str) -> bool:
 def is_single_poison(name: str) -> bool:
     """One message of all."""
     return name == "1-400"
+
+
+async def coroutine(message: Message) -> None:
+    """As `raising`, of many that wait at a time."""
+    await asyncio.sleep(0.05)
+    raising(message)
 
 
 def raising(message: Message) -> None:

@@ -12,6 +12,7 @@ import pytest
 from common.doctor.settings import DoctorSettings, PreflightSettings
 from consumer.settings import ConsumerSettings
 from consumer.verify.settings import VerifySettings
+from local.scrape import get
 from producer.settings import ProducerSettings
 from tests.brokers import Broker
 from tests.conftest import Start
@@ -33,7 +34,7 @@ SLOW_ROW = """
 @pytest.fixture
 def shop(tmp_path: Path) -> dict[str, Path]:
     """The example's files, a table of orders, and the variables that name all that."""
-    for name in ("outbox", "cleared", "billing", "bulk"):
+    for name in ("outbox", "cleared", "billing", "bulk", "ledger", "pages", "ticks"):
         (tmp_path / f"{name}.py").write_text(example(DOCUMENT, name))
     with closing(sqlite3.connect(tmp_path / "shop.db")) as database, database:
         database.execute("CREATE TABLE outbox (number INTEGER PRIMARY KEY, body TEXT NOT NULL)")
@@ -111,6 +112,31 @@ def test_a_source_that_hears_of_confirms_loses_no_order_when_its_producer_is_kil
     assert len(ORDERS) <= consumer.event("stopped")["handled"] <= len(ORDERS) + 2 * 20
     with closing(sqlite3.connect(shop["BILLING_DB"])) as database:
         assert sorted(database.execute("SELECT customer, cents FROM book")) == sorted(ORDERS)
+
+
+def test_the_handler_that_a_context_manager_opens_books_every_order(start: Start, shop: dict[str, Path]) -> None:
+    """Its database is closed at the end: no journal is left beside it."""
+    assert start("producer", "--source", "outbox:orders", **shop).wait() == 0
+    consumer = start("consumer", "--handler", "ledger:opened", CONSUMER_IDLE_EXIT="1s", **shop)
+    assert consumer.wait() == 0
+    with closing(sqlite3.connect(shop["BILLING_DB"])) as database:
+        assert sorted(database.execute("SELECT customer, cents FROM book")) == sorted(ORDERS)
+
+
+def test_the_async_handler_and_source_of_the_document_work_together(
+    start: Start, shop: dict[str, Path], tmp_path: Path
+) -> None:
+    """The source's lines are addresses of the consumer's own health page, which the handlers ask for."""
+    pages = tmp_path / "pages"
+    consumer = start("consumer", "--handler", "pages:opened", CONSUMER_WORKERS=20, PAGES=pages, **shop).wait_ready()
+    urls = [f"{consumer.address}/livez?{number}" for number in range(40)]
+    program = " ".join(["printf '%s\\n'", *(f"'{url}'" for url in urls)])
+    producer = start("producer", "--source", "ticks:ticks", PROGRAM=program, **shop)
+    assert producer.wait() == 0
+    assert producer.event("stopped")["confirmed"] == len(urls)
+    until(lambda: consumer.metric('consumer_settled_total{outcome="ack"}') == len(urls), "all are handled")
+    size = len(get(urls[0])[1])
+    assert sorted(pages.read_text().splitlines()) == sorted(f"{url} {size}" for url in urls)
 
 
 def test_what_a_person_can_mend_is_said_in_a_line(start: Start, shop: dict[str, Path]) -> None:

@@ -25,6 +25,28 @@ def raises(scene: Scene) -> None:
     scene.expect(scene.queues.parked(), "nothing is parked")
 
 
+@promise(
+    "async handlers lose nothing when broker and consumer are killed, and the consumer is stopped",
+    short=True,
+    parked=is_poison,
+    settings={"CONSUMER_HANDLER": "tests.chaos.load:coroutine", "CONSUMER_WORKERS": "200"},
+)
+def async_handlers(scene: Scene) -> None:
+    """The faults of plain handlers, one after the other."""
+    scene.hold(2)
+    scene.pair.consumer.kill()
+    scene.pair.consume()
+    scene.pair.consumer.wait_ready()
+    scene.hold(1)
+    scene.rabbit.kill()
+    scene.rabbit.start()
+    scene.wait(lambda: scene.pair.consumer.reasons() == [], "the consumer is ready again")
+    scene.hold(1)
+    scene.pair.consumer.terminate()
+    scene.expect(scene.pair.consumer.wait(20) == 0, "the consumer did not exit with 0")
+    scene.pair.consume()
+
+
 DEPENDING = {"CONSUMER_HANDLER": "tests.chaos.load:depending", "CHAOS_AWAY": "{folder}/away"}
 
 

@@ -3,16 +3,17 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from common.message import Message
 from common.plugins import ConfigError
-from consumer.handler import MAX_BODY_LOGGED, AppendToFile, open_handler
+from consumer.handler import MAX_BODY_LOGGED, MOST_THREADS, AppendToFile, SetUp, open_handler, runs_on_loop
 from consumer.settings import ConsumerSettings
 
 
@@ -239,10 +240,8 @@ def test_a_callable_is_taken_as_it_is() -> None:
     assert found is repr
 
 
-@pytest.mark.parametrize("kind", ["async def handle(m): ...", "def handle(m): yield", "async def handle(m): yield"])
-def test_an_async_function_or_generator_is_refused_as_a_handler(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("kind", ["def handle(m): yield", "async def handle(m): yield"])
+def test_a_generator_is_refused_as_a_handler(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each message would be acknowledged, and none handled. Of an object its `__call__` counts."""
     name = f"later_{abs(hash(kind))}"
     (tmp_path / f"{name}.py").write_text(f"{kind}\nclass C:\n  __call__ = staticmethod(handle)\nhandler = C()\n")
@@ -265,3 +264,101 @@ def test_an_unknown_handler_is_refused_with_a_readable_error(name: str) -> None:
     """With what may be written, or where was looked."""
     with pytest.raises(ConfigError, match=r"is none of|no module"):
         open_handler(make(name))
+
+
+KINDS = """
+from contextlib import asynccontextmanager, contextmanager
+from common.message import Message
+
+def handle(message): ...
+async def handle_async(message): ...
+class Both:
+    async def __call__(self, message): ...
+callable_async = Both()
+
+@contextmanager
+def opened(dsn="of a default"):
+    yield handle
+
+@asynccontextmanager
+async def opened_async():
+    yield handle_async
+
+class Opened:
+    def __enter__(self): return handle
+    def __exit__(self, *_): ...
+
+def make(): return Opened()
+def nothing(): ...
+async def later(): ...
+def forgotten(): yield handle
+"""
+
+
+@pytest.fixture
+def kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "kinds_of_handlers.py").write_text(KINDS)
+    monkeypatch.syspath_prepend(tmp_path)
+    return "kinds_of_handlers"
+
+
+@pytest.mark.parametrize("name", ["handle_async", "callable_async"])
+def test_an_async_handler_is_taken_as_it_is_and_runs_on_a_loop(name: str, kinds: str) -> None:
+    found = open_handler(make(f"{kinds}:{name}"))
+    assert not isinstance(found, SetUp)
+    assert runs_on_loop(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "on_loop"), [("opened", False), ("opened_async", True), ("Opened", False), ("make", False)]
+)
+def test_what_is_called_with_nothing_sets_up_the_handler(name: str, on_loop: bool, kinds: str) -> None:
+    """A function made by contextlib, whatever defaults it has; a class; any callable that makes a context manager."""
+    found = open_handler(make(f"{kinds}:{name}"))
+    assert isinstance(found, SetUp)
+    assert runs_on_loop(found) is on_loop
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("nothing", "takes no message"), ("later", "takes no"), ("forgotten", "@contextm")]
+)
+def test_a_set_up_without_a_context_manager_is_refused(name: str, why: str, kinds: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        open_handler(make(f"{kinds}:{name}"))
+
+
+def handled(_: Message) -> None: ...
+
+
+async def handled_later(_: Message) -> None: ...
+
+
+def handled_never(_: Message) -> Iterator[None]:
+    yield
+
+
+@pytest.mark.parametrize("given", [None, int, 5, handled_never, handled_later])
+def test_a_context_manager_that_gives_no_handler_of_its_kind_is_refused(given: Any) -> None:
+    """A plain one yields a plain function, an async one an async function."""
+    with pytest.raises(ConfigError, match=r"shop:opened .*a plain"):
+        SetUp("shop:opened", nullcontext_of("__enter__")).opened(given)
+    with pytest.raises(ConfigError, match=r"shop:opened .*an async"):
+        SetUp("shop:opened", nullcontext_of("__aenter__")).opened(handled if given is handled_later else given)
+
+
+def test_the_handler_that_a_context_manager_gives_is_wrapped() -> None:
+    found = SetUp("shop:opened", nullcontext_of("__enter__"), lambda handle: (handle, "in a span"))  # type: ignore[arg-type, return-value]
+    assert found.opened(handled) == (handled, "in a span")
+
+
+def nullcontext_of(method: str) -> Any:
+    return type("Context", (), {method: None})()
+
+
+def test_more_handlers_at_a_time_than_threads_are_for_async_ones(kinds: str) -> None:
+    assert MOST_THREADS == 256
+    for name, workers in (("handle", 256), ("handle_async", 1000), ("opened_async", 257)):
+        open_handler(make(f"{kinds}:{name}").model_copy(update={"consumer_workers": workers}))
+    for name in ("handle", "opened"):
+        with pytest.raises(ConfigError, match="256 threads at most: lower CONSUMER_WORKERS"):
+            open_handler(make(f"{kinds}:{name}").model_copy(update={"consumer_workers": 257}))

@@ -1,7 +1,8 @@
 """The consumer's service while there is no broker; with one it is tested in tests/broker and tests/system."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Event
 from typing import Any
 from unittest.mock import MagicMock, Mock, call
@@ -16,8 +17,10 @@ from common.amqp.errors import BrokerError, Kind, broker_said
 from common.amqp.topology import DELIVERY_LIMIT, Topology
 from common.message import Message
 from common.process.run import Process
+from consumer.coroutines import Coroutines
 from consumer.delivery import SUSPECT, Delivery
 from consumer.forward import Forward
+from consumer.handler import SetUp
 from consumer.outcome import ACK, Forwarded, Park, Reject, Retry
 from consumer.retry import RetryPublisher
 from consumer.service import ConsumerService
@@ -66,7 +69,7 @@ def test_a_lost_channel_takes_waiting_deliveries_and_copies_away(service: Consum
 class Consuming:
     """A service with a channel, workers that run `handle`, and the broker's side of it."""
 
-    def __init__(self, process: Process, handle: Callable[[Message], None], workers: int = 1) -> None:
+    def __init__(self, process: Process, handle: Callable[[Message], object], workers: int = 1) -> None:
         settings = ConsumerSettings.model_validate({**GIVEN, "consumer_workers": workers})
         self.service = ConsumerService(process, settings, handle)
         self.own_retry = self.service._retry
@@ -412,7 +415,7 @@ def test_the_gauges_show_what_the_workers_do(service: ConsumerService, monkeypat
 def mocked(service: ConsumerService) -> Any:
     """The service, open, idle for 0 s at 100.0, with all that it owns mocked."""
     made: Any = service
-    made._workers = Mock(waiting=3, busy=0, count=1)
+    made._workers = Mock(waiting=3, busy=0, count=1, error=None, **{"leave.return_value": True})
     made._retry, made._requeue, made._lost_runs = Mock(), MagicMock(), MagicMock()
     made._requeue.__bool__.return_value = False
     made._subscription = Mock(unsettled=0, cancelled=True, active_at=100.0, one_at_a_time=False)
@@ -548,11 +551,96 @@ def test_a_lost_channel_is_lost_for_all_parts(mocked: Any) -> None:
         part.assert_called_once_with()
 
 
-def test_a_handler_over_its_time_out_is_a_problem(mocked: Any) -> None:
-    mocked._workers.longest.return_value = SETTINGS.consumer_handler_timeout
-    assert mocked.problems() == []
-    mocked._workers.longest.return_value = SETTINGS.consumer_handler_timeout + 1
-    assert mocked.problems() == ["a handler has run for 301s, over CONSUMER_HANDLER_TIMEOUT"]
+def test_a_handler_over_its_time_out_is_a_problem(service: ConsumerService, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seconds, problems in ((300, []), (301, ["a handler has run for 301s, over CONSUMER_HANDLER_TIMEOUT"])):
+        monkeypatch.setattr(service._workers, "longest", lambda _, seconds=seconds: float(seconds))
+        assert service.problems() == problems
+
+
+def test_nothing_is_taken_before_the_handler_is_set_up_and_it_is_torn_down_before_the_end(process: Loop) -> None:
+    """After the last handler has ended, and before the connections close."""
+    told, go_on = list[str](), Event()
+
+    @contextmanager
+    def opened() -> Iterator[Callable[[Message], None]]:
+        go_on.wait(PATIENCE)
+        told.append("set up")
+        yield lambda _: told.append("handled")
+        go_on.wait(PATIENCE)
+        told.append("torn down")
+
+    service = ConsumerService(process, SETTINGS, SetUp("x:opened", opened()))
+    service.start()
+    service.tick(0.0)
+    assert service._subscription.connection.state is State.CLOSED
+    assert service.reasons() == ["the handler is being set up"]
+    go_on.set()
+    process.turn(lambda: service._workers.ready, "it is set up")
+    service.tick(0.0)
+    assert service._subscription.connection.state is not State.CLOSED
+    assert service.reasons() != ["the handler is being set up"]
+    go_on.clear()
+    service.stop()
+    service._subscription.cancelled = True
+    assert not service.done()
+    assert told == ["set up"]
+    go_on.set()
+    process.turn(service.done, "it is torn down")
+    assert told == ["set up", "torn down"]
+    assert (service.summary()[0], service.error) == (0, None)
+    service.close()
+    process.turn(service.closed, "its connections are closed")
+
+
+def test_a_failed_set_up_ends_the_service_before_it_connects(process: Loop) -> None:
+    """With an exit code that says so."""
+
+    @contextmanager
+    def opened() -> Iterator[Callable[[Message], None]]:
+        raise ConnectionError("no database")
+        yield
+
+    service = ConsumerService(process, SETTINGS, SetUp("x:opened", opened()))
+    service.start()
+    process.turn(lambda: service.error, "it has failed")
+    service.tick(0.0)
+    assert service.done()
+    service.close()
+    assert service.closed()
+    assert service.summary()[0] == 1
+    assert str(service.error) == "no database"
+
+
+def test_a_stop_while_the_handler_is_set_up_waits_and_tears_it_down(process: Loop) -> None:
+    told, go_on = list[str](), Event()
+
+    @contextmanager
+    def opened() -> Iterator[Callable[[Message], None]]:
+        go_on.wait(PATIENCE)
+        yield lambda _: None
+        told.append("torn down")
+
+    service = ConsumerService(process, SETTINGS, SetUp("x:opened", opened()))
+    service.start()
+    service.stop()
+    service.tick(0.0)
+    assert not service.done()
+    go_on.set()
+    process.turn(service.done, "it is torn down")
+    assert told == ["torn down"]
+    assert service._subscription.connection.state is State.CLOSED
+
+
+def test_async_handlers_have_a_loop(process: Loop) -> None:
+    async def handle(_: Message) -> None: ...
+
+    consuming = Consuming(process, handle)
+    consuming.come(1)
+    process.turn(lambda: consuming.channel.basic_ack.call_args_list, "it is acknowledged")
+    assert isinstance(consuming.service._workers, Coroutines)
+    consuming.service.stop()
+    consuming.service._subscription.cancelled = True
+    process.turn(consuming.service.done, "its loop has ended")
 
 
 def test_a_handler_that_runs_at_a_stop_may_end_though_its_channel_is_gone(process: Loop) -> None:

@@ -1,5 +1,10 @@
 """What `consumer.testing` says of a handler."""
 
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
 import pytest
 
 from common.message import Message
@@ -82,3 +87,51 @@ def test_a_keyboard_interrupt_and_the_verdicts_of_pytest_pass_through() -> None:
 
 def test_a_handler_may_be_named_as_in_the_setting() -> None:
     assert handled("log", "x") == Ack()
+
+
+EVENTS: list[str] = []
+
+
+@contextmanager
+def opened() -> Iterator[Callable[[Message], object]]:
+    EVENTS.append("set up")
+    yield lambda message: Forward(message.body, to="a")
+    EVENTS.append("torn down")
+
+
+@asynccontextmanager
+async def opened_async() -> AsyncIterator[Callable[[Message], Awaitable[object]]]:
+    EVENTS.append("set up")
+
+    async def handle(message: Message) -> object:
+        await asyncio.sleep(0)
+        return Forward(message.body, to="a")
+
+    yield handle
+    EVENTS.append("torn down")
+
+
+@pytest.mark.parametrize("handler", [opened, opened_async, f"{__name__}:opened", f"{__name__}:opened_async"])
+def test_a_handler_that_is_set_up_is_torn_down_behind_the_message(handler: Callable[..., Any] | str) -> None:
+    EVENTS.clear()
+    assert handled(handler, b"x") == Forwarded((Forward(b"x", to="a"),))
+    assert EVENTS == ["set up", "torn down"]
+
+
+async def refuses(message: Message) -> None:
+    await asyncio.sleep(0)
+    raise Reject(message.text)
+
+
+async def fails(_: Message) -> None:
+    raise OSError("away")
+
+
+def test_an_async_handler_is_judged_as_a_plain_one() -> None:
+    park = handled(refuses, b"never")
+    assert isinstance(park, Park)
+    assert park.error == "Reject: never"
+    retry = handled(fails, consumer_retry_delays="1s")
+    assert isinstance(retry, Retry)
+    assert (retry.delay, retry.error, retry.outage) == (1.0, "OSError: away", True)
+    assert retry.where.startswith(__file__)

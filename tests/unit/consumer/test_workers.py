@@ -6,17 +6,21 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
-from threading import Barrier, Event, Semaphore
+from contextlib import contextmanager
+from threading import Barrier, Event, Semaphore, current_thread
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pika import BasicProperties
+from structlog.testing import capture_logs
 
 from common.message import ATTEMPT, Message
 from common.observe.logs import subject
+from common.plugins import ConfigError
 from consumer.delivery import Delivery
+from consumer.handler import SetUp
 from consumer.outcome import Ack, Park, Reject, Retry
 from consumer.workers import Done, Workers
 from tests.processes import ROOT
@@ -229,8 +233,8 @@ def test_one_wake_up_is_for_all_outcomes_that_are_not_fetched() -> None:
 
 
 def test_log_lines_of_a_handler_bear_the_names_of_its_message() -> None:
-    woken, subjects = Semaphore(0), list[Message]()
-    workers = Workers(lambda _: subjects.append(subject.message), 1, [], woken.release)
+    woken, subjects = Semaphore(0), list[Message | None]()
+    workers = Workers(lambda _: subjects.append(getattr(subject.get(), "message", None)), 1, [], woken.release)
     workers.start()
     workers.hand_over([handed := delivery(1)])
     collect(workers, woken, 1)
@@ -334,6 +338,99 @@ def test_a_worker_survives_errors_that_cannot_be_printed(odd: type[BaseException
     workers.start()
     workers.hand_over([delivery(1, b"odd"), delivery(2)])
     assert [type(outcome) for _, outcome, _ in collect(workers, woken, 2)] == [Retry, Ack]
+
+
+def leave(workers: Workers) -> None:
+    """As the service does."""
+    deadline = time.monotonic() + PATIENCE
+    while not workers.leave():
+        assert time.monotonic() < deadline, "it does not end"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_the_handlers_context_is_entered_once_and_left_after_the_last_handler(count: int) -> None:
+    """In one thread, that of the first handler: also when others still run as the end begins, and one raises."""
+    told, threads, go_on, woken = list[str](), list[str](), Event(), Semaphore(0)
+
+    def handle(_: Message) -> None:
+        go_on.wait(PATIENCE)
+        if current_thread().name != "handler-0":
+            time.sleep(0.1)
+        told.append("handled")
+        raise ValueError
+
+    @contextmanager
+    def opened() -> Iterator[Callable[[Message], None]]:
+        threads.append(current_thread().name)
+        told.append("set up")
+        try:
+            yield handle
+        finally:
+            told.append("torn down")
+            threads.append(current_thread().name)
+
+    workers = Workers(SetUp("shop:opened", opened()), count, [], woken.release)
+    assert not workers.ready
+    workers.start()
+    workers.hand_over(delivery(tag) for tag in range(6))
+    for _ in range(5):
+        assert not workers.leave()
+        time.sleep(0.01)
+    assert told == ["set up"]
+    go_on.set()
+    collect(workers, woken, 6)
+    leave(workers)
+    assert told == ["set up", *["handled"] * 6, "torn down"]
+    assert threads == ["handler-0", "handler-0"]
+    assert (workers.ready, workers.error) == (True, None)
+
+
+def test_without_a_context_there_is_nothing_to_leave() -> None:
+    assert Workers(fail_by_body, 1, [], lambda: None).leave()
+
+
+@pytest.mark.parametrize("what", ["set-up", "tear-down"])
+@pytest.mark.parametrize("error", [ValueError("x"), SystemExit(3), ConfigError("SHOP_DB: name it")])
+def test_a_set_up_or_tear_down_that_fails_is_kept_and_said(what: str, error: BaseException) -> None:
+    """A ConfigError is for a person, and not logged with a traceback."""
+
+    @contextmanager
+    def opened() -> Iterator[Callable[[Message], None]]:
+        if what == "set-up":
+            raise error
+        yield fail_by_body
+        raise error
+
+    with capture_logs() as lines:
+        workers = Workers(SetUp("shop:opened", opened()), 2, [], lambda: None)
+        workers.start()
+        leave(workers)
+    assert workers.ready is (what == "tear-down")
+    if isinstance(error, ConfigError):
+        assert isinstance(workers.error, ConfigError)
+        assert str(workers.error) == "CONSUMER_HANDLER: SHOP_DB: name it"
+        assert lines == []
+    else:
+        assert workers.error is error
+        assert [(each["event"], each["exc_info"]) for each in lines] == [(f"the handler's {what} failed", error)]
+
+
+def test_a_context_that_gives_no_handler_is_left_again() -> None:
+    told = list[str]()
+
+    @contextmanager
+    def opened() -> Iterator[Any]:
+        try:
+            yield None
+        finally:
+            told.append("torn down")
+
+    workers = Workers(SetUp("shop:opened", opened()), 2, [], lambda: None)
+    workers.start()
+    leave(workers)
+    assert str(workers.error).startswith("CONSUMER_HANDLER: shop:opened gave None, which is no handler")
+    assert told == ["torn down"]
 
 
 CHILDREN = """

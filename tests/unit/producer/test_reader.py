@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 
 from common.amqp.inflight import Publication
 from common.message import Message
+from common.plugins import ConfigError
 from producer import reader as readers
 from producer.reader import RateLimiter, SourceReader, Unsendable
 from producer.source import Item
@@ -404,6 +405,51 @@ def test_the_end_of_the_source_wakes_and_its_error_is_logged_with_where_it_was()
     assert reader.ended
     (line,) = lines
     assert (line["event"], line["log_level"], line["exc_info"]) == ("the source failed", "error", reader.error)
+
+
+@pytest.mark.parametrize("count", [2, None])
+def test_a_stop_waits_for_what_a_source_does_at_its_end(count: int | None) -> None:
+    """Its tear-down, after `count` items or when it is stopped; an error of that is the source's."""
+    began, go_on = Event(), Event()
+
+    def source() -> Iterator[Item]:
+        try:
+            for number in range(1, 1000):
+                yield Item(b"", number)
+        finally:
+            began.set()
+            go_on.wait(PATIENCE)
+            raise ValueError("torn down badly")
+
+    with capture_logs() as lines:
+        reader = SourceReader(source, lambda: None, queue="q", name="n", size=10, max_body=1, count=count)
+        reader.start()
+        if not count:
+            reader.stop()
+        assert began.wait(PATIENCE)
+        time.sleep(readers.STOP_WAIT_SECONDS + 0.1)
+        assert not reader.ended
+        go_on.set()
+        reader._thread.join(PATIENCE)
+    assert reader.ended
+    assert str(reader.error) == "torn down badly"
+    assert [line["event"] for line in lines] == ["the source failed"]
+
+
+def test_a_config_error_of_a_source_is_for_people() -> None:
+    """It is said at the end, in a line without a traceback."""
+
+    def source() -> Iterator[Item]:
+        raise ConfigError("SHOP_DB: name it")
+        yield Item(b"", 1)
+
+    with capture_logs() as lines:
+        reader = SourceReader(source, lambda: None, queue="q", name="n", size=10, max_body=1)
+        reader.start()
+        reader._thread.join(PATIENCE)
+    assert isinstance(reader.error, ConfigError)
+    assert str(reader.error) == "PRODUCER_SOURCE: SHOP_DB: name it"
+    assert lines == []
 
 
 CHILD = """

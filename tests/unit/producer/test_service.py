@@ -315,13 +315,14 @@ def test_a_wake_of_the_source_is_no_reason_to_take_more_than_there_is_room_for(p
     assert len(running.service._reader) == 1
 
 
-def test_a_stop_asks_the_source_to_end_by_itself_where_it_can(process: Loop) -> None:
+@pytest.mark.parametrize("can", [True, None, False])
+def test_a_stop_asks_the_source_to_end_by_itself_where_it_can(process: Loop, can: bool | None) -> None:
     """Otherwise it is left behind; at the close in any case."""
     asked: list[int] = []
-    service = ProducerService(process, make(), three, name="n", stop=lambda: asked.append(1))
+    service = ProducerService(process, make(), three, name="n", stop=lambda: asked.append(1) or can)
     service.stop()
     assert asked == [1]
-    assert not service._reader._stop.is_set()
+    assert service._reader._stop.is_set() is (can is False)
     service.publisher.connection = Wire()  # type: ignore[assignment]
     service.close()
     assert service._reader._stop.is_set()

@@ -2,7 +2,9 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from itertools import islice
 from pathlib import Path
 from threading import Thread
@@ -12,7 +14,8 @@ import pytest
 from common.plugins import ConfigError
 from producer.follower import Follower, Item
 from producer.settings import ProducerSettings
-from producer.source import heartbeat, open_source
+from producer.source import PluginSource, heartbeat, open_source
+from tests.processes import PATIENCE, until
 
 
 def make(source: str, **values: object) -> ProducerSettings:
@@ -138,14 +141,126 @@ def test_one_message_in_the_place_of_many_is_an_error(returned: object, monkeypa
         open_source(make("orders:pending"))()
 
 
-@pytest.mark.parametrize("kind", ["async def pending(): ...", "async def pending(): yield 1"])
-def test_an_async_source_is_refused_at_the_start(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before anything is connected."""
-    name = f"async_source_{len(kind)}"
-    (tmp_path / f"{name}.py").write_text(kind)
+KINDS = """
+from contextlib import asynccontextmanager, contextmanager
+
+told = []
+async def nothing(): ...
+async def counted():
+    for number in range(3):
+        yield number
+
+@contextmanager
+def opened():
+    told.append("set up")
+    yield iter(range(3))
+    told.append("torn down")
+
+@asynccontextmanager
+async def opened_async():
+    told.append("set up")
+    yield counted()
+    told.append("torn down")
+
+class Opened:
+    def __enter__(self): return [0, 1, 2]
+    def __exit__(self, *_): told.append("torn down")
+
+class File(Opened):
+    def __iter__(self): return iter([0, 1, 2])
+"""
+
+
+@pytest.fixture
+def kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "kinds_of_sources.py").write_text(KINDS)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ConfigError, match="is async"):
-        open_source(make(f"{name}:pending"))
+    monkeypatch.delitem(sys.modules, "kinds_of_sources", raising=False)
+    return "kinds_of_sources"
+
+
+def test_an_async_source_without_a_yield_is_refused_at_the_start(kinds: str) -> None:
+    """Before anything is connected."""
+    with pytest.raises(ConfigError, match="async without a yield"):
+        open_source(make(f"{kinds}:nothing"))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("counted", []),
+        ("opened", ["set up", "torn down"]),
+        ("opened_async", ["set up", "torn down"]),
+        ("Opened", ["torn down"]),
+        ("File", []),
+    ],
+)
+def test_a_source_may_be_async_or_set_up_by_a_context_manager(name: str, told: list[str], kinds: str) -> None:
+    """Each gives its values, counted from 1. What can be iterated over by itself, such as a file, is not entered."""
+    source = open_source(make(f"{kinds}:{name}"))
+    assert list(source()) == [Item(0, 1), Item(1, 2), Item(2, 3)]
+    assert sys.modules[kinds].told == told
+
+
+def test_the_context_of_a_source_that_hears_of_confirms_is_left_when_it_has_heard(
+    kinds: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its `confirmed` uses what the context opened, such as a connection to a database."""
+    told: list[str] = []
+
+    class Heard(Outbox):
+        def confirmed(self, messages: list[object]) -> None:
+            told.extend(map(str, messages))
+
+    @contextmanager
+    def opened() -> Iterator[Heard]:
+        yield Heard()
+        told.append("torn down")
+
+    monkeypatch.setattr("producer.source.load_callable", lambda *_, **__: opened)
+    followers: list[Follower] = []
+    ended: list[list[Item]] = []
+    source = open_source(make("orders:opened"), follow=followers.append)
+    reader = Thread(target=lambda: ended.append(list(source())))
+    reader.start()
+    until(lambda: followers, "it is followed")
+    time.sleep(0.2)
+    assert not ended
+    assert told == []
+    for position in (1, 2):
+        followers[0].confirmed(position)
+    reader.join(PATIENCE)
+    assert told == ["a", "b", "torn down"]
+
+
+@pytest.mark.parametrize("set_up", [False, True])
+def test_an_async_source_that_would_hear_of_confirms_is_refused(set_up: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would never be told."""
+
+    class Heard(Outbox):
+        async def __aiter__(self) -> AsyncIterator[str]:
+            yield "a"
+
+        __iter__ = None  # type: ignore[assignment]
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Heard]:
+        yield Heard()
+
+    monkeypatch.setattr("producer.source.load_callable", lambda *_, **__: opened if set_up else Heard)
+    with pytest.raises(TypeError, match="of an async source would never be called"):
+        list(open_source(make("orders:opened"))())
+
+
+def test_only_an_async_source_ends_by_itself_when_it_is_asked(kinds: str) -> None:
+    for name, ends in (("opened", False), ("counted", True)):
+        source = open_source(make(f"{kinds}:{name}"))
+        assert isinstance(source, PluginSource)
+        assert source.stop() is False, "it has not begun"
+        items = iter(source())
+        next(items)
+        assert source.stop() is ends
+        assert len(list(items)) == 2 * (not ends)
 
 
 def test_a_checkpoint_behind_the_end_of_its_file_is_refused(file: Path) -> None:

@@ -245,11 +245,13 @@ def test_lines_of_a_thread_that_works_on_a_message_have_its_message_and_trace_id
     trace = "0af7651916cd43dd8448eb211c80319c"
 
     def work() -> None:
-        logs.subject.message = Message(b"x", message_id="m", headers={"traceparent": f"00-{trace}-{'1' * 16}-01"})
+        logs.subject.set(
+            logs.Subject(Message(b"x", message_id="m", headers={"traceparent": f"00-{trace}-{'1' * 16}-01"}))
+        )
         structlog.get_logger().info("ours")
         logging.getLogger("somebody").warning("Python's own")
         structlog.get_logger().info("of another", message_id="n")
-        logs.subject.message = Message(b"x", message_id="m", headers={"traceparent": "00-made up\n"})
+        logs.subject.set(logs.Subject(Message(b"x", message_id="m", headers={"traceparent": "00-made up\n"})))
         structlog.get_logger().info("without a trace")
 
     thread = Thread(target=work)

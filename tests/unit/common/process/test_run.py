@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from common.plugins import ConfigError
 from common.process.exit import ExitCode
 from common.process.run import Process, serve
 from common.settings.shared import Settings
@@ -239,6 +241,7 @@ class Stub:
         self.left, self.on_tick = left, on_tick
         self.called: list[str] = []
         self.why: list[str] = []
+        self.error: BaseException | None = None
 
     def __getattr__(self, name: str) -> Callable[[], bool]:
         """`start`, `stop`, `done`, `close`, `closed`."""
@@ -336,6 +339,23 @@ def test_a_service_is_served_with_its_health_page_and_misspelled_settings_are_lo
         ("MQ_HEARTBEATS", "MQ_HEARTBEAT"),
     ]
     assert 6 < signal.getitimer(signal.ITIMER_REAL)[0] <= 7
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@pytest.mark.parametrize("error", [None, ValueError("x"), ConfigError("CONSUMER_HANDLER: SHOP_DB: name it")])
+def test_a_config_error_of_the_users_code_is_said_in_a_line_and_is_exit_code_2(
+    error: BaseException | None, own_handlers: Callable[[], bool], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of another one the service counts something as left."""
+    process, service = Process(30.0), Stub(left=bool(error))
+    service.error = error
+    with capture_logs(), suppress(SystemExit) if error else nullcontext():
+        code = serve(process, service, settings_of(http_port=0))
+        assert code is (ExitCode.FAILED if error else ExitCode.DONE)
+        assert not isinstance(error, ConfigError)
+    process.loop.close()
+    said = "CONSUMER_HANDLER: SHOP_DB: name it\n"
+    assert capsys.readouterr().err == said * isinstance(error, ConfigError)
     signal.setitimer(signal.ITIMER_REAL, 0)
 
 
