@@ -81,7 +81,7 @@ def fitted(message: Message, room: int, *, parked: bool = False) -> Message:
     go the attempt and, of a `parked` message after it, the reason.
     """
     made, steps = message, _leaner(message, parked=parked)
-    while _size(made) > room and (step := next(steps, None)):
+    while properties_size(made) > room and (step := next(steps, None)):
         headers, fields = step
         made = Message.with_origin(made.body, made.origin.changed(headers, {}, **fields))
     return made
@@ -104,7 +104,7 @@ def _shortened(error: object, length: int) -> object:
     return f"{error[:length]}…" if isinstance(error, str) and len(error) > length else error
 
 
-def _size(message: Message) -> int:
+def properties_size(message: Message) -> int:
     """Bytes of its properties in a frame."""
     origin = message.origin
     if isinstance(origin, bytes):

@@ -61,6 +61,7 @@ class BrokerError(NamedTuple):
 
 
 STREAM = "rabbit_stream_queue"  # how the broker names one that refuses an argument
+NO_STREAM = "a stream skips what came before its consumer: take a quorum queue as MQ_CH"
 # Searched in this order in the broker's words.
 BROKER_SAYS = (
     ("Login was refused", Kind.CREDENTIALS, ADVICE[Kind.CREDENTIALS]),
@@ -76,7 +77,7 @@ BROKER_SAYS = (
     ("transient_nonexcl_queues", Kind.TOPOLOGY, "this broker refuses transient queues: delete the old queue"),
     ("inequivalent arg", Kind.TOPOLOGY, f"run `doctor`, which lists every difference; then {ADVICE[Kind.TOPOLOGY]}"),
     ("delivery acknowledgement", Kind.OTHER, "let handlers take less time than the broker's consumer_timeout"),
-    (STREAM, Kind.TOPOLOGY, "a stream skips what came before its consumer: take a quorum queue as MQ_CH"),
+    (STREAM, Kind.TOPOLOGY, NO_STREAM),
     ("PRECONDITION_FAILED", Kind.TOPOLOGY, "change what the broker names"),
     ("RESOURCE_LOCKED", Kind.TOPOLOGY, "another connection holds the queue for itself"),
     # RabbitMQ's refusal names the queue, in at most 255 bytes; a longer one that is not ASCII ends its connection.

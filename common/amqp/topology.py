@@ -17,6 +17,8 @@ DELIVERY_LIMIT = 20
 # `dead-letters list` delivers parked messages, and RabbitMQ 4 would drop them at its default of 20.
 DEAD_DELIVERY_LIMIT = 1_000_000
 REFUSE = {"x-overflow": "reject-publish"}  # what it cannot keep, in place of dropping the oldest message
+NAMED_MAX = 140  # bytes; the words around a name have 105, and the virtual host's name
+ABSENT_MAX = 210  # bytes, of one that is not there: the words have 36, and the virtual host's name
 
 
 class Queue(NamedTuple):
@@ -91,3 +93,8 @@ class Topology(NamedTuple):
             passive = mode == "assert"
             arguments = None if passive else queue.all_arguments
             channel.queue_declare(queue.name, passive=passive, durable=True, arguments=arguments)
+
+
+def can_be_refused(queue: str, most: int = NAMED_MAX) -> bool:
+    """Whether the broker's refusal may name `queue`: one of over 255 bytes it cuts, or ends the connection (541)."""
+    return queue.isascii() or len(queue.encode()) <= most

@@ -15,7 +15,7 @@ from pika.connection import Connection
 
 from common.amqp.errors import ADVICE, STREAM, BrokerError, Kind, explain
 from common.amqp.plain import BROKERS_CONSUMER_TIMEOUT, consumer_timeout
-from common.amqp.topology import Queue, Topology
+from common.amqp.topology import ABSENT_MAX, Queue, Topology, can_be_refused
 from common.doctor.report import Check, Status, refused
 from common.process.run import Process
 from common.settings.types import format_duration
@@ -26,7 +26,6 @@ Request = Callable[[Channel, Answer], object]  # sends something on an open chan
 Requests = Generator[Request, Any, T]  # yields requests, and is sent the reply to each, or the `BrokerError`
 Report = Callable[[Check], None]
 
-NAMED_MAX = 140  # bytes; the words around a name have 105, and the virtual host's name
 IMPOSSIBLE = "no number"  # where the broker wants one
 PARKED = "the headers mq-last-error and mq-first-error of each say why"
 NOT_CONSUMED = "does the consumer run? its /readyz says what it waits for"
@@ -43,11 +42,6 @@ INEQUIVALENT = re.compile(
     r"(?s)inequivalent arg '(?P<argument>.+?)' for queue '(?P<queue>.+)' in vhost '.*': "
     r"received (?P<wanted>.+) but current is (?P<found>.+)"
 )
-
-
-def can_be_refused(queue: str) -> bool:
-    """Whether the broker's refusal may name `queue`: one of over 255 bytes it cuts, or ends the connection (541)."""
-    return queue.isascii() or len(queue.encode()) <= NAMED_MAX
 
 
 class Requester:
@@ -123,11 +117,13 @@ def is_same(queue: str, arguments: Mapping[str, object]) -> Request:
 
 def first_missing(needed: Sequence[str], queue: str) -> Requests[BrokerError | None]:
     """Why one of `needed` (consume, publish) is refused to the user, or by a stream; None when all are granted."""
-    for permission in needed:
+    # For a producer too: only to who may consume does a stream tell that it is one.
+    for permission in dict.fromkeys(("consume", *needed)) if needed else ():
         if permission == "consume" and not can_be_refused(queue):
             continue
         reply = yield may_consume(queue) if permission == "consume" else may_publish
-        if isinstance(reply, BrokerError) and (reply.kind is Kind.PERMISSION or STREAM in reply.text):
+        missing = permission in needed and _kind(reply) is Kind.PERMISSION
+        if isinstance(reply, BrokerError) and (missing or STREAM in reply.text):
             return reply
     return None
 
@@ -165,11 +161,17 @@ def parse_value(text: str) -> str | int | None:
 def check_broker(topology: Topology, mode: str, needed: Sequence[str], report: Report) -> Requests[None]:
     """The queues, the permissions, and last the alarms: a connection that is blocked gets no more replies."""
     for queue in topology.queues:
-        report((yield from _check_queue(queue, topology, mode)))
+        if mode == "create" and not can_be_refused(queue.name, ABSENT_MAX):
+            report(Check(f"queue {queue.name}", Status.NOTE, NOT_ASKED.text))
+        else:
+            report((yield from _check_queue(queue, topology, mode)))
     main = next(queue for queue in topology.queues if queue.name == topology.name)
     replies: dict[str, object] = dict.fromkeys(("declare", "consume"), NOT_ASKED)
     if can_be_refused(main.name):
         replies = {"declare": (yield may_declare(main)), "consume": (yield may_consume(main.name))}
+    consume = replies["consume"]
+    if isinstance(consume, BrokerError) and STREAM in consume.text:
+        report(refused("stream", consume))
     alarm = replies["publish"] = yield may_publish
     if _kind(alarm) is not Kind.LIMIT:
         alarm = yield lambda _, answer: answer(None)

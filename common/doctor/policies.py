@@ -11,9 +11,10 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from common.amqp.errors import NO_STREAM, BrokerError, Kind
 from common.amqp.topology import DELIVERY_LIMIT, Topology
 from common.doctor.network import page_connection, reason
-from common.doctor.report import Check, Status
+from common.doctor.report import Check, Status, refused
 from common.settings.broker_url import BrokerUrl
 from common.settings.shared import Settings
 
@@ -34,7 +35,10 @@ def check_policies(page: str | None, url: BrokerUrl, topology: Topology, setting
             status, text = _get(page, url, queue.name, settings)
             if status not in {200, 404}:
                 return Check("policies", Status.NOTE, f"not looked at: {page} answers {status}", HOW)
-            found += effects(topology, queue.name, json.loads(text) if status == 200 else {})
+            told = json.loads(text) if status == 200 else {}
+            if told.get("type") == "stream":
+                return refused("policies", BrokerError(Kind.TOPOLOGY, f"{queue.name} is a stream", NO_STREAM))
+            found += effects(topology, queue.name, told)
     except (OSError, HTTPException, ValueError, AttributeError) as error:
         return Check("policies", Status.NOTE, f"not looked at: {page}: {reason(error)}", HOW)
     if found:

@@ -11,6 +11,7 @@ if __name__ == "__main__":
         from common.doctor import preflight  # noqa: PLW0406 - all below once more, and signals are heard meanwhile
     preflight.main()  # and no further: it exits
 
+import logging
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -21,6 +22,8 @@ from pika.channel import Channel
 from common.amqp.connection import Connection, State
 from common.amqp.errors import ADVICE, BrokerError, Kind
 from common.doctor.broker import Answer, Requester, Requests, difference, first_missing
+from common.doctor.policies import check_policies
+from common.doctor.report import Status
 from common.doctor.settings import CheckSettings, PreflightSettings
 from common.observe import logs
 from common.process.run import Process
@@ -115,4 +118,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             exit_code=int(broker_error.kind),
         )
         sys.exit(broker_error.kind)
+    if preflight.connection.broker:
+        check = check_policies(settings.mq_management_url, preflight.connection.broker, preflight.topology, settings)
+        # A policy's harm comes later and without a word, so it is told at each start.
+        level = logging.INFO if check.status in {Status.OK, Status.NOTE} else logging.WARNING
+        log.log(level, "policies", found=check.text, advice=check.advice)
+        code = code or check.exit_code
     sys.exit(code)

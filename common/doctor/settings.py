@@ -31,6 +31,9 @@ class CheckSettings(Settings):
     consumer_handler_timeout: Timeout = setting(
         HANDLER_TIMEOUT, "as the consumer has it: the broker must wait longer", "5m"
     )
+    mq_management_url: Annotated[str, AfterValidator(check_page)] | None = setting(
+        None, "the broker's management page, for its clock and policies", "http://rabbitmq-service:15672"
+    )
 
     @property
     def topology(self) -> Topology:
@@ -67,7 +70,4 @@ class DoctorSettings(CheckSettings):
     """
 
     doctor_wait: Annotated[Duration, Field(ge=0)] = setting(0.0, "first wait so long until somebody can log in", "1m")
-    mq_management_url: Annotated[str, AfterValidator(check_page)] | None = setting(
-        None, "the broker's management page, for its clock and policies", "http://rabbitmq-service:15672"
-    )
     doctor_json: bool = setting(False, "print one JSON object", "true")

@@ -19,8 +19,8 @@ from common.terminal import printable
 
 S = TypeVar("S", bound=Settings)
 Wide = partial(argparse.HelpFormatter, max_help_position=30, width=110)  # as wide as our lines
-USER = re.compile(r"://\S*@")  # with a password or without: the name may be a token
-PASSWORD = re.compile(r"://\S*:\S*@")  # also a password with characters that should be percent-encoded
+# With a password, also one that lacks percent-encoding, or without: the name may be a token.
+USER = re.compile(r"://\S*@")
 
 
 class Parser(argparse.ArgumentParser):
@@ -84,8 +84,8 @@ def read(settings: type[S], flags: Mapping[str, Any]) -> S:
     """The settings of `flags`, by the names of the fields, and of the environment. Exits as `load` does."""
     fields = settings.model_fields
     for name in ("mq_url", "otel_exporter_otlp_endpoint"):
-        if PASSWORD.search(flags.get(name, "")):
-            why = "a password on a command line is seen by every user of the machine; set it in the environment"
+        if USER.search(flags.get(name, "")):
+            why = "a password or token on a command line is seen by all users of the machine; set it in the environment"
             fail([f"{name.upper()}: {why}"])
     try:
         loaded = settings(**flags)

@@ -51,7 +51,8 @@ Duration = Annotated[float, PlainValidator(parse_duration)]
 Delays = Annotated[tuple[float, ...], NoDecode, PlainValidator(parse_delays)]
 
 
-BLANKS = "\u034f\u115f\u1160\u2800\u3164\uffa0"  # Unicode counts these among letters, marks and symbols
+# Unicode counts these among letters, marks and symbols; the ranges select a variant of the character before them.
+BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 UNDECODED = re.compile("[\udc80-\udcff]")  # bytes of a file's name that are no UTF-8
 WINDOWS = {"\r": ", the carriage return of a Windows line end"}
 
@@ -64,7 +65,7 @@ def named(character: str) -> str:
 def check_visible(text: str) -> str:
     """`text` if a person sees each character: another one makes another name that looks alike. Raises ValueError."""
     for character in text:
-        if character in BLANKS or not (character.isprintable() or UNDECODED.match(character)):
+        if BLANK.match(character) or not (character.isprintable() or UNDECODED.match(character)):
             raise ValueError(f"holds a character that nobody sees: {named(character)}")
     return text
 

@@ -4,12 +4,14 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from common.message import FIRST_ERROR, LAST_ERROR, Message
-from consumer.copies import replays
+from consumer.copies import properties_size, replays
 from consumer.outcome import ERROR_LENGTH
 
 DEATH_REASON = "x-first-death-reason"  # the broker sets it on a message that the broker itself dead-lettered
 PROPERTIES = tuple(name for name in vars(Message(b"").properties) if name != "headers")
 FINGERPRINT_BYTES = 8
+NO_ROOM = "no room for the reason in its headers; see the consumer's log"
+LAST_LEFT_OUT = 70  # bytes of what `fitted` leaves out last: the shortest reason and what may go behind it
 
 
 class Row(NamedTuple):
@@ -25,10 +27,14 @@ class Row(NamedTuple):
 
 
 class DeadLetter(NamedTuple):
-    """`position` counts from 1, the oldest; it holds until a message before this one leaves the queue."""
+    """`position` counts from 1, the oldest; it holds until a message before this one leaves the queue.
+
+    `room` is for its properties in a frame, in bytes.
+    """
 
     position: int
     message: Message
+    room: int = 131_052
 
     @property
     def id(self) -> str | None:
@@ -38,11 +44,13 @@ class DeadLetter(NamedTuple):
 
     @property
     def error(self) -> str:
-        """The consumer's last error, or the broker's reason; empty when another program parked the message."""
+        """The consumer's last error, or the broker's reason; without either another program parked the message."""
         headers = self.message.headers
         if LAST_ERROR in headers:
             return text_of(headers[LAST_ERROR])
-        return f"parked by the broker: {text_of(headers[DEATH_REASON])}" if DEATH_REASON in headers else ""
+        if DEATH_REASON in headers:
+            return f"parked by the broker: {text_of(headers[DEATH_REASON])}"
+        return NO_ROOM if properties_size(self.message) + LAST_LEFT_OUT > self.room else ""
 
     @property
     def row(self) -> Row:

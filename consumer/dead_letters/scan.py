@@ -89,7 +89,7 @@ class Scan:
 
     def visit(self, tag: int, message: Message) -> None:
         """Implements `Visitor`. After an interrupt messages come only to keep the order, and are left alone."""
-        letter = DeadLetter(self.browser.seen, message)
+        letter = DeadLetter(self.browser.seen, message, self.browser.connection.properties_room)
         if not self.interrupted and self.filter.accepts(letter):
             self.act(tag, letter)
 

@@ -13,7 +13,8 @@ from common.message import Message
 from common.observe.trace_context import TRACEPARENT, TRACESTATE, trace_context
 
 PATH = "/messages"
-BATCH = re.compile(r"(application|text)/(x-)?(ndjson|jsonl|jsonlines|json-lines|ldjson)")  # each is in use
+# Each is in use, the last two by Spring's WebFlux and by libraries for streams.
+BATCH = re.compile(r"(application|text)/(x-)?(ndjson|jsonl|jsonlines|json-lines|ldjson|stream\+json|json-stream)")
 NO_BATCH = re.compile(r"application/(x-)?json-seq|.*\+json-seq")  # RFC 7464: other separators
 MAX_BATCH_LINES = 1000  # each costs more memory than its bytes
 # Both travel in AMQP's short strings, of 255 bytes; a key gets a number behind it.

@@ -69,8 +69,11 @@ def test_a_consumer_refuses_a_stream_and_takes_a_queue_of_any_other_kind(
     consumer = start("consumer", **settings)
     until(lambda: "take a quorum queue" in str(consumer.reasons()), "it says what is wrong, and what to do")
     assert consumer.metric('consumer_settled_total{outcome="ack"}') == 0
-    done = start("common.doctor.preflight", **settings, PREFLIGHT_TIMEOUT="1s")
-    assert done.wait() == 17
+    # A producer cannot see what it publishes to; whoever looks for it, by the right to consume, can.
+    for who in ("consumer", "producer"):
+        for program in ("common.doctor.preflight", "common.doctor"):
+            looks = start(program, **settings, PREFLIGHT_FOR=who, PREFLIGHT_TIMEOUT="1s")
+            assert looks.wait() == 17, looks.stdout.read_text()
     for kind in ("classic", "quorum"):
         channel.queue_delete(mq_ch)
         channel.queue_declare(mq_ch, durable=True, arguments={"x-queue-type": kind})

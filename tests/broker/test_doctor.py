@@ -17,7 +17,7 @@ from deploy.definitions import users
 from tests.brokers import Broker, queues
 from tests.processes import PATIENCE, Process, until
 from tests.system.kit import Start, take
-from tests.system.manage import add_user, permit, policy
+from tests.system.manage import add_user, permit, policy, put
 
 pytestmark = pytest.mark.one_wire("asks by pika's own channels, and reads no message")
 CLOCK = "--mq-management-url"
@@ -245,12 +245,43 @@ def test_policies_that_reach_our_queues_are_named_with_what_they_do(start: Start
     with policy(broker, f"{mq_ch}.*", {"max-length": 1000, "message-ttl": 60_000, "delivery-limit": 2}):
         until(lambda: doctor(start, CLOCK, page)[1]["policies"]["verdict"] == "warning", "it is in force")
         _, checks, _ = doctor(start, CLOCK, page)
+        preflight = start("common.doctor.preflight", MQ_MANAGEMENT_URL=page)
+        assert preflight.wait() == 0
+    told = preflight.event("policies")
+    assert told["level"] == "warning"
     for says in (f"on {mq_ch}.dead: message-ttl 60000 ms deletes parked", f"on {mq_ch}: delivery-limit 2 parks what 3"):
         assert says in checks["policies"]["text"]
+        assert says in told["found"]
     assert "drops" not in checks["policies"]["text"], "our queues refuse what they cannot keep"
     with add_user(broker, mq_ch) as address:
-        _, checks, _ = doctor(start, CLOCK, page, MQ_URL=f"amqp://{mq_ch}:pass@{address}")
-    assert checks["policies"]["text"].startswith(f"not looked at: {page} answers 401")
+        settings = {"MQ_URL": f"amqp://{mq_ch}:pass@{address}", "MQ_MANAGEMENT_URL": page}
+        _, checks, _ = doctor(start, **settings)
+        preflight = start("common.doctor.preflight", **settings)
+        assert preflight.wait() == 0
+    for text in (checks["policies"]["text"], preflight.event("policies")["found"]):
+        assert text.startswith(f"not looked at: {page} answers 401")
+    preflight = start("common.doctor.preflight")
+    assert preflight.wait() == 0
+    assert preflight.event("policies")["found"].startswith("not looked at: with MQ_MANAGEMENT_URL")
+
+
+def test_a_stream_is_told_by_the_management_page_to_who_may_not_consume(
+    start: Start, channel: BlockingChannel, mq_ch: str, broker: Broker
+) -> None:
+    """A producer of least rights publishes to one as to any queue, and AMQP does not tell it."""
+    channel.queue_declare(f"{mq_ch}.dead", durable=True, arguments=Topology(mq_ch).queues[0].all_arguments)
+    channel.queue_declare(mq_ch, durable=True, arguments={"x-queue-type": "stream"})
+    with add_user(broker, mq_ch) as address:
+        put(broker, f"users/{mq_ch}", {"password": "pass", "tags": "management"})
+        permit(broker, mq_ch, configure="^$", write=users(Topology(mq_ch))[0].write, read="^$")
+        settings = {"MQ_URL": f"amqp://{mq_ch}:pass@{address}", "MQ_TOPOLOGY": "assert", "PREFLIGHT_FOR": "producer"}
+        assert doctor(start, **settings)[0] == 0
+        assert start("common.doctor.preflight", **settings).wait() == 0
+        page = str(broker.management_url)
+        assert doctor(start, CLOCK, page, **settings)[0] == 17
+        preflight = start("common.doctor.preflight", MQ_MANAGEMENT_URL=page, **settings)
+        assert preflight.wait() == 17
+        assert "is a stream" in preflight.event("policies")["found"]
 
 
 def test_a_dead_letter_queue_of_an_earlier_version_is_told_with_the_way_to_change_it(
@@ -279,7 +310,7 @@ def test_the_time_for_handlers_is_compared_with_what_the_broker_allows(start: St
 
 def test_a_long_name_that_is_not_ascii_passes_as_it_does_for_the_services(start: Start, mq_ch: str) -> None:
     """The broker cannot refuse it by name: its sentence would have over 255 bytes, and it ends the connection."""
-    for letter, count in (("é", 90), ("世", 70)):
+    for letter, count in (("é", 90), ("世", 70), ("é", 105)):
         settings = {"MQ_CH": f"{mq_ch}{letter * count}", **QUICK}
         assert start("common.doctor.preflight", **settings).wait() == 0
         code, checks, _ = doctor(start, **settings)

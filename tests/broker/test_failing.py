@@ -313,6 +313,8 @@ def test_messages_whose_headers_fill_a_frame_wait_are_parked_and_replayed(
     assert consumer.metric("consumer_retry_refused_total") == 0
     listed = {row["id"]: row for row in rows(run(start, "list", "--json"))}
     assert [listed[name]["error"][:15] for name in ("h130700", "h130950")] == ["ValueError: att"] * 2
+    assert listed["h131000"]["error"].startswith("no room for the reason in its headers")
+    assert "no room for the reason" in run(start, "show", "h131000").stdout.read_text()
     assert listed["h130700"]["attempt"] == 3
     assert consumer.code() is None
     run(start, "replay")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.amqp.topology import Topology
+from common.amqp.topology import ABSENT_MAX, Topology, can_be_refused
 
 TOPOLOGY = Topology("jobs", (5.0, 0.25, 300.0))
 QUEUES = {queue.name: queue.all_arguments for queue in TOPOLOGY.queues}
@@ -71,3 +71,9 @@ def test_queues_are_declared_durable_looked_at_or_left_alone_by_mq_topology(mode
             "none": {},
         }[mode]
     )
+
+
+def test_a_name_that_is_too_long_for_the_brokers_refusal_is_known_before_it_is_asked_about() -> None:
+    """More than 255 bytes with the words around it; it cuts what is ASCII, and ends the connection of other names."""
+    assert [can_be_refused(name) for name in ("é" * 70, "é" * 71, "a" * 235)] == [True, False, True]
+    assert [can_be_refused("é" * count, ABSENT_MAX) for count in (105, 106)] == [True, False]

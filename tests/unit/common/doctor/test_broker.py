@@ -23,7 +23,7 @@ from common.doctor.broker import (
     may_publish,
     parse_value,
 )
-from common.doctor.report import Check, Status
+from common.doctor.report import Check, Status, exit_code
 from tests.unit.conftest import Loop
 
 T = TypeVar("T")
@@ -215,6 +215,15 @@ def test_the_first_permission_that_is_missing_is_the_last_that_is_asked_for() ->
     assert returned(first_missing([], "jobs")) is None
 
 
+def test_a_producer_is_told_of_a_stream_where_it_may_look() -> None:
+    """It needs no right to consume, and without that right nothing tells."""
+    stream = BrokerError(Kind.TOPOLOGY, "540 NOT_IMPLEMENTED - rabbit_stream_queue")
+    assert returned(first_missing(["publish"], "jobs"), stream) is stream
+    assert returned(first_missing(["publish"], "jobs"), FORBIDDEN, RETURNED) is None
+    checks = ask("assert", *dead(there("jobs"), FORBIDDEN), FORBIDDEN, stream, RETURNED, None, needed=["publish"])
+    assert (checks["stream"].status, checks["stream"].exit_code) == (Status.FAILED, 17)
+
+
 def none() -> Requests[None]:
     yield from ()
 
@@ -367,6 +376,14 @@ def test_a_queue_that_the_broker_cannot_refuse_by_name_is_not_asked_about() -> N
     absent = [ABSENT for _ in Topology(LONG).queues]
     returned(check_broker(Topology(LONG), "create", ("consume",), checks.append), *absent, RETURNED, None)
     assert checks[-3].status is Status.NOTE
+
+
+def test_a_queue_whose_absence_the_broker_cannot_tell_is_not_asked_for() -> None:
+    """Its name and the words around have over 255 bytes, so that the answer would end the connection."""
+    name, checks = "ü" * 110, list[Check]()
+    returned(check_broker(Topology(name), "create", ("consume",), checks.append), RETURNED, None)
+    assert [check.status for check in checks[:2]] == [Status.NOTE, Status.NOTE]
+    assert exit_code(checks) == 0
 
 
 def test_a_limit_that_keeps_a_queue_from_being_made_is_in_the_way() -> None:

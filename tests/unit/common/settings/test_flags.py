@@ -125,20 +125,27 @@ def test_a_password_in_an_unknown_argument_is_not_shown(
 
 
 @pytest.mark.parametrize("url", [URL, "amqp://user:a/Zq7Xj9Kv@h", "amqps://a,amqp://user:Zq7Xj9Kv@h", "x:Zq7Xj9Kv@h"])
-def test_a_url_with_a_password_is_refused_as_a_flag_and_not_shown(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every user of the machine sees command lines."""
+@pytest.mark.parametrize("user", ["user:", ""])
+def test_a_url_with_a_password_or_token_is_refused_as_a_flag_and_not_shown(
+    url: str, user: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every user of the machine sees command lines, and a user name that stands alone may be a token."""
+    url = url.replace("user:", user)
     lines = refused(capsys, ProducerSettings, "--mq-url", url)
     assert lines[0].startswith("MQ_URL: ")
     assert "Zq7Xj9Kv" not in "".join(lines)
 
 
-def test_an_otlp_url_with_a_password_is_refused_as_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
-    (line,) = refused(capsys, ProducerSettings, "--otel-exporter-otlp-endpoint", "https://me:Zq7Xj9Kv@otlp:4318")
-    assert line.startswith("OTEL_EXPORTER_OTLP_ENDPOINT: a password on a command line")
+@pytest.mark.parametrize("user", ["me:Zq7Xj9Kv", "Zq7Xj9Kv"])
+def test_an_otlp_url_with_a_password_or_token_is_refused_as_a_flag(
+    user: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (line,) = refused(capsys, ProducerSettings, "--otel-exporter-otlp-endpoint", f"https://{user}@otlp:4318")
+    assert line.startswith("OTEL_EXPORTER_OTLP_ENDPOINT: a password or token on a command line")
     assert "Zq7Xj9Kv" not in line
 
 
-def test_a_url_without_a_password_may_be_a_flag() -> None:
+def test_a_url_without_a_user_may_be_a_flag() -> None:
     loaded = load(ProducerSettings, "program", ["--mq-url", "amqp://rabbit/v"])
     assert [str(url) for url in loaded.broker_urls()] == ["amqp://guest@rabbit:5672/v"]
 

@@ -136,6 +136,9 @@ def accepted(name: str) -> bool:
         ("jo\u3000bs", "U+3000 IDEOGRAPHIC SPACE"),
         ("jo\u3164bs", "U+3164 HANGUL FILLER"),
         ("jo\u2800bs", "U+2800 BRAILLE PATTERN BLANK"),
+        ("jobs\ufe0f", "U+FE0F VARIATION SELECTOR-16"),
+        ("jobs\U000e0100", "U+E0100 VARIATION SELECTOR-17"),
+        ("jobs\u17b4", "U+17B4 KHMER VOWEL INHERENT AQ"),
     ],
 )
 def test_a_character_that_nobody_sees_is_refused_by_its_name(text: str, named: str) -> None:

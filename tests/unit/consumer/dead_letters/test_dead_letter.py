@@ -8,9 +8,12 @@ import pytest
 from pika import BasicProperties
 
 from common.message import Message
-from consumer.dead_letters.dead_letter import DeadLetter, json_value, text_of
+from common.properties import received as origin_of
+from consumer.copies import failed_copy, fitted, properties_size
+from consumer.dead_letters.dead_letter import NO_ROOM, DeadLetter, json_value, text_of
 from consumer.dead_letters.filter import parse_expression
 from consumer.dead_letters.render import page, table
+from consumer.outcome import Park
 from tests.unit.consumer.dead_letters.conftest import message
 
 
@@ -42,6 +45,20 @@ def test_a_foreign_message_without_properties_has_a_row() -> None:
 def test_the_error_is_the_consumers_last_one_or_the_brokers_reason() -> None:
     assert letter(**{"mq-last-error": "ValueError: x", "x-first-death-reason": "expired"}).error == "ValueError: x"
     assert letter(**{"x-first-death-reason": "delivery_limit"}).error == "parked by the broker: delivery_limit"
+
+
+@pytest.mark.parametrize("room", range(0, 200, 5))
+def test_a_message_whose_headers_left_no_room_for_the_reason_says_so(room: int) -> None:
+    """In words, in place of an empty error; the log has the reason."""
+    came = Message.with_origin(b"x", origin_of(BasicProperties(headers={"h": "x" * 20}, message_id="m")))
+    parked = fitted(failed_copy(came, Park("ValueError: x"), "jobs", 1.0), properties_size(came) + room, parked=True)
+    letter = DeadLetter(1, parked, properties_size(came) + room)
+    assert letter.error == letter.row.error == ("ValueError: x" if "mq-last-error" in parked.headers else NO_ROOM)
+    assert any(NO_ROOM in line for line in page(letter.details)) is ("mq-last-error" not in parked.headers)
+
+
+def test_what_another_program_parked_has_room_and_no_reason() -> None:
+    assert letter(h="x" * 100_000).error == ""
 
 
 @pytest.mark.parametrize(("body", "field"), [(b"\xc3\xbc", {"body": "ü"}), (b"\xff\x00", {"body_hex": "ff00"})])

@@ -42,7 +42,7 @@ def test_any_body_is_one_message(body: bytes) -> None:
 NDJSON = [
     *("application/x-ndjson", "application/X-NDJSON; charset=utf-8", "application/ndjson", "application/jsonl"),
     *("application/x-jsonlines", "application/jsonlines", "application/json-lines", "application/x-ldjson"),
-    *("text/x-ndjson", "text/jsonl"),
+    *("text/x-ndjson", "text/jsonl", "application/stream+json", "application/x-json-stream"),
 ]
 
 
