@@ -33,7 +33,8 @@ class ConsumerService:
         wake = process.guarded(self._on_outcomes)
         delays = settings.consumer_retry_delays
         self._idle_exit, self._handler_timeout = settings.consumer_idle_exit, settings.consumer_handler_timeout
-        self._workers = Workers(handle, settings.consumer_workers, delays, lambda: process.call_soon(wake))
+        workers = settings.consumer_workers
+        self._workers = Workers(handle, workers, delays, lambda: process.call_soon(wake), settings.consumer_rate)
         self._subscription = Subscription(process, settings, self._on_deliveries, self._on_lost, self._on_cancelled)
         self._topology = Topology(settings.mq_ch, delays)
         self._lost_runs = LostRuns(self._handler_timeout)

@@ -4,29 +4,53 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from threading import Condition, Thread
+from threading import Condition, Lock, Thread
 
 from common.message import Message
 from common.observe.logs import subject
 from common.observe.tracebacks import Tracebacks
 from common.process import fork
+from common.process.rate import RateLimiter
 from consumer.delivery import Delivery, Running
 from consumer.outcome import ACK, Outcome, check_returned, decide
 from consumer.settle import Done
 
 IDLE_WAIT_SECONDS = 1.0  # only a bound: work wakes a worker at once
+CATCH_UP_SECONDS = 0.05  # of CONSUMER_RATE: what threads that wake late lose, and 5 % of a second at most
+
+
+def paced(pending: deque[Delivery], rate: float) -> Callable[[], Delivery]:
+    """`pending.popleft` for handler threads, `rate` times a second over all of them.
+
+    What waits for its time stays in `pending`, so that a stop takes it back at once. Raises IndexError.
+    """
+    limiter, turn = RateLimiter(rate, CATCH_UP_SECONDS), Lock()
+
+    def popleft() -> Delivery:
+        with turn:
+            if pending:
+                time.sleep(limiter.wait(time.monotonic()))
+            return pending.popleft()
+
+    return popleft
 
 
 class Workers:
     """`wake` is called in a handler thread when there is something for `outcomes` to fetch."""
 
     def __init__(
-        self, handle: Callable[[Message], None], count: int, delays: Sequence[float], wake: Callable[[], None]
+        self,
+        handle: Callable[[Message], None],
+        count: int,
+        delays: Sequence[float],
+        wake: Callable[[], None],
+        rate: float | None = None,
     ) -> None:
-        """`delays` are those of the retries, in seconds."""
+        """`delays` are those of the retries, in seconds; `rate` is CONSUMER_RATE."""
         self.count = count
         self._handle, self._delays, self._wake = handle, delays, wake
         self._pending: deque[Delivery] = deque()  # the I/O thread appends, workers take
+        self._next = paced(self._pending, rate) if rate else self._pending.popleft
         self._done: deque[Done] = deque()  # workers append, the I/O thread takes
         self._running: list[Running | None] = [None] * count  # each written by its worker; None while it waits
         self._tracebacks = Tracebacks()
@@ -84,11 +108,11 @@ class Workers:
             return 0.0
 
     def _run(self, number: int) -> None:
-        pending, running, done = self._pending, self._running, self._done
+        pending, running, done, following = self._pending, self._running, self._done, self._next
         handle, clock = self._handle, time.monotonic
         while True:
             try:
-                delivery = pending.popleft()
+                delivery = following()
             except IndexError:
                 with self._work:
                     if not pending:
