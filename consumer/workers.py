@@ -4,35 +4,18 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from threading import Condition, Lock, Thread
+from threading import Condition, Thread
 
 from common.message import Message
 from common.observe.logs import subject
 from common.observe.tracebacks import Tracebacks
 from common.process import fork
-from common.process.rate import RateLimiter
+from common.process.rate import paced
 from consumer.delivery import Delivery, Running
 from consumer.outcome import ACK, Outcome, check_returned, decide
 from consumer.settle import Done
 
 IDLE_WAIT_SECONDS = 1.0  # only a bound: work wakes a worker at once
-CATCH_UP_SECONDS = 0.05  # of CONSUMER_RATE: what threads that wake late lose, and 5 % of a second at most
-
-
-def paced(pending: deque[Delivery], rate: float) -> Callable[[], Delivery]:
-    """`pending.popleft` for handler threads, `rate` times a second over all of them.
-
-    What waits for its time stays in `pending`, so that a stop takes it back at once. Raises IndexError.
-    """
-    limiter, turn = RateLimiter(rate, CATCH_UP_SECONDS), Lock()
-
-    def popleft() -> Delivery:
-        with turn:
-            if pending:
-                time.sleep(limiter.wait(time.monotonic()))
-            return pending.popleft()
-
-    return popleft
 
 
 class Workers:

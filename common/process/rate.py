@@ -1,11 +1,17 @@
-"""RateLimiter: at most so many messages a second. Pure."""
+"""RateLimiter: at most so many messages a second, and what is read ahead of that."""
 
-from typing import Annotated
+import time
+from collections import deque
+from collections.abc import Callable
+from threading import Lock
+from typing import Annotated, TypeVar
 
 from pydantic import Field
 
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 """Messages a second, as a setting."""
+T = TypeVar("T")
+CATCH_UP_SECONDS = 0.05  # of CONSUMER_RATE: what threads that wake late lose, and 5 % of a second at most
 
 
 class RateLimiter:
@@ -27,3 +33,19 @@ def ahead(rate: float | None, most: int, least: int = 1) -> int:
     More would end an outage, or a pause of the source, in a burst; and what a consumer holds, no other one gets.
     """
     return max(min(most, least), min(most, round(rate))) if rate else most
+
+
+def paced(pending: deque[T], rate: float) -> Callable[[], T]:
+    """`pending.popleft` for several threads, `rate` times a second by all together.
+
+    What waits for its time stays in `pending`, so that a stop takes it back at once. Raises IndexError.
+    """
+    limiter, turn = RateLimiter(rate, CATCH_UP_SECONDS), Lock()
+
+    def popleft() -> T:
+        with turn:
+            if pending:
+                time.sleep(limiter.wait(time.monotonic()))
+            return pending.popleft()
+
+    return popleft
