@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from common.observe.logs import Subject, subject
 from common.process import fork
+from common.process.rate import CATCH_UP_SECONDS, RateLimiter
 from common.settings.types import format_duration
 from consumer.delivery import Delivery
 from consumer.handler import Handle, SetUp
@@ -33,8 +34,10 @@ class Coroutines(Workers):
         judge: Judge = succeeded,
         *,
         timeout: float,
+        rate: float | None = None,
     ) -> None:
         super().__init__(handle, count, delays, wake, judge)
+        self._limiter, self._turn = RateLimiter(rate, CATCH_UP_SECONDS) if rate else None, asyncio.Lock()
         self._timeout, self._left = timeout, False
         self._loop = asyncio.new_event_loop()
         self._idle: deque[asyncio.Future[None]] = deque()  # of tasks that wait for deliveries
@@ -106,6 +109,10 @@ class Coroutines(Workers):
         pending, running, done = self._pending, self._running, self._done
         handle, clock, turn = cast(Handle, self._handle), time.monotonic, 0.0
         while True:
+            if self._limiter:
+                async with self._turn:
+                    for seconds in self._limiter.pauses(pending):
+                        await asyncio.sleep(seconds)
             try:
                 delivery = pending.popleft()
             except IndexError:

@@ -36,8 +36,11 @@ class ConsumerService:
         self._idle_exit, self._handler_timeout = settings.consumer_idle_exit, settings.consumer_handler_timeout
         judge = partial(succeeded, queue=settings.mq_ch, max_body=settings.mq_max_body)
         workers = handle, settings.consumer_workers, delays, lambda: process.call_soon(wake), judge
+        rate = settings.consumer_rate
         self._workers = (
-            Coroutines(*workers, timeout=self._handler_timeout) if runs_on_loop(handle) else Workers(*workers)
+            Coroutines(*workers, timeout=self._handler_timeout, rate=rate)
+            if runs_on_loop(handle)
+            else Workers(*workers, rate=rate)
         )
         self._subscription = Subscription(process, settings, self._on_deliveries, self._on_lost, self._on_cancelled)
         self._topology = Topology(settings.mq_ch, delays)

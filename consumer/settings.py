@@ -4,8 +4,11 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
+from common.process.rate import Rate
 from common.settings.shared import Settings, Timeout, setting
 from common.settings.types import HANDLER_TIMEOUT, RETRY_DELAYS, Delays, Duration, Plugin
+
+LONGEST_TURN_SECONDS = 600.0  # a third of the broker's consumer_timeout, in which a delivery is to be settled
 
 
 def parse_off(value: object) -> object:
@@ -36,6 +39,12 @@ class ConsumerSettings(Settings):
         "deliveries held and not yet settled, at most; fewer while handlers are slow or messages large",
         "100",
     )
+    consumer_rate: Annotated[Rate | None, BeforeValidator(parse_off)] = setting(
+        None,
+        "messages a second that handlers begin with, at most; no more than those are sent ahead",
+        "100",
+        unset="off",
+    )
     consumer_handler_timeout: Timeout = setting(
         HANDLER_TIMEOUT,
         "a handler that runs longer makes /livez fail; an `async def` one is cancelled, and has failed",
@@ -57,3 +66,13 @@ class ConsumerSettings(Settings):
     consumer_idle_exit: Annotated[Duration | None, BeforeValidator(parse_off)] = setting(
         None, "exit 0 when nothing came for so long and nothing is in flight", "10s", unset="off"
     )
+
+    def problems(self) -> dict[str, str]:
+        """As the base's, and what only the consumer can get wrong."""
+        found = super().problems()
+        if self.consumer_rate and self.consumer_workers > LONGEST_TURN_SECONDS * self.consumer_rate:
+            found["CONSUMER_RATE"] = (
+                "is too low for CONSUMER_WORKERS: each handler must get a message in ten minutes, or the broker, which "
+                "waits half an hour, takes it back; raise the one or lower the other"
+            )
+        return found

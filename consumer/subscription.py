@@ -10,6 +10,7 @@ from common.amqp.connection import Connection
 from common.amqp.errors import BrokerError
 from common.amqp.plain import CONSUMER_TIMEOUT, consumer_timeout
 from common.amqp.topology import Topology
+from common.process.rate import ahead
 from common.process.run import Process
 from consumer import metrics
 from consumer.acks import Acknowledger
@@ -47,7 +48,8 @@ class Subscription:
         self._on_deliveries, self._on_lost, self._on_cancelled = on_deliveries, on_lost, on_cancelled
         self._intake = Intake(process, settings.mq_ch, process.guarded(self._on_turn), self._on_intake_cancelled)
         self._intake.arguments = {CONSUMER_TIMEOUT: round(1000 * consumer_timeout(settings.consumer_handler_timeout))}
-        self._prefetch = Prefetch(settings.consumer_prefetch, settings.consumer_workers)
+        most = ahead(settings.consumer_rate, settings.consumer_prefetch, settings.consumer_workers)
+        self._prefetch = Prefetch(most, settings.consumer_workers)
         self._acks = Acknowledger(process)
         self.flushed, self.requeue_all = self._acks.flushed, self._acks.requeue_all
         self._unread: list[Delivery] = []  # came while the intake was being cancelled

@@ -14,6 +14,7 @@ from common.observe.logs import Subject, subject
 from common.observe.tracebacks import Tracebacks
 from common.plugins import ConfigError
 from common.process import fork
+from common.process.rate import paced
 from consumer.delivery import Delivery, Running
 from consumer.handler import Handle, SetUp
 from consumer.outcome import ACK, Outcome, decide, succeeded
@@ -54,8 +55,13 @@ class Workers:
         delays: Sequence[float],
         wake: Callable[[], None],
         judge: Judge = succeeded,
+        *,
+        rate: float | None = None,
     ) -> None:
-        """`delays` are those of the retries, in seconds; `judge` says what follows from what a handler returns."""
+        """`delays` are those of the retries, in seconds; `judge` says what follows from what a handler returns.
+
+        `rate` is CONSUMER_RATE.
+        """
         self.count = count
         self._set_up = handle if isinstance(handle, SetUp) else None
         self.ready = not self._set_up  # there is a handler, so deliveries may come
@@ -64,6 +70,7 @@ class Workers:
         self._delays, self._wake, self._judge = delays, wake, judge
         self._leaving, self._left = False, self.ready
         self._pending: deque[Delivery] = deque()  # the I/O thread appends, workers take
+        self._next = paced(self._pending, rate) if rate else self._pending.popleft
         self._done: deque[Done] = deque()  # workers append, the I/O thread takes
         self._running: list[Running | None] = [None] * count  # each written by its worker; None while it waits
         self._tracebacks = Tracebacks()
@@ -167,12 +174,12 @@ class Workers:
         self.ready = True
 
     def _run(self, number: int) -> None:
-        pending, running, done = self._pending, self._running, self._done
+        pending, running, done, following = self._pending, self._running, self._done, self._next
         handle, clock, works_on = cast(Handle, self._handle), time.monotonic, Subject()
         subject.set(works_on)
         while True:
             try:
-                delivery = pending.popleft()
+                delivery = following()
             except IndexError:
                 if self._leaving:
                     return

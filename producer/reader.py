@@ -14,6 +14,7 @@ from common.amqp.inflight import Publication
 from common.message import Message
 from common.plugins import ConfigError
 from common.process import fork
+from common.process.rate import RateLimiter, ahead
 from producer.follower import Item
 
 BUFFER_BYTES = 1024 * 1024  # bodies held; with the 4 MiB of a thousand of 4 KiB a process took 7 MiB more
@@ -21,19 +22,6 @@ STOP_WAIT_SECONDS = 0.5  # the longest a stop goes unnoticed; and a source is wa
 PLACE_MAX = 100  # characters; a value may contain itself
 _LISTS = (list, tuple)
 log = structlog.get_logger()
-
-
-class RateLimiter:
-    """A steady rate that does not hurry after a stop: at most one second's worth is caught up."""
-
-    def __init__(self, rate: float) -> None:
-        self._interval = 1 / rate
-        self._due = 0.0
-
-    def wait(self, now: float) -> float:
-        """Seconds until the next message may go, which counts as gone then."""
-        self._due = max(self._due + self._interval, now - 1.0) if self._due else now
-        return max(0.0, self._due - now)
 
 
 class Unsendable(NamedTuple):
@@ -100,8 +88,7 @@ class SourceReader:
         self._source, self._wake = source, wake
         self._queue, self._name, self._max_body, self._count = queue, name, max_body, count
         self._skip = skip
-        # With a rate no more than a second's worth is read ahead, or an outage would end in a burst.
-        self._size = max(1, min(size, round(rate))) if rate else size
+        self._size = ahead(rate, size)
         self._limiter = RateLimiter(rate) if rate else None
         # The source thread appends and counts what it put; the I/O thread takes from the other end and counts that.
         self._buffer: deque[Publication[int] | Unsendable] = deque()

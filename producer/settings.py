@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_settings import SettingsConfigDict
 
+from common.process.rate import Rate
 from common.settings.shared import ReadableFile, Settings, Timeout, setting
 from common.settings.types import Plugin, check_ends
 
@@ -37,9 +38,7 @@ class ProducerSettings(Settings):
         "(a generator, async or not, or a context manager that yields an iterable)",
         "lines:/data/input.txt",
     )
-    producer_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = setting(
-        None, "messages a second", "100", unset="1 for heartbeat, else unlimited"
-    )
+    producer_rate: Rate | None = setting(None, "messages a second", "100", unset="1 for heartbeat, else unlimited")
     producer_count: Annotated[int, Field(ge=1)] | None = setting(
         None, "stop when so many are confirmed, exit 0", "1000", unset="endless"
     )

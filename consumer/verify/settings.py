@@ -1,7 +1,7 @@
 """The settings of `consumer verify`, and the temporary queue that stands for MQ_CH."""
 
 import re
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -18,6 +18,9 @@ class VerifySettings(ConsumerSettings):
     MQ_CH itself is not touched: the queue is MQ_CH.verify.RANDOM, has the same arguments, and is deleted at the end.
     Exit 0 when each message was confirmed and handled; 1 when something is lost, or the time was over; 2 a setting.
     """
+
+    # The rate is VERIFY_RATE's, and so is the flag --rate.
+    consumer_rate: ClassVar[None] = None  # type: ignore[misc]
 
     verify_count: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         1000, description="messages to send", examples=["1000"]

@@ -93,6 +93,24 @@ def test_a_stop_a_kill_and_a_restarted_broker_in_an_outage_lose_and_park_nothing
     assert third.metric('consumer_settled_total{outcome="parked"}') == 0
 
 
+@pytest.mark.parametrize("workers", [1, 4])
+def test_an_intermittent_failure_opens_no_breaker_and_parks_nothing_that_a_retry_handles(
+    start: Start, channel: BlockingChannel, mq_ch: str, tmp_path: Path, workers: int
+) -> None:
+    """Each second call fails: of what fails, half fails again, so that ten retries are enough for all."""
+    more = {"CONSUMER_HANDLER": f"{PLUGINS}:every_second", "CONSUMER_BREAKER": 10, "CONSUMER_WORKERS": workers}
+    delays = {"CONSUMER_RETRY_DELAYS": ",".join(f"{100 + number}ms" for number in range(10))}
+    consumer = start("consumer", **settings(tmp_path) | more | delays).wait_ready()
+    sent = publish(channel, mq_ch, range(MANY))
+    until(lambda: len({*bodies(tmp_path / "record")}) == MANY, "all are handled")
+    compare(sent, [body.encode() for body in bodies(tmp_path / "record")])
+    assert max(row["attempt"] for row in handled(tmp_path / "record")) > 2, "each failure is an attempt"
+    consumer.terminate()
+    assert consumer.wait() == 0
+    assert consumer.event("stopped")["parked"] == consumer.event("stopped")["postponed"] == 0
+    assert not [line for line in consumer.log() if line["event"].startswith("breaker")]
+
+
 @pytest.mark.parametrize("retries", ["200ms,400ms", "off"])
 def test_without_the_breaker_an_outage_parks_what_it_meets(
     start: Start, channel: BlockingChannel, mq_ch: str, tmp_path: Path, retries: str

@@ -1,5 +1,6 @@
 """Times and sizes agree: manifests, Compose, the broker's configuration, and what the code has as defaults."""
 
+import math
 import re
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import yaml
 
 from common.settings.types import parse_duration
+from consumer.prefetch import SHORT_PREFETCH
 from consumer.settings import ConsumerSettings
 from tests.deploy.kustomize import BASE, COMPONENTS, K8S, PRODUCTION, containers, render, workloads
 from tests.processes import ROOT
@@ -86,7 +88,45 @@ def test_the_wait_of_a_broker_node_that_stops_fits_twice_into_its_time() -> None
     assert sum(int(seconds) for seconds in re.findall(r"-t (\d+)", command)) < pod["terminationGracePeriodSeconds"]
 
 
-def test_the_autoscaler_adds_a_consumer_for_what_one_may_hold() -> None:
-    scaling = (COMPONENTS / "autoscaling" / "scaling.yaml").read_text()
-    (value,) = re.findall(r'value: "(\d+)"', scaling)
-    assert int(value) == ConsumerSettings.model_fields["consumer_prefetch"].default
+HANDLERS = {0.001: (1, 0.3), 0.1: (7, 29), 1.0: (10, 286), 60.0: (10, 17143)}
+"""Seconds of a handler: consumers for BACKLOG messages by its own `value`, and the wait in seconds by the default's."""
+BACKLOG, MAY_WAIT = 2000, 30
+
+
+def _autoscaler() -> tuple[float, int, int]:
+    """`value`, and the fewest and most consumers."""
+    scaled = next(yaml.safe_load_all((COMPONENTS / "autoscaling" / "scaling.yaml").read_text()))["spec"]
+    (trigger,) = scaled["triggers"]
+    assert trigger["metadata"]["mode"] == "QueueLength"
+    return float(trigger["metadata"]["value"]), scaled["minReplicaCount"], scaled["maxReplicaCount"]
+
+
+def _replicas(messages: int, value: float, fewest: int, most: int, now: int = 1) -> int:
+    """What the HorizontalPodAutoscaler makes of KEDA's metric, an external one with an average value, of `now` pods."""
+    if abs(messages / (value * now) - 1) <= 0.1:  # --horizontal-pod-autoscaler-tolerance
+        return now
+    return min(max(math.ceil(messages / value), fewest), most)
+
+
+@pytest.mark.parametrize("seconds", HANDLERS)
+def test_the_autoscaler_keeps_the_wait_that_its_value_says(seconds: float) -> None:
+    """With the value of the formula, as long as there are consumers to add; with the default for handlers of 100 ms."""
+    default, fewest, most = _autoscaler()
+    consumers, waits = HANDLERS[seconds]
+    value = max(1.0, MAY_WAIT / seconds)
+    assert _replicas(BACKLOG, value, fewest, most) == consumers
+    readme = (COMPONENTS / "autoscaling" / "README.md").read_text()
+    handler = f"{seconds:.0f} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms"
+    assert f"| {handler} | {value:.0f} | {consumers}" in readme
+    assert seconds * BACKLOG / _replicas(BACKLOG, default, fewest, most) == pytest.approx(waits, rel=0.05)
+    for now in range(1, most + 1):
+        for messages in range(1, int(value * most), max(1, int(value * most) // 200)):
+            wait = seconds * math.ceil(messages / _replicas(messages, value, fewest, most, now))
+            assert wait <= max(1.1 * MAY_WAIT + seconds, seconds), (now, messages)
+
+
+def test_the_autoscaler_s_default_suits_handlers_of_a_tenth_of_a_second() -> None:
+    """And it is no less than one such consumer holds ahead, or a second one would get none."""
+    value, *_ = _autoscaler()
+    assert value == MAY_WAIT / 0.1
+    assert value >= SHORT_PREFETCH

@@ -65,6 +65,13 @@ def depend(message: Message) -> None:
     record(message)
 
 
+def every_second(message: Message) -> None:
+    """What it needs answers every other call."""
+    if next(_calls) % 2:
+        raise ConnectionError("the database is overloaded")
+    record(message)
+
+
 def leave_a_thread(message: Message) -> None:
     """One that is no daemon, and works for an hour."""
     record(message)

@@ -119,6 +119,29 @@ def test_what_a_handler_returns_is_judged_as_that_of_a_plain_one(run: Callable[.
     assert "whose work may not be done" in failed.error
 
 
+def test_all_tasks_together_begin_with_no_more_than_the_rate() -> None:
+    """What waits for its turn is taken back by a stop, and then the loop ends, though that turn is minutes away."""
+    began: list[float] = []
+
+    async def handle(_: Message) -> None:
+        began.append(time.monotonic())
+        await asyncio.sleep(0.1)
+
+    for rate, most in ((50, 10), (0.005, 1)):
+        began.clear()
+        woken = Semaphore(0)
+        workers = Coroutines(handle, 5, [], woken.release, timeout=PATIENCE, rate=rate)
+        workers.start()
+        workers.hand_over([delivery(tag) for tag in range(10)])
+        collect(workers, woken, most)
+        assert began[-1] - began[0] >= (most - 1) / rate - 0.06
+        assert len(workers.take_back()) == 10 - most
+        deadline = time.monotonic() + PATIENCE
+        while not workers.leave():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
 def test_one_at_a_time_keeps_the_order(run: Callable[..., Running]) -> None:
     done = run(by_body).handle(*(delivery(tag, b"later ok" if tag % 3 else b"ok") for tag in range(50)))
     assert [each.tag for each, _, _ in done] == list(range(50))

@@ -27,3 +27,15 @@ def test_by_default_order_holds_and_failures_come_again_for_over_an_hour() -> No
 def test_a_breaker_is_off_or_a_number_of_failures(text: str | None, number: int | None) -> None:
     given = {} if text is None else {"consumer_breaker": text}
     assert ConsumerSettings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs"} | given).consumer_breaker == number
+
+
+@pytest.mark.parametrize(("text", "rate"), [("off", None), ("2.5", 2.5), (None, None)])
+def test_a_rate_is_off_or_a_number_of_messages_a_second(text: str | None, rate: float | None) -> None:
+    given = {} if text is None else {"consumer_rate": text}
+    assert ConsumerSettings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs"} | given).consumer_rate == rate
+
+
+@pytest.mark.parametrize(("rate", "workers", "refused"), [("0.002", 1, False), ("0.001", 1, True), ("0.1", 61, True)])
+def test_a_rate_at_which_the_broker_would_take_messages_back_is_refused(rate: str, workers: int, refused: bool) -> None:
+    given = {"mq_url": "amqp://h", "mq_ch": "jobs", "consumer_rate": rate, "consumer_workers": workers}
+    assert ("CONSUMER_RATE" in ConsumerSettings.model_validate(given).problems()) == refused

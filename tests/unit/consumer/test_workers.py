@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from threading import Barrier, Event, Semaphore, current_thread
+from types import BuiltinMethodType
 from typing import Any
 
 import pytest
@@ -431,6 +432,64 @@ def test_a_context_that_gives_no_handler_is_left_again() -> None:
     leave(workers)
     assert str(workers.error).startswith("CONSUMER_HANDLER: shop:opened gave None, which is no handler")
     assert told == ["torn down"]
+
+
+@settings(max_examples=12)
+@given(st.integers(1, 6), st.integers(100, 1000), st.lists(st.integers(0, 15), min_size=1, max_size=4))
+def test_all_workers_together_begin_with_no_more_than_the_rate(count: int, rate: int, batches: list[int]) -> None:
+    """Each message once, however they come; a twentieth of a second is caught up, by threads that wake late."""
+    began: deque[float] = deque()
+    woken = Semaphore(0)
+    workers = Workers(lambda _: began.append(time.monotonic()), count, [], woken.release, rate=rate)
+    workers.start()
+    tags = iter(range(sum(batches)))
+    for size in batches:
+        workers.hand_over([delivery(next(tags)) for _ in range(size)])
+        time.sleep(0.01)
+    assert Counter(each.tag for each, *_ in collect(workers, woken, sum(batches))) == Counter(range(sum(batches)))
+    times = sorted(began)
+    late = 0.02  # seconds by which a thread notes its time behind its turn
+    for first in range(len(times)):
+        for last in range(first, len(times)):
+            assert last - first <= rate * (times[last] - times[first] + 0.05 + late) + 1.001
+
+
+def test_what_waits_for_its_turn_can_be_taken_back_at_once() -> None:
+    """By a stop: no handler is seen as busy, and the next turn is minutes away."""
+    woken = Semaphore(0)
+    workers = Workers(lambda _: None, 3, [], woken.release, rate=0.005)
+    workers.start()
+    workers.hand_over([delivery(tag) for tag in range(5)])
+    (done,) = collect(workers, woken, 1)
+    time.sleep(0.05)
+    assert (done[0].tag, workers.busy, workers.waiting) == (0, 0, 4)
+    assert [each.tag for each in workers.take_back()] == [1, 2, 3, 4]
+
+
+def test_a_context_is_left_though_the_next_turn_is_minutes_away() -> None:
+    """What waited for it was taken back by the stop."""
+    left = Event()
+
+    @contextmanager
+    def opened() -> Iterator[Callable[[Message], None]]:
+        yield lambda _: None
+        left.set()
+
+    woken = Semaphore(0)
+    workers = Workers(SetUp("shop:opened", opened()), 2, [], woken.release, rate=0.005)
+    workers.start()
+    workers.hand_over([delivery(tag) for tag in range(4)])
+    collect(workers, woken, 1)
+    time.sleep(0.05)
+    assert len(workers.take_back()) == 3
+    leave(workers)
+    assert left.is_set()
+
+
+def test_a_worker_without_a_rate_takes_its_next_message_by_nothing_but_popleft() -> None:
+    workers = Workers(lambda _: None, 1, [], lambda: None)
+    assert isinstance(workers._next, BuiltinMethodType)
+    assert workers._next.__self__ is workers._pending
 
 
 CHILDREN = """

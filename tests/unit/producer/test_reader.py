@@ -19,7 +19,7 @@ from common.amqp.inflight import Publication
 from common.message import Message
 from common.plugins import ConfigError
 from producer import reader as readers
-from producer.reader import RateLimiter, SourceReader, Unsendable
+from producer.reader import SourceReader, Unsendable
 from producer.source import Item
 from tests.processes import ROOT
 
@@ -240,41 +240,6 @@ def test_large_messages_are_bounded_by_their_bytes(monkeypatch: pytest.MonkeyPat
     started.set()
     assert len(reader.take_all(1)) == 20
     assert max(held) <= 4
-
-
-@given(st.floats(0.01, 10_000), st.lists(st.floats(0, 30), max_size=50))
-def test_a_rate_is_kept_and_at_most_a_second_is_caught_up(rate: float, pauses: list[float]) -> None:
-    """However long the source or an outage stood in between."""
-    limiter, now = RateLimiter(rate), 1000.0
-    went: list[float] = []
-    for pause in pauses:
-        now += pause
-        wait = limiter.wait(now)
-        assert 0 <= wait <= 1 / rate + 1e-6
-        now += wait
-        went.append(now)
-    for first in range(len(went)):
-        for last in range(first, len(went)):
-            assert last - first <= rate * (went[last] - went[first] + 1) + 1.001
-
-
-@pytest.mark.parametrize("rate", [0.5, 1, 100])
-def test_the_first_goes_at_once_and_the_others_follow_evenly(rate: float) -> None:
-    """For someone who is always ready."""
-    limiter, now = RateLimiter(rate), 1000.0
-    for number in range(10):
-        wait = limiter.wait(now)
-        assert wait == pytest.approx(0 if number == 0 else 1 / rate)
-        now += wait
-
-
-def test_a_limiter_hurries_for_one_second_and_no_longer_after_a_stop() -> None:
-    """At 10 a second, 100 seconds late, ten more go at once."""
-    limiter = RateLimiter(10)
-    assert limiter.wait(1000.0) == 0
-    waits = [limiter.wait(1100.0) for _ in range(13)]
-    assert waits[:11] == pytest.approx([0] * 11)
-    assert waits[11:] == pytest.approx([0.1, 0.2])
 
 
 def test_a_message_of_a_source_that_has_an_id_keeps_it_also_when_it_is_too_long() -> None:
