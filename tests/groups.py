@@ -8,7 +8,8 @@ import re
 # Chains of minutes that mostly wait; but a unit test that fails is heard of at once. Then what computes for long.
 ORDER = ("cluster", "docker", "unit", "system", "container", "debian", "chaos", "local", "slow", "")
 CLUSTER = ("test_cluster", "test_production")
-CHAOS = {"test_peers": "chaos-peers", "test_soak": "chaos-soak"}  # each with a broker of its own
+# Each with a broker of its own.
+ALONE = {"test_peers": "chaos-peers", "test_soak": "chaos-soak", "test_tokens": "container-tokens"}
 DOCKER = ("test_compose", "test_queries", "test_images", "test_formation", "test_benchmark", "test_alerts")
 
 
@@ -22,8 +23,8 @@ def group_of(name: str) -> str:
         return "system" if folder in {"system", "readme"} and words[0] == "container" else f"{words[0]}{wire}"
     if module == "test_promises":
         return f"chaos{wire}"
-    if module in CHAOS:
-        return CHAOS[module]
+    if module in ALONE:
+        return ALONE[module]
     if folder == "local" and module in {"test_run", "test_node"}:
         return "local"  # they take the usual ports
     if folder == "deploy":

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from enum import Enum
 from typing import Protocol
 
@@ -14,10 +16,11 @@ from common.amqp.errors import BrokerError, Kind
 from common.amqp.session import Session
 from common.observe import metrics
 from common.process.run import Process
-from common.settings.broker_url import BrokerUrl
+from common.settings.broker_url import BrokerUrl, parse_urls
 from common.settings.shared import Settings
 
 log = structlog.get_logger()
+SECRET_CHECK_SECONDS = 1.0  # between looks into MQ_URL_FILE; a new secret is taken when two found the same
 CONTENT_OVERHEAD = 20  # bytes of a content header's frame beside the properties
 
 
@@ -139,6 +142,8 @@ class Connection:
             self.failed, self._opened_at = 0, time.monotonic()
             self._become(State.OPEN)
             self._user.opened(channel)
+            if self._settings.mq_url_file:
+                self._watch_secret(self._session)
 
     # SessionOwner
     def on_channel(self, channel: Channel) -> None:
@@ -184,6 +189,24 @@ class Connection:
         else:
             timeout, wire, tries = settings.mq_connect_timeout, settings.mq_wire, self.failed // self._brokers
             self._session = Session(self, parameters, self._process, timeout, wire, tries=tries)
+
+    def _watch_secret(self, session: Session, seen: str = "") -> None:
+        """Hand on the secret of MQ_URL_FILE if nothing else of our URL changed there: a token may expire.
+
+        Only an OAuth 2.0 back end takes it; for passwords the broker agrees and goes on as before. `seen` was in the
+        file before: a file that is written in its place may hold the half of a token, which would end the connection.
+        """
+        if session is not self._session or self.state is not State.OPEN or not self.broker:
+            return
+        text = ""
+        with suppress(OSError, ValueError):  # the file is being replaced; or the next connect says what is wrong
+            text = self._settings.url_text()
+            urls = parse_urls(text) if text == seen else []
+            same = (url for url in urls if replace(url, password=self.broker.password) == self.broker)
+            if (url := next(same, self.broker)) != self.broker:
+                self.broker = url
+                session.update_secret(url.password, lambda: log.info("secret renewed", connection=self.name))
+        self._process.call_later(SECRET_CHECK_SECONDS, lambda: self._watch_secret(session, text))
 
     def _become(self, state: State, delay: float = 0.0) -> None:
         """Change the state, log and count the change; nothing else does."""

@@ -1,6 +1,7 @@
 """Session: one try at a connection and its channel, from the first packet to its end. A session is never reused."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from pika import ConnectionParameters, SelectConnection
@@ -87,6 +88,12 @@ class Session:
         except (AMQPError, OSError):
             pass  # closed already
         return False
+
+    def update_secret(self, secret: str, on_taken: Callable[[], None]) -> None:
+        """Give the broker another secret for this connection; one that it refuses ends the connection."""
+        with suppress(AMQPError):  # it is closing already
+            done = self._process.guarded(lambda _: on_taken())
+            self._connection.update_secret(secret, "MQ_URL_FILE changed", done)
 
     def _on_open(self, connection: SelectConnection) -> None:
         if self._owner is None:

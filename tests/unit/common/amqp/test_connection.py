@@ -45,6 +45,7 @@ class Sessions:
             calls=calls,
             settled=lambda: calls.append("settled"),
             drop=lambda: calls.append("drop"),
+            update_secret=lambda secret, taken: (calls.append(secret), taken()),
             close=lambda: calls.append("close") or self.handshake,  # type: ignore[func-returns-value]
         )
         self.made.append(session)
@@ -59,7 +60,9 @@ class Sessions:
 class Alone:
     """A connection with sessions and a process that do nothing; it is its own user."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str, url: str = "amqp://a") -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, url: str = "amqp://a", file: Path | None = None
+    ) -> None:
         self.now = 100.0
         self.events: list[object] = []  # what the user was told
         self.timers: list[tuple[float, Callable[[], None]]] = []
@@ -68,7 +71,8 @@ class Alone:
         monkeypatch.setattr("common.amqp.connection.Session", self.sessions)
         monkeypatch.setattr("common.amqp.connection.time", SimpleNamespace(monotonic=lambda: self.now))
         monkeypatch.setattr("random.uniform", lambda _, longest: longest)
-        values = {"mq_url": url, "mq_ch": "jobs", "mq_backoff_max": "5s", "mq_connect_timeout": "3s"}
+        values = {"mq_ch": "jobs", "mq_backoff_max": "5s", "mq_connect_timeout": "3s"}
+        values |= {"mq_url_file": str(file)} if file else {"mq_url": url}
         process: Any = SimpleNamespace(call_later=self.call_later)
         self.connection = Connection(name, process, Settings.model_validate(values), self)
 
@@ -146,6 +150,68 @@ def test_a_connection_opens_when_the_broker_has_accepted_everything(alone: Alone
         "broker": "amqp://guest@a:5672/",
     }
     assert (alone.counted("mq_connected"), alone.counted("mq_reconnects_total")) == (1, 0)
+
+
+URLS = "amqp://shop:{0}@a,amqp://shop:{0}@b"
+
+
+@pytest.mark.parametrize(
+    ("written", "handed_on"),
+    [
+        ([URLS.format("new")], ["new"]),
+        ([URLS.format("ne"), URLS.format("new")], ["new"]),  # the first was a half of it
+        ([URLS.format("new"), URLS.format("new"), URLS.format("newer")], ["new", "newer"]),
+        ([URLS.format("old")], []),
+        (["amqp://shop:new@c"], []),
+        (["amqp://other:new@a"], []),
+        (["amqp://shop:new@a/vhost"], []),
+        (["", "not a URL", URLS.format("new")], ["new"]),
+        ([None, URLS.format("new")], ["new"]),  # no file for a moment
+    ],
+)
+def test_a_secret_that_alone_has_changed_in_the_file_is_handed_to_the_broker(
+    written: list[str | None], handed_on: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """When two looks have found the same; and the connection stays. No secret is in the log."""
+    file = tmp_path / "url"
+    file.write_text(URLS.format("old"))
+    alone = Alone(monkeypatch, "secret", file=file).connect()
+    (session,) = alone.sessions.made
+    with capture_logs() as lines:
+        alone.retry()
+        for text in written:
+            if text is None:
+                file.unlink()
+            else:
+                file.write_text(text)
+            assert alone.retry() == 1.0
+        alone.retry()
+        alone.retry()
+    assert session.calls == ["settled", *handed_on]
+    assert alone.connection.state is State.OPEN
+    assert [(line["event"], line["connection"]) for line in lines] == [("secret renewed", "secret")] * len(handed_on)
+    assert "new" not in str(lines).replace("renewed", "")
+
+
+def test_the_file_of_a_lost_connection_is_not_looked_at_any_more(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The next one looks for itself."""
+    file = tmp_path / "url"
+    file.write_text(URLS.format("old"))
+    alone = Alone(monkeypatch, "lost", file=file).connect()
+    alone.connection.on_lost(LOST)
+    (_, look), (_, reconnect) = alone.timers
+    alone.timers.clear()
+    look()
+    assert alone.timers == []
+    reconnect()
+    alone.accept()
+    assert len(alone.timers) == 1
+
+
+def test_without_a_file_no_secret_is_looked_for(alone: Alone) -> None:
+    assert alone.connect().timers == []
 
 
 def test_opening_an_open_connection_does_nothing(alone: Alone) -> None:
