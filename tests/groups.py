@@ -9,7 +9,12 @@ import re
 ORDER = ("cluster", "docker", "unit", "system", "container", "debian", "chaos", "local", "slow", "")
 CLUSTER = ("test_cluster", "test_production")
 # Each with a broker of its own.
-ALONE = {"test_peers": "chaos-peers", "test_soak": "chaos-soak", "test_tokens": "container-tokens"}
+ALONE = {
+    "test_peers": "chaos-peers",
+    "test_soak": "chaos-soak",
+    "test_tokens": "container-tokens",
+    "test_testing": "docker",
+}
 DOCKER = ("test_compose", "test_queries", "test_images", "test_formation", "test_benchmark", "test_alerts")
 
 

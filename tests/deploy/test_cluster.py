@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,12 +12,14 @@ import pytest
 from tests.deploy import mistakes
 from tests.deploy.cluster import Cluster
 from tests.deploy.flow import Pair
-from tests.deploy.kustomize import DEVELOPMENT, job
+from tests.deploy.kustomize import DEVELOPMENT, job, of_kind, render
+from tests.deploy.test_another_consumer import another
 from tests.processes import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 BROKER = "statefulset/rabbitmq"
+OF_A_CONSUMER = ("Deployment", "ServiceAccount", "ConfigMap")
 SERVICES = ("deployment/producer", "deployment/consumer")
 
 
@@ -204,6 +207,32 @@ def test_a_changed_config_map_rolls_out_by_itself(pair: Pair, cluster: Cluster) 
         assert cluster.get("configmap", source)["data"]["LOG_LEVEL"] == "warning"
     pair.flows()
     assert cluster.restarts() == {}
+
+
+def test_another_consumer_handles_the_messages_of_its_own_queue(
+    pair: Pair, cluster: Cluster, images: dict[str, str], tmp_path: Path
+) -> None:
+    """Beside the first, which goes on."""
+    name, _, tag = images["consumer"].rpartition(":")
+    image = {"name": "consumer", "newName": name, "newTag": tag}
+    config = {"name": "consumer-config", "literals": ["MQ_CH=invoices", "CONSUMER_HANDLER=log"]}
+    below = pair.kustomization()
+    objects = render(another(tmp_path, below, cluster.namespace, images=[image], configMapGenerator=[config]))
+    # This cluster may be too old for the budget.
+    chosen = [each for each in of_kind(objects, *OF_A_CONSUMER) if "-invoices" in each["metadata"]["name"]]
+    assert len(chosen) == len(OF_A_CONSUMER)
+    cluster("apply", "--filename", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": chosen}))
+    cluster.rolled_out("deployment/consumer-invoices")
+    sent = ("MQ_CH=invoices", "PRODUCER_SOURCE=heartbeat", "PRODUCER_CHECKPOINT=", "HTTP_PORT=0", "PRODUCER_COUNT=3")
+    cluster("exec", "deployment/producer", "--", "env", *sent, "python", "-m", "producer")
+
+    def got() -> int:
+        lines = cluster("logs", "deployment/consumer-invoices", "--container", "consumer").splitlines()
+        return sum(json.loads(line)["event"] == "message" for line in lines)
+
+    until(lambda: got() == 3, "the messages of its queue are handled", 60)
+    pair.flows()
+    cluster("delete", "deployment/consumer-invoices")
 
 
 def test_nothing_was_lost(pair: Pair, cluster: Cluster) -> None:

@@ -78,16 +78,17 @@ def test_it_is_told_what_its_program_understands(name: str, monkeypatch: pytest.
 
 
 def test_the_broker_lets_jobs_in_and_no_service_takes_them_for_its_own() -> None:
-    """Their pods have a name of their own, which policies know and selectors of Deployments do not."""
-    name = workloads(render(JOBS / "verify"))["verify"]["metadata"]["labels"]["app.kubernetes.io/name"]
+    """Their pods have a name of their own, which no Deployment selects, and are what policies choose by."""
+    labels = workloads(render(JOBS / "verify"))["verify"]["metadata"]["labels"]
+    name, component = labels["app.kubernetes.io/name"], labels["app.kubernetes.io/component"]
     objects = render(PRODUCTION)
     for each in of_kind(objects, "Deployment", "PodDisruptionBudget"):
         assert each["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"] != name
     policies = {each["metadata"]["name"]: each["spec"] for each in of_kind(objects, "NetworkPolicy")}
     (rule,) = policies["services"]["podSelector"]["matchExpressions"]
-    assert name in rule["values"]
+    assert component in rule["values"]
     peer = policies["rabbitmq"]["ingress"][0]["from"][0]["podSelector"]["matchExpressions"][0]
-    assert name in peer["values"]
+    assert component in peer["values"]
 
 
 def test_the_readme_lists_each_and_each_is_tested_here() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.kustomize import DEVELOPMENT, PRODUCTION, kubectl
+from tests.deploy.kustomize import DEVELOPMENT, PRODUCTION, kubectl, layer
 from tests.processes import ROOT
 
 # In kubectl's place: notes what it is asked, and answers an apply as the real one does.
@@ -46,7 +46,8 @@ def make(tmp_path: Path) -> Make:
         command = ["make", "--no-print-directory", "CONTEXT=test", *words]
         env = {**os.environ, "PATH": path, "ASKED": str(asked), "FAIL": "", **env}
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, timeout=60, check=False)
-        return done.returncode, asked.read_text().splitlines()
+        lines = asked.read_text().splitlines()
+        return done.returncode, [line for line in lines if not line.startswith("kustomize")]
 
     return run
 
@@ -63,6 +64,18 @@ def test_what_the_apply_left_as_it_was_is_restarted_since_its_image_may_be_anoth
     code, asked = make("deploy", f"OVERLAY={PRODUCTION}")
     assert code == 0
     assert not any("restart" in line for line in asked)
+
+
+def test_the_pair_is_deployed_to_the_namespace_of_its_overlay_and_removed_from_there(
+    make: Make, tmp_path: Path
+) -> None:
+    """So that it can be in one cluster twice."""
+    overlay = layer(tmp_path / "development", DEVELOPMENT, namespace="shop")
+    _, deployed = make("deploy", f"OVERLAY={overlay}")
+    _, removed = make("undeploy", f"OVERLAY={overlay}")
+    asked = [line for line in deployed + removed if "apply" not in line and "api-resources" not in line]
+    assert len(asked) == 4
+    assert all("-n shop " in line or "--namespace shop " in line for line in asked), asked
 
 
 def test_an_apply_that_fails_ends_it(make: Make) -> None:

@@ -64,7 +64,7 @@ PRODUCER = {
     "PRODUCER_CHECKPOINT": ["checkpoint\r", "checkpoint\u200b", '"checkpoint"'],
 }
 CONSUMER = {
-    "CONSUMER_WORKERS": ["0", "257"],
+    "CONSUMER_WORKERS": ["0", "1001"],
     "CONSUMER_PREFETCH": ["0", "2001"],
     "CONSUMER_HANDLER_TIMEOUT": ["0s"],
     "CONSUMER_IDLE_EXIT": ["later"],
