@@ -97,7 +97,7 @@ def test_a_stop_a_kill_and_a_restarted_broker_in_an_outage_lose_and_park_nothing
 def test_an_intermittent_failure_opens_no_breaker_and_parks_nothing_that_a_retry_handles(
     start: Start, channel: BlockingChannel, mq_ch: str, tmp_path: Path, workers: int
 ) -> None:
-    """Each second call fails: of what fails, half fails again, so with 20 retries one message in 2 million is parked."""
+    """Each second call fails, and half of what fails does so again: 20 retries leave one message in 2 million."""
     more = {"CONSUMER_HANDLER": f"{PLUGINS}:every_second", "CONSUMER_BREAKER": 10, "CONSUMER_WORKERS": workers}
     delays = {"CONSUMER_RETRY_DELAYS": ",".join(f"{50 + number}ms" for number in range(20))}
     consumer = start("consumer", **settings(tmp_path) | more | delays).wait_ready()
