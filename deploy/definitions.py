@@ -25,7 +25,7 @@ class User:
 
 
 def _any_of(*expressions: str) -> str:
-    return f"^({'|'.join(expressions)})$"
+    return f"^({'|'.join(expressions)})$" if expressions[1:] else f"^{expressions[0]}$"
 
 
 def users(topology: Topology, *others: Topology) -> list[User]:
