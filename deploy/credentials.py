@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import re
 import secrets
 import subprocess
 import sys
@@ -20,9 +19,9 @@ TIMEOUT = 300.0
 PRODUCTION = Path(__file__).parent / "k8s" / "overlays" / "production"
 
 
-def contents(namespace: str, topology: Topology, tls: bool) -> dict[str, dict[str, str]]:
+def contents(namespace: str, *topologies: Topology, tls: bool) -> dict[str, dict[str, str]]:
     """The new Secrets' data, by the Secret's name."""
-    passwords = {user.name: secrets.token_urlsafe(32) for user in users(topology)}
+    passwords = {user.name: secrets.token_urlsafe(32) for user in users(*topologies)}
     broker = "rabbitmq-service:5671" if tls else "rabbitmq-service:5672"
     scheme = "amqps" if tls else "amqp"
 
@@ -35,25 +34,41 @@ def contents(namespace: str, topology: Topology, tls: bool) -> dict[str, dict[st
         "consumer-mq": {"MQ_URL": url("consumer")},
         "autoscaler-mq": {"host": f"http://autoscaler:{passwords['autoscaler']}@{page}"},
         "operator-mq": {"username": "operator", "password": passwords["operator"], "MQ_URL": url("operator")},
-        "rabbitmq-definitions": {"definitions.json": json.dumps(definitions(topology, passwords))},
+        "rabbitmq-definitions": {"definitions.json": json.dumps(definitions(passwords, *topologies))},
         "rabbitmq-cookie": {"cookie": secrets.token_hex(32)},
     }
 
 
-def facts(objects: list[Object]) -> tuple[str, Topology, bool]:
-    """Namespace, topology and whether TLS is on, as rendered; exits when the broker is not the overlay's."""
-    found = {(each["kind"], re.sub(r"(?<=mq-config)-\w{10}$", "", each["metadata"]["name"])): each for each in objects}
+def deployments(objects: list[Object], *components: str) -> list[Object]:
+    """Those of the services that are `components`, the first consumer's before that of another one."""
+    found = [each for each in objects if each["kind"] == "Deployment"]
+    label = "app.kubernetes.io/component"
+    ours = [each for each in found if each["spec"]["template"]["metadata"]["labels"].get(label) in components]
+    return sorted(ours, key=lambda each: each["metadata"]["name"] not in components)
+
+
+def topology(deployment: Object, configs: dict[str, dict[str, str]]) -> Topology:
+    """Of a consumer's settings; `configs` are the ConfigMaps' data by name."""
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    config: dict[str, Any] = {}
+    for each in container.get("envFrom", []):
+        config |= configs.get(each.get("configMapRef", {}).get("name"), {})
+    config |= {each["name"]: each.get("value") for each in container.get("env", [])}
+    delays = config.get("CONSUMER_RETRY_DELAYS")
+    return Topology(config["MQ_CH"], parse_delays(delays) if delays else RETRY_DELAYS)
+
+
+def facts(objects: list[Object]) -> tuple[str, list[Topology], bool]:
+    """Namespace, each consumer's topology and whether TLS is on, as rendered; exits when the broker is elsewhere."""
+    found = {(each["kind"], each["metadata"]["name"]): each for each in objects}
     if ("Service", "rabbitmq-service") not in found:
         sys.exit(
             "the overlay's broker is elsewhere, so its users are made there: components/external-rabbitmq/README.md"
         )
-    config = dict(found["ConfigMap", "mq-config"]["data"])
-    container = found["Deployment", "consumer"]["spec"]["template"]["spec"]["containers"][0]
-    config |= {each["name"]: each.get("value") for each in container.get("env", [])}
-    delays = config.get("CONSUMER_RETRY_DELAYS")
+    configs = {name: each.get("data", {}) for (kind, name), each in found.items() if kind == "ConfigMap"}
     ports = {port["name"] for port in found["Service", "rabbitmq-service"]["spec"]["ports"]}
     namespace = next(each["metadata"]["name"] for each in objects if each["kind"] == "Namespace")
-    return namespace, Topology(config["MQ_CH"], parse_delays(delays) if delays else RETRY_DELAYS), "amqps" in ports
+    return namespace, [topology(each, configs) for each in deployments(objects, "consumer")], "amqps" in ports
 
 
 def kubectl(*args: str, text: str | None = None) -> str:
@@ -108,8 +123,8 @@ def create(context: str, namespace: Object, data: dict[str, dict[str, str]]) -> 
     kubectl(*there, "create", "-f", "-", text=manifest(name, data))
 
 
-def rotate(context: str, namespace: Object, data: dict[str, dict[str, str]], overlay: str) -> None:
-    """Replace the Secrets while messages flow, and apply the overlay; exits when one was not there."""
+def rotate(context: str, namespace: Object, data: dict[str, dict[str, str]], overlay: str, services: list[str]) -> None:
+    """Replace the Secrets while messages flow, apply the overlay, restart `services`; exits when one was not there."""
     name = namespace["metadata"]["name"]
     there = ("--context", context, "--namespace", name)
     # Before anything is changed: the broker would know passwords that nobody has.
@@ -133,9 +148,8 @@ def rotate(context: str, namespace: Object, data: dict[str, dict[str, str]], ove
     )
     kubectl(*there, *import_command, text=data["rabbitmq-definitions"]["definitions.json"])
     kubectl(*there, "replace", "-f", "-", text=manifest(name, data))
-    # The rights are those for the overlay's queue: pods that still had another could not go on.
+    # The rights are those for the overlay's queues: pods that still had another could not go on.
     kubectl("--context", context, "apply", "-k", overlay)
-    services = ("deployment/producer", "deployment/consumer")
     kubectl(*there, "rollout", "restart", *services)
     for service in services:
         kubectl(*there, "rollout", "status", service, f"--timeout={TIMEOUT - 10:.0f}s")
@@ -149,13 +163,15 @@ def main() -> None:
     parser.add_argument("--rotate", action="store_true", help="new passwords, then apply, while messages flow")
     options = parser.parse_args()
     objects = [each for each in yaml.safe_load_all(kubectl("kustomize", options.overlay)) if each]
-    data = contents(*facts(objects))
+    name, topologies, tls = facts(objects)
+    data = contents(name, *topologies, tls=tls)
     namespace = next(each for each in objects if each["kind"] == "Namespace")
     if options.rotate:
-        rotate(options.context, namespace, data, options.overlay)
+        ours = deployments(objects, "producer", "consumer")
+        services = [f"deployment/{each['metadata']['name']}" for each in ours]
+        rotate(options.context, namespace, data, options.overlay, services)
     else:
         create(options.context, namespace, data)
-    name = namespace["metadata"]["name"]
     sys.stdout.write(f"{name} on {options.context}: new passwords in {', '.join(data)}\n")
 
 

@@ -24,19 +24,26 @@ class User:
     tags: tuple[str, ...] = ()
 
 
-def users(topology: Topology) -> list[User]:
-    """Who logs in, with the least rights that work."""
+def _any_of(*expressions: str) -> str:
+    return f"^({'|'.join(expressions)})$" if expressions[1:] else f"^{expressions[0]}$"
+
+
+def users(topology: Topology, *others: Topology) -> list[User]:
+    """Who logs in, with the least rights that work; `others` are of more consumers, whose user is the first one's."""
+
     # Publishing through the default exchange is writing to `amq.default`. Looking whether a queue is there takes some
     # right on it (from 4.3.1 on), and writing to a queue is the one that allows nothing by itself.
-    names = "|".join(re.escape(queue.name) for queue in topology.queues)
-    publish = rf"^(amq\.default|{names})$"
+    def publish(*to: Topology) -> str:
+        return _any_of(r"amq\.default", *(re.escape(queue.name) for each in to for queue in each.queues))
+
+    served = (topology, *others)
     # What `consumer verify` makes, uses and deletes; not imported from there, since it can be left out.
-    temporary = rf"{re.escape(topology.name)}\.verify\.[0-9a-f]+"
+    temporary = [rf"{re.escape(each.name)}\.verify\.[0-9a-f]+" for each in served]
     # `consumer dead-letters` reads what the consumer has parked.
-    read = rf"^({re.escape(topology.name)}|{re.escape(topology.dead)}|{temporary})$"
+    read = _any_of(*(re.escape(name) for each in served for name in (each.name, each.dead)), *temporary)
     return [
-        User("producer", NOTHING, publish, NOTHING),
-        User("consumer", f"^{temporary}$", publish, read),
+        User("producer", NOTHING, publish(topology), NOTHING),
+        User("consumer", _any_of(*temporary), publish(*served), read),
         User("autoscaler", NOTHING, NOTHING, NOTHING, ("management",)),
         User("operator", ".*", ".*", ".*", ("administrator",)),
     ]
@@ -48,9 +55,9 @@ def password_hash(password: str) -> str:
     return b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
 
 
-def definitions(topology: Topology, passwords: dict[str, str]) -> dict[str, Any]:
+def definitions(passwords: dict[str, str], *topologies: Topology) -> dict[str, Any]:
     """What the broker imports: the virtual host, users, permissions, queues."""
-    everyone = users(topology)
+    everyone = users(*topologies)
     return {
         "vhosts": [{"name": VHOST}],
         "users": [
@@ -74,6 +81,6 @@ def definitions(topology: Topology, passwords: dict[str, str]) -> dict[str, Any]
                 "auto_delete": False,
                 "arguments": queue.all_arguments,
             }
-            for queue in topology.queues
+            for queue in {queue.name: queue for each in topologies for queue in each.queues}.values()
         ],
     }

@@ -1,6 +1,6 @@
 # Images, clusters and secrets. Included by the Makefile, which makes the virtual environment.
 K8S := deploy/k8s
-OVERLAY ?= $(K8S)/overlays/development
+OVERLAY ?= $(K8S)/overlays/$(if $(filter secrets rotate,$(MAKECMDGOALS)),production,development)
 CLUSTER ?= mq-pair
 # As named in the one place where they are.
 image = $(shell sed -n 's/.*name: $(1), newName: \([^,]*\), newTag: \([^}]*\)}.*/\1:\2/p' $(K8S)/base/kustomization.yaml)
@@ -26,18 +26,30 @@ kind: images ## a kind cluster with the pair in it (CLUSTER=mq-pair)
 	kind load docker-image --name $(CLUSTER) $(OURS)
 	$(MAKE) deploy CONTEXT=kind-$(CLUSTER)
 
-# An overlay may choose another: the pair can be in one cluster twice.
-NAMESPACE = $(shell kubectl kustomize $(OVERLAY) | sed -n '/^kind: Namespace$$/,/^---/s/^  name: //p')
+# NAMESPACE=shop: a layer over OVERLAY, so that the pair can be in one cluster twice. Only as an argument: the environment
+# of a CI job often has one.
+ifeq ($(origin NAMESPACE),command line)
+ifneq ($(shell printf %s '$(NAMESPACE)' | grep -cxE '[a-z0-9]([a-z0-9-]*[a-z0-9])?'),1)
+$(error NAMESPACE=$(NAMESPACE) is no name of a namespace: lower-case letters, digits and "-")
+endif
+LAYER := build/$(NAMESPACE)/$(notdir $(OVERLAY:/=))
+$(shell mkdir -p $(LAYER) && printf 'namespace: %s\nresources: [%s]\n' \
+  $(NAMESPACE) "$$($(PYTHON) -c 'import os, sys; print(os.path.relpath(*sys.argv[1:]))' $(OVERLAY) $(LAYER))" >$(LAYER)/kustomization.yaml)
+override OVERLAY := $(LAYER)
+else
+NAMESPACE = $(shell kubectl kustomize $(OVERLAY) | sed -n '/^kind: Deployment$$/,/^---/s/^  namespace: //p' | head -n 1)
+endif
+DEPLOYMENTS = $(shell kubectl kustomize $(OVERLAY) | sed -n '/^kind: Deployment$$/,/^---/s/^  name: //p')
 # Development's tag is the same after each build: pods whose manifest is the same would go on with the image from before.
 UNCHANGED = sed -n 's/^\(deployment.*\) unchanged$$/\1/p'
 RESTART = $(if $(filter %development,$(OVERLAY)),xargs -r kubectl --context $(CONTEXT) rollout restart -n $(NAMESPACE),cat)
 deploy: CONTEXT ?= $(shell kubectl config current-context)
-deploy: ## apply OVERLAY to CONTEXT (the current one)
+deploy: ## apply OVERLAY to CONTEXT (the current one; NAMESPACE=name: there, in place of the overlay's)
 	@$(NEEDS_CONTEXT)
 	@echo "to context $(CONTEXT), from $(OVERLAY)"
 	set -o pipefail; kubectl --context $(CONTEXT) apply -k $(OVERLAY) | tee /dev/stderr | $(UNCHANGED) | $(RESTART)
-	kubectl --context $(CONTEXT) rollout status --namespace $(NAMESPACE) deployment/producer --timeout 5m
-	kubectl --context $(CONTEXT) rollout status --namespace $(NAMESPACE) deployment/consumer --timeout 5m
+	set -e; for each in $(DEPLOYMENTS); do \
+	  kubectl --context $(CONTEXT) rollout status --namespace $(NAMESPACE) deployment/$$each --timeout 5m; done
 
 # A cluster may lack one: kubectl would delete nothing at all.
 KINDS = kubectl kustomize $(OVERLAY) | sed -n 's/^kind: //p' | sort -u | grep -vx -e Namespace -e Secret
@@ -51,11 +63,11 @@ undeploy: ## remove all but the namespace, the Secrets, and the broker's claims 
 
 secrets: $(READY) ## random passwords and users for OVERLAY (production) on CONTEXT
 	@$(NEEDS_CONTEXT)
-	$(BIN)/python -m deploy.credentials --context $(CONTEXT) $(if $(filter command% environment%,$(origin OVERLAY)),--overlay $(OVERLAY))
+	$(BIN)/python -m deploy.credentials --context $(CONTEXT) --overlay $(OVERLAY)
 
 rotate: $(READY) ## new passwords, and apply OVERLAY (production) on CONTEXT, while messages flow
 	@$(NEEDS_CONTEXT)
-	$(BIN)/python -m deploy.credentials --rotate --context $(CONTEXT) $(if $(filter command% environment%,$(origin OVERLAY)),--overlay $(OVERLAY))
+	$(BIN)/python -m deploy.credentials --rotate --context $(CONTEXT) --overlay $(OVERLAY)
 
 test-cluster: $(READY) ## the end-to-end tests on the cluster CONTEXT, in a namespace of their own
 	@$(NEEDS_CONTEXT)

@@ -74,6 +74,9 @@ CASES: dict[str, tuple[dict[str, str], int, int]] = {
 # Others that must fire, and those that must not, by the same rule: (alert, series, minute, fires).
 DEAD = f'rabbitmq_detailed_queue_messages{{{OURS},queue="jobs.dead"}}'
 READY = DEAD.replace("_messages{", "_messages_ready{")
+# Two consumers of one namespace, and what the first says; the second's numbers must not make up for it.
+FIRST, SECOND = (f'namespace="mq-pair",pod="{pod}",job="{pod}"' for pod in ("consumer", "consumer-invoices"))
+BUCKET = "consumer_message_age_seconds_bucket"
 MORE: list[tuple[str, dict[str, str], int, bool]] = [
     ("MqPairMessagesParked", {DEAD: "7x20 8x40"}, 19, False),
     ("MqPairMessagesParked", {DEAD: "7x20 8x40"}, 25, True),
@@ -94,6 +97,69 @@ MORE: list[tuple[str, dict[str, str], int, bool]] = [
         False,
     ),
     ("MqPairMessagesOld", {f"consumer_oldest_message_seconds{{{POD}}}": "0+60x60"}, 22, True),
+    (  # the other handles its own
+        "MqPairNothingHandled",
+        {
+            f"producer_confirmed_total{{{POD}}}": "0+100x60",
+            f'consumer_settled_total{{{FIRST},outcome="ack"}}': "0+100x10 1000x50",
+            f'consumer_settled_total{{{SECOND},outcome="ack"}}': "0+100x60",
+        },
+        21,
+        True,
+    ),
+    (  # the other has nothing to do
+        "MqPairNothingHandled",
+        {
+            f"producer_confirmed_total{{{POD}}}": "0+100x60",
+            f'consumer_settled_total{{{FIRST},outcome="ack"}}': "0+100x60",
+            f'consumer_settled_total{{{SECOND},outcome="ack"}}': "0x60",
+        },
+        30,
+        False,
+    ),
+    (
+        "MqPairRetriesGrow",
+        {
+            f'consumer_settled_total{{{FIRST},outcome="ack"}}': "0+9000x60",
+            f'consumer_settled_total{{{SECOND},outcome="ack"}}': "0+80x60",
+            f'consumer_settled_total{{{SECOND},outcome="retry"}}': "0+20x60",
+        },
+        45,
+        True,
+    ),
+    (
+        "MqPairMessagesOld",
+        {
+            **{f'{BUCKET}{{{FIRST},le="{le}"}}': "0+9000x60" for le in ("600", "1800", "+Inf")},
+            f'{BUCKET}{{{SECOND},le="600"}}': "0x60",
+            **{f'{BUCKET}{{{SECOND},le="{le}"}}': "0+9x60" for le in ("1800", "+Inf")},
+        },
+        15,
+        True,
+    ),
+    (
+        "MqPairHandlerSlow",
+        {
+            f"consumer_handler_seconds_sum{{{FIRST}}}": "0x60",
+            f"consumer_workers{{{FIRST}}}": "16x60",
+            f"consumer_handler_seconds_sum{{{SECOND}}}": "0+119x60",
+            f"consumer_workers{{{SECOND}}}": "2x60",
+        },
+        45,
+        True,
+    ),
+    (  # those of the other were replayed meanwhile
+        "MqPairMessagesParked",
+        {DEAD: "7x20 8x40", DEAD.replace("jobs", "invoices"): "9x20 0x40"},
+        25,
+        True,
+    ),
+    (
+        "MqPairTargetDown",
+        {f'up{{{SECOND},part_of="mq-pair"}}': "0x60"},
+        17,
+        True,
+    ),
     ("MqPairNotReady", {f"mq_ready{{{POD}}}": "0x60", f'mq_blocked{{{POD},connection="a"}}': "1x60"}, 30, False),
     ("MqPairTargetDown", {f'up{{{POD},job="producer"}}': "0x60"}, 30, False),
     ("MqPairNoConfirms", {f"producer_unconfirmed{{{POD}}}": "0x60"}, 30, False),

@@ -8,7 +8,22 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.kustomize import COMPONENTS, DEVELOPMENT, K8S, PRODUCTION, Object, layer, of_kind, render, workloads
+from common.amqp.topology import Topology
+from common.settings.types import RETRY_DELAYS
+from deploy.credentials import facts
+from tests.deploy.kustomize import (
+    COMPONENTS,
+    DEVELOPMENT,
+    JOBS,
+    K8S,
+    PRODUCTION,
+    Object,
+    job,
+    layer,
+    of_kind,
+    render,
+    workloads,
+)
 
 README = COMPONENTS / "another-consumer" / "README.md"
 NAME = "app.kubernetes.io/name"
@@ -90,3 +105,23 @@ def test_two_more_have_nothing_in_common(tmp_path: Path) -> None:
     for each in of_kind(objects, "Deployment"):
         assert selected(objects, each["spec"]["selector"]) == [each["metadata"]["name"]]
     assert {"consumer", "consumer-invoices", "consumer-letters"} <= workloads(objects).keys()
+
+
+@pytest.mark.parametrize("name", [each.parent.name for each in JOBS.glob("*/job.yaml")])
+def test_a_job_runs_as_the_first_consumer_and_applies_no_other(name: str, tmp_path: Path) -> None:
+    below = another(tmp_path / "overlay", DEVELOPMENT)
+    objects, alone = render(job(tmp_path / "job", name, below)), render(JOBS / name)
+    assert workloads(objects) == workloads(alone)
+    assert not of_kind(objects, "Deployment", "PodDisruptionBudget")
+
+
+def test_the_broker_of_production_knows_its_queues(tmp_path: Path, objects: list[Object]) -> None:
+    """`make rotate` would else take rights away that were given by hand, and messages would wait."""
+    assert facts(objects) == (
+        "mq-pair",
+        [Topology("greetings", RETRY_DELAYS), Topology("invoices", RETRY_DELAYS)],
+        False,
+    )
+    config = {"name": "consumer-config", "literals": ["MQ_CH=invoices", "CONSUMER_RETRY_DELAYS=1s,2m"]}
+    changed = render(another(tmp_path, PRODUCTION, configMapGenerator=[config]))
+    assert facts(changed)[1] == [Topology("greetings", RETRY_DELAYS), Topology("invoices", (1.0, 120.0))]

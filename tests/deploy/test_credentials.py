@@ -36,7 +36,7 @@ def _ask(broker: Broker, method: str, path: str, body: Any = None, user: str = "
 @pytest.fixture
 def urls(broker: Broker, mq_ch: str) -> Iterator[Callable[[str], str]]:
     """`urls("producer")` after the definitions were imported: its MQ_URL."""
-    data = contents("mq-pair", Topology(mq_ch, DELAYS), tls=False)
+    data = contents("mq-pair", Topology(mq_ch, DELAYS), Topology(f"{mq_ch}-invoices", DELAYS), tls=False)
     _ask(broker, "POST", "definitions", json.loads(data["rabbitmq-definitions"]["definitions.json"]))
 
     def url(user: str) -> str:
@@ -83,6 +83,28 @@ def test_messages_flow_and_are_parked_with_the_least_rights(
     replay = start("consumer", "dead-letters", "replay", MQ_URL=urls("consumer"))
     assert replay.wait() == 0, replay.stderr.read_text()
     assert "replayed 25 of 25" in replay.stderr.read_text()
+
+
+def test_another_consumer_handles_and_parks_as_the_user_of_the_first(
+    urls: Callable[[str], str], start: Start, channel: Callable[[str], BlockingChannel], mq_ch: str
+) -> None:
+    name = f"{mq_ch}-invoices"
+    operator = channel("operator")
+    operator.confirm_delivery()
+    for number in range(10):
+        operator.basic_publish("", name, str(number).encode())
+    consumer = start(
+        "consumer",
+        MQ_URL=urls("consumer"),
+        MQ_CH=name,
+        MQ_TOPOLOGY="assert",
+        CONSUMER_HANDLER="tests.deploy.plugins:reject_odd_and_fail_even_once",
+        CONSUMER_RETRY_DELAYS="500ms,30s",
+        CONSUMER_IDLE_EXIT="3s",
+    )
+    assert consumer.wait() == 0, consumer.stderr.read_text()
+    queues = [operator.queue_declare(each, passive=True) for each in (name, f"{name}.dead")]
+    assert [each.method.message_count for each in queues] == [0, 5]
 
 
 REFUSED: dict[str, tuple[str, Callable[[BlockingChannel, str], Any]]] = {

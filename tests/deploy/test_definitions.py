@@ -28,7 +28,7 @@ def test_passwords_are_long_differ_and_stand_nowhere_but_in_their_own_secret() -
 def test_the_facts_come_from_what_is_deployed() -> None:
     assert facts(render(PRODUCTION)) == (
         "mq-pair",
-        Topology("greetings", ConsumerSettings.model_fields["consumer_retry_delays"].default),
+        [Topology("greetings", ConsumerSettings.model_fields["consumer_retry_delays"].default)],
         False,
     )
 
@@ -42,7 +42,7 @@ def test_changed_facts_are_seen(tmp_path: Path) -> None:
             {"name": "mq-config", "behavior": "merge", "literals": ["MQ_CH=orders", "CONSUMER_RETRY_DELAYS=1s,2m"]}
         ],
     )
-    assert facts(render(changed)) == ("mq-pair", Topology("orders", (1.0, 120.0)), True)
+    assert facts(render(changed)) == ("mq-pair", [Topology("orders", (1.0, 120.0))], True)
 
 
 def test_with_a_broker_elsewhere_it_says_who_makes_the_users(tmp_path: Path) -> None:

@@ -1,14 +1,17 @@
 """What `make deploy` and `make undeploy` ask of kubectl; what kubectl then does is tested on a cluster."""
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.deploy.kustomize import DEVELOPMENT, PRODUCTION, kubectl, layer
+from tests.deploy.kustomize import DEVELOPMENT, PRODUCTION, kubectl, layer, render
+from tests.deploy.test_another_consumer import another
 from tests.processes import ROOT
 
 # In kubectl's place: notes what it is asked, and answers an apply as the real one does.
@@ -52,6 +55,14 @@ def make(tmp_path: Path) -> Make:
     return run
 
 
+@pytest.fixture
+def name() -> Iterator[str]:
+    """A namespace, for which `make` writes a layer."""
+    made = f"test-{uuid.uuid4().hex[:8]}"
+    yield made
+    shutil.rmtree(ROOT / "build" / made)
+
+
 def test_what_the_apply_left_as_it_was_is_restarted_since_its_image_may_be_another(make: Make) -> None:
     """The tag of development says nothing of what was built; an overlay with digests does."""
     code, asked = make("deploy")
@@ -76,6 +87,49 @@ def test_the_pair_is_deployed_to_the_namespace_of_its_overlay_and_removed_from_t
     asked = [line for line in deployed + removed if "apply" not in line and "api-resources" not in line]
     assert len(asked) == 4
     assert all("-n shop " in line or "--namespace shop " in line for line in asked), asked
+
+
+@pytest.mark.parametrize("overlay", [DEVELOPMENT, PRODUCTION])
+def test_a_namespace_of_ones_own_needs_no_overlay(make: Make, overlay: Path, name: str) -> None:
+    words = (f"NAMESPACE={name}", f"OVERLAY={overlay.relative_to(ROOT)}")
+    folder = ROOT / "build" / name / overlay.name
+    code, deployed = make("deploy", *words)
+    assert code == 0
+    assert deployed[0] == f"--context test apply -k {folder.relative_to(ROOT)}"
+    assert any("restart" in line for line in deployed) is (overlay == DEVELOPMENT)
+    assert {each["metadata"]["namespace"] for each in render(folder) if each["kind"] != "Namespace"} == {name}
+    _, removed = make("undeploy", *words)
+    asked = [line for line in deployed[1:] + removed if "api-resources" not in line]
+    assert all(f"-n {name} " in line or f"--namespace {name} " in line for line in asked), asked
+    # An environment may have one for another purpose.
+    _, usual = make("deploy", NAMESPACE=name)
+    assert not any(name in line for line in usual)
+
+
+def test_passwords_are_made_for_the_namespace_of_ones_own(make: Make, name: str) -> None:
+    """Of production, if no overlay is named."""
+    code, asked = make("rotate", f"NAMESPACE={name}")
+    assert code == 0
+    assert all(f"--namespace {name} " in line or f"-k build/{name}/production" in line for line in asked), asked
+
+
+@pytest.mark.parametrize("target", ["deploy", "undeploy", "rotate"])
+@pytest.mark.parametrize("wrong", ["", "two words", "Shop", "../shop"])
+def test_what_is_no_name_of_a_namespace_is_refused(target: str, wrong: str, make: Make) -> None:
+    code, asked = make(target, f"NAMESPACE={wrong}")
+    assert code
+    assert asked == []
+
+
+def test_every_consumer_is_waited_for_and_gets_its_new_password(make: Make, tmp_path: Path) -> None:
+    overlay = another(tmp_path / "overlay", PRODUCTION)
+    deployments = ["deployment/producer", "deployment/consumer", "deployment/consumer-invoices"]
+    for target in ("deploy", "rotate"):
+        _, asked = make(target, f"OVERLAY={overlay}")
+        waited = [word for line in asked if "rollout status" in line for word in line.split() if "deployment/" in word]
+        assert sorted(waited) == sorted(deployments)
+    (restart,) = [line for line in asked if "rollout restart" in line]
+    assert sorted(word for word in restart.split() if "deployment/" in word) == sorted(deployments)
 
 
 def test_an_apply_that_fails_ends_it(make: Make) -> None:
