@@ -19,26 +19,30 @@ WAYS = {  # where a node says its kind: a command for each image
     "k3d": (r"k3s://k3d-(.+)-(?:server|agent)-\d+", "k3d image import --cluster {} {}"),
     "minikube": (r"minikube://(.+)", "minikube image load --profile {} {}"),
 }
+INSPECT = ("docker", "image", "inspect", "--format", "{{.Id}}")
+INSTEAD = "push to a registry that it reaches, with REGISTRY=registry.example.com/team"
 
 
 def plan(context: str, nodes: list[Node], images: list[str], boot_id: str) -> tuple[str, list[list[str]]]:
     """What the cluster is, and the commands that bring the images to it. Pure; exits when it has no way of its own."""
+    looks = [[*INSPECT, image] for image in images]  # minikube looks for one that is not here on the internet
     for kind, (pattern, command) in WAYS.items():
         names = {found[1] for found in (re.fullmatch(pattern, _says(node)) for node in nodes) if found}
         if len(names) == 1:
             (name,) = names
-            return f"the {kind} cluster {name}", [shlex.split(command.format(name, image)) for image in images]
+            commands = looks + [shlex.split(command.format(name, image)) for image in images]
+            listed = [["minikube", "image", "ls", "--profile", name]] if kind == "minikube" else []
+            return f"the {kind} cluster {name}", commands + listed
     infos = [node["status"]["nodeInfo"] for node in nodes]
     docker = all(info["containerRuntimeVersion"].startswith("docker://") for info in infos)
     if docker and (context in DESKTOPS or {info["bootID"] for info in infos} == {boot_id}):
-        looked = ["docker", "image", "inspect", "--format", "{{.Id}}"]
-        return "a cluster whose node runs what Docker has here", [[*looked, image] for image in images]
-    lacking = [image for image in images if not all(_has(node, image) for node in nodes)]
+        return "a cluster whose node runs what Docker has here", looks
+    lacking = sorted({image for node in nodes for image in lacks(_names(node), images)}, key=images.index)
     if not lacking:
         return "a cluster whose nodes have these images already; a new build needs a new tag", []
     sys.exit(
         f"{context} is no cluster of kind, k3d, minikube or this machine's Docker, and its nodes lack "
-        f"{', '.join(lacking)}: push to a registry that it reaches, with REGISTRY=registry.example.com/team"
+        f"{', '.join(lacking)}: {INSTEAD}"
     )
 
 
@@ -47,9 +51,28 @@ def _says(node: Node) -> str:
     return f"minikube://{profile}" if profile else str(node["spec"].get("providerID", ""))
 
 
-def _has(node: Node, image: str) -> bool:
-    names = [name for each in node["status"].get("images", []) for name in each.get("names") or []]
-    return any(name == image or name.endswith(f"/{image}") for name in names)
+def _names(node: Node) -> list[str]:
+    return [name for each in node["status"].get("images", []) for name in each.get("names") or []]
+
+
+def lacks(names: list[str], images: list[str]) -> list[str]:
+    """The images that have none of these names, which may begin with a registry."""
+    return [image for image in images if not any(f"/{name}".endswith(f"/{image}") for name in names)]
+
+
+def failure(words: list[str], images: list[str], out: str, err: str) -> str:
+    """What a command that exits with 0 failed to do; empty if nothing. Pure."""
+    # https://github.com/k3d-io/k3d/issues/1484, https://github.com/kubernetes/minikube/issues/23471
+    if words[0] == "k3d" and "ERRO" in err:
+        return f"`{shlex.join(words)}` failed"
+    if words[:3] == ["minikube", "image", "ls"] and (lacking := lacks(out.split(), images)):
+        return f"minikube does not have {', '.join(lacking)} after it was loaded"
+    return ""
+
+
+def tagged(image: str) -> str:
+    """The image's whole name: without a tag it is `latest`."""
+    return image if re.search(r"[:@][^/]*$", image) else f"{image}:latest"
 
 
 def pushing(registry: str, images: list[str]) -> list[list[str]]:
@@ -59,7 +82,7 @@ def pushing(registry: str, images: list[str]) -> list[list[str]]:
     return [each for pair in commands for each in pair]
 
 
-def run(*words: str) -> str:
+def run(words: list[str], images: list[str], instead: str = "") -> str:
     """Its standard output; exits with its own words when it fails, and when it is not installed."""
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT, check=False)  # noqa: S603
@@ -67,8 +90,10 @@ def run(*words: str) -> str:
         sys.exit(f"{words[0]} is not installed")
     except subprocess.TimeoutExpired:
         sys.exit(f"`{shlex.join(words)}` did not end within {TIMEOUT:.0f} s")
-    if done.returncode:
-        sys.exit(done.stderr.strip() or f"`{shlex.join(words)}` failed")
+    sys.stderr.write(done.stderr)
+    failed = f"`{shlex.join(words)}` failed" if done.returncode else failure(words, images, done.stdout, done.stderr)
+    if failed:
+        sys.exit(failed + instead)
     return done.stdout
 
 
@@ -80,7 +105,7 @@ def _say(line: str) -> None:
 def main() -> None:
     """Say what the cluster is, and load."""
     parser = argparse.ArgumentParser("deploy.load", description=__doc__, allow_abbrev=False)
-    parser.add_argument("images", nargs="+", help="names with tags, as Docker has them here")
+    parser.add_argument("images", nargs="+", type=tagged, help="names, as Docker has them here")
     parser.add_argument("--context", required=True, help="the kubectl context of the cluster")
     parser.add_argument("--registry", default="", help="push there, for example registry.example.com/team")
     asked = parser.parse_args()
@@ -90,13 +115,14 @@ def main() -> None:
             pushing(asked.registry, asked.images),
         )
     else:
-        nodes = json.loads(run("kubectl", "--context", asked.context, "get", "nodes", "-o", "json"))["items"]
+        words = ["kubectl", "--context", asked.context, "get", "nodes", "-o", "json"]
+        nodes = json.loads(run(words, asked.images, f"; if you may not look at its nodes, {INSTEAD}"))["items"]
         boot_id = BOOT_ID.read_text().strip() if BOOT_ID.exists() else ""
         what, commands = plan(asked.context, nodes, asked.images, boot_id)
     _say(f"to context {asked.context}: {what}")
     for words in commands:
         _say(f"$ {shlex.join(words)}")
-        sys.stdout.write(run(*words))
+        sys.stdout.write(run(words, asked.images))
 
 
 if __name__ == "__main__":
