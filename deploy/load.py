@@ -34,10 +34,10 @@ def plan(context: str, nodes: list[Node], images: list[str], boot_id: str) -> tu
             listed = [["minikube", "image", "ls", "--profile", name]] if kind == "minikube" else []
             return f"the {kind} cluster {name}", commands + listed
     infos = [node["status"]["nodeInfo"] for node in nodes]
-    docker = all(info["containerRuntimeVersion"].startswith("docker://") for info in infos)
+    docker = infos and all(info["containerRuntimeVersion"].startswith("docker://") for info in infos)
     if docker and (context in DESKTOPS or {info["bootID"] for info in infos} == {boot_id}):
         return "a cluster whose node runs what Docker has here", looks
-    lacking = sorted({image for node in nodes for image in lacks(_names(node), images)}, key=images.index)
+    lacking = [image for image in images if not nodes or any(lacks(_names(node), [image]) for node in nodes)]
     if not lacking:
         return "a cluster whose nodes have these images already; a new build needs a new tag", []
     sys.exit(

@@ -62,6 +62,13 @@ def test_elsewhere_each_node_must_have_the_images_or_a_registry_is_asked_for(run
             plan("far", [full, lacks], IMAGES, "away")
 
 
+def test_a_cluster_without_nodes_has_no_images() -> None:
+    """As one that adds nodes when pods wait: its contexts may also be called as Docker's are."""
+    for context in ("far", "docker-desktop"):
+        with pytest.raises(SystemExit, match="REGISTRY="):
+            plan(context, [], IMAGES, "")
+
+
 def test_a_registry_gets_the_images_under_its_own_name() -> None:
     assert pushing("registry.example.com:5000/team/", ["localhost/shop-consumer:1"]) == [
         ["docker", "tag", "localhost/shop-consumer:1", "registry.example.com:5000/team/shop-consumer:1"],
