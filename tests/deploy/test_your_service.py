@@ -139,6 +139,7 @@ def typed(context: str, docker: None, tmp_path: Path) -> Iterator[tuple[str, She
 def test_the_page_says_how_long_each_step_took() -> None:
     text = PAGE.read_text()
     table = dict(re.findall(r"^\| ([^|]+?) \| (\d+) s \|$", text, re.MULTILINE))
+    assert f"about {sum(map(int, table.values())) / 60:.0f} minutes," in text.replace("\n", " ")
     assert [*table] == [heading for heading, done in steps(text) if done]
     assert sum(map(int, table.values())) < MOST_MINUTES * 60
 
