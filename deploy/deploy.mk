@@ -9,22 +9,25 @@ OURS = $(call image,producer) $(call image,consumer)
 # Without it `--context` would take the next word.
 NEEDS_CONTEXT = test -n "$(CONTEXT)" || { echo "make $@ CONTEXT=name: one of"; kubectl config get-contexts -o name; exit 2; }
 
-.PHONY: images k3d kind deploy undeploy secrets rotate test-cluster lock sbom
+.PHONY: images load k3d kind deploy undeploy secrets rotate test-cluster lock sbom
 
 BUILD = docker build --file docker/Dockerfile $(if $(OTEL),--build-arg REQUIREMENTS=requirements-otel.lock)
 images: ## build the producer and consumer images (OTEL=1: with OpenTelemetry)
 	$(BUILD) --target producer --tag $(call image,producer) .
 	$(BUILD) --target consumer --tag $(call image,consumer) .
 
+load: CONTEXT ?= $(shell kubectl config current-context)
+load: ## IMAGE="shop-consumer:1 ..." (ours) into the cluster CONTEXT (the current one); or push to REGISTRY=host/team
+	@$(NEEDS_CONTEXT)
+	@$(PYTHON) -m deploy.load --context $(CONTEXT) $(if $(REGISTRY),--registry $(REGISTRY)) $(or $(IMAGE),$(OURS))
+
 k3d: images ## a k3d cluster with the pair in it (CLUSTER=mq-pair)
 	k3d cluster list $(CLUSTER) >/dev/null 2>&1 || k3d cluster create $(CLUSTER)
-	k3d image import --cluster $(CLUSTER) $(OURS)
-	$(MAKE) deploy CONTEXT=k3d-$(CLUSTER)
+	$(MAKE) load deploy CONTEXT=k3d-$(CLUSTER)
 
 kind: images ## a kind cluster with the pair in it (CLUSTER=mq-pair)
 	kind get clusters | grep -qx $(CLUSTER) || kind create cluster --name $(CLUSTER)
-	kind load docker-image --name $(CLUSTER) $(OURS)
-	$(MAKE) deploy CONTEXT=kind-$(CLUSTER)
+	$(MAKE) load deploy CONTEXT=kind-$(CLUSTER)
 
 # NAMESPACE=shop: a layer over OVERLAY, so that the pair can be in one cluster twice. Only as an argument: the environment
 # of a CI job often has one.
