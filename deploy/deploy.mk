@@ -30,7 +30,7 @@ kind: images ## a kind cluster with the pair in it (CLUSTER=mq-pair)
 	$(MAKE) load deploy CONTEXT=kind-$(CLUSTER)
 
 # An overlay may choose another: the pair can be in one cluster twice.
-NAMESPACE = $(shell kubectl kustomize $(OVERLAY) | sed -n '/^kind: Namespace$$/,/^---/s/^  name: //p')
+NAMESPACE = $(shell kubectl kustomize "$(OVERLAY)" | sed -n '/^kind: Namespace$$/,/^---/s/^  name: //p')
 # Development's tag is the same after each build: pods whose manifest is the same would go on with the image from before.
 UNCHANGED = sed -n 's/^\(deployment.*\) unchanged$$/\1/p'
 RESTART = $(if $(filter %development,$(OVERLAY)),xargs -r kubectl --context $(CONTEXT) rollout restart -n $(NAMESPACE),cat)
@@ -38,12 +38,12 @@ deploy: CONTEXT ?= $(shell kubectl config current-context)
 deploy: ## apply OVERLAY to CONTEXT (the current one)
 	@$(NEEDS_CONTEXT)
 	@echo "to context $(CONTEXT), from $(OVERLAY)"
-	set -o pipefail; kubectl --context $(CONTEXT) apply -k $(OVERLAY) | tee /dev/stderr | $(UNCHANGED) | $(RESTART)
+	set -o pipefail; kubectl --context $(CONTEXT) apply -k "$(OVERLAY)" | tee /dev/stderr | $(UNCHANGED) | $(RESTART)
 	kubectl --context $(CONTEXT) rollout status --namespace $(NAMESPACE) deployment/producer --timeout 5m
 	kubectl --context $(CONTEXT) rollout status --namespace $(NAMESPACE) deployment/consumer --timeout 5m
 
 # A cluster may lack one: kubectl would delete nothing at all.
-KINDS = kubectl kustomize $(OVERLAY) | sed -n 's/^kind: //p' | sort -u | grep -vx -e Namespace -e Secret
+KINDS = kubectl kustomize "$(OVERLAY)" | sed -n 's/^kind: //p' | sort -u | grep -vx -e Namespace -e Secret
 KNOWN = kubectl --context $(CONTEXT) api-resources --no-headers | awk '{print $$NF}'
 undeploy: CONTEXT ?= $(shell kubectl config current-context)
 undeploy: ## remove all but the namespace, the Secrets, and the broker's claims with the messages in them
