@@ -49,6 +49,11 @@ WORKERS ?= 6
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder \
   -o cache_dir=$(VENV)/.pytest_cache
 
+.PHONY: new
+new: ## A repository of your own that uses this one: NAME=shop DIR=../shop
+	@[ -n '$(NAME)' ] && [ -n '$(DIR)' ] || { echo 'which? For example: make new NAME=shop DIR=../shop'; exit 2; }
+	@$(PYTHON) -m deploy.new '$(NAME)' '$(DIR)'
+
 .PHONY: test
 test: $(READY) ## All tests that this machine can run; ARGS='tests/unit -x' for some
 	@$(PYTEST) --durations 30 $(ARGS)
@@ -84,9 +89,9 @@ check: $(READY) ## Format, lint, types, Dockerfiles, workflows
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy --strict $(CODE)
-	@$(BIN)/hadolint $(wildcard docker/*Dockerfile*)
-	@$(BIN)/zizmor --offline --persona pedantic --quiet .github
-	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/hadolint $(wildcard docker/*Dockerfile*) template/Dockerfile
+	@$(BIN)/zizmor --offline --persona pedantic --quiet .github template/.github/workflows/test.yml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml template/.github/workflows/*.yml
 	@$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 
 .PHONY: chaos

@@ -35,14 +35,14 @@ ifeq ($(origin NAMESPACE),command line)
 ifneq ($(shell printf %s '$(NAMESPACE)' | grep -cxE '[a-z0-9]([a-z0-9-]*[a-z0-9])?'),1)
 $(error NAMESPACE=$(NAMESPACE) is no name of a namespace: lower-case letters, digits and "-")
 endif
-LAYER := build/$(NAMESPACE)/$(notdir $(OVERLAY:/=))
-$(shell mkdir -p $(LAYER) && printf 'namespace: %s\nresources: [%s]\n' \
-  $(NAMESPACE) "$$($(PYTHON) -c 'import os, sys; print(os.path.relpath(*sys.argv[1:]))' $(OVERLAY) $(LAYER))" >$(LAYER)/kustomization.yaml)
+LAYER := build/$(NAMESPACE)/$(shell basename "$(OVERLAY)")
+$(shell mkdir -p "$(LAYER)" && printf 'namespace: %s\nresources: ["%s"]\n' $(NAMESPACE) \
+  "$$($(PYTHON) -c 'import os, sys; print(os.path.relpath(*sys.argv[1:]))' "$(OVERLAY)" "$(LAYER)")" >"$(LAYER)/kustomization.yaml")
 override OVERLAY := $(LAYER)
 else
-NAMESPACE = $(shell kubectl kustomize $(OVERLAY) | sed -n '/^kind: Deployment$$/,/^---/s/^  namespace: //p' | head -n 1)
+NAMESPACE = $(shell kubectl kustomize "$(OVERLAY)" | sed -n '/^kind: Deployment$$/,/^---/s/^  namespace: //p' | head -n 1)
 endif
-DEPLOYMENTS = $(shell kubectl kustomize $(OVERLAY) | sed -n '/^kind: Deployment$$/,/^---/s/^  name: //p')
+DEPLOYMENTS = $(shell kubectl kustomize "$(OVERLAY)" | sed -n '/^kind: Deployment$$/,/^---/s/^  name: //p')
 # Development's tag is the same after each build: pods whose manifest is the same would go on with the image from before.
 UNCHANGED = sed -n 's/^\(deployment.*\) unchanged$$/\1/p'
 RESTART = $(if $(filter %development,$(OVERLAY)),xargs -r kubectl --context $(CONTEXT) rollout restart -n $(NAMESPACE),cat)
@@ -50,12 +50,12 @@ deploy: CONTEXT ?= $(shell kubectl config current-context)
 deploy: ## apply OVERLAY to CONTEXT (the current one; NAMESPACE=name: there, in place of the overlay's)
 	@$(NEEDS_CONTEXT)
 	@echo "to context $(CONTEXT), from $(OVERLAY)"
-	set -o pipefail; kubectl --context $(CONTEXT) apply -k $(OVERLAY) | tee /dev/stderr | $(UNCHANGED) | $(RESTART)
+	set -o pipefail; kubectl --context $(CONTEXT) apply -k "$(OVERLAY)" | tee /dev/stderr | $(UNCHANGED) | $(RESTART)
 	set -e; for each in $(DEPLOYMENTS); do \
 	  kubectl --context $(CONTEXT) rollout status --namespace $(NAMESPACE) deployment/$$each --timeout 5m; done
 
 # A cluster may lack one: kubectl would delete nothing at all.
-KINDS = kubectl kustomize $(OVERLAY) | sed -n 's/^kind: //p' | sort -u | grep -vx -e Namespace -e Secret
+KINDS = kubectl kustomize "$(OVERLAY)" | sed -n 's/^kind: //p' | sort -u | grep -vx -e Namespace -e Secret
 KNOWN = kubectl --context $(CONTEXT) api-resources --no-headers | awk '{print $$NF}'
 undeploy: CONTEXT ?= $(shell kubectl config current-context)
 undeploy: ## remove all but the namespace, the Secrets, and the broker's claims with the messages in them
@@ -66,11 +66,11 @@ undeploy: ## remove all but the namespace, the Secrets, and the broker's claims 
 
 secrets: $(READY) ## random passwords and users for OVERLAY (production) on CONTEXT
 	@$(NEEDS_CONTEXT)
-	$(BIN)/python -m deploy.credentials --context $(CONTEXT) --overlay $(OVERLAY)
+	$(BIN)/python -m deploy.credentials --context $(CONTEXT) --overlay "$(OVERLAY)"
 
 rotate: $(READY) ## new passwords, and apply OVERLAY (production) on CONTEXT, while messages flow
 	@$(NEEDS_CONTEXT)
-	$(BIN)/python -m deploy.credentials --rotate --context $(CONTEXT) --overlay $(OVERLAY)
+	$(BIN)/python -m deploy.credentials --rotate --context $(CONTEXT) --overlay "$(OVERLAY)"
 
 test-cluster: $(READY) ## the end-to-end tests on the cluster CONTEXT, in a namespace of their own
 	@$(NEEDS_CONTEXT)

@@ -59,7 +59,8 @@ class Compose:
         return self
 
     def _compose(self, *args: str, seconds: float) -> str:
-        command = ["docker", "compose", "--progress", "quiet", "--file", str(_FILE), *args]
+        # The file beside it that is yours, docker-compose.override.yml or what COMPOSE_FILE names, counts here, too.
+        command = ["docker", "compose", "--progress", "quiet", *args]
         try:
             done = subprocess.run(
                 command,

@@ -1,5 +1,7 @@
 """What a person sees: the line that moves and the summary. Pure."""
 
+import re
+
 from common.terminal import printable
 from local.counts import Counts
 
@@ -9,16 +11,19 @@ def line(counts: Counts, rates: tuple[float, float], states: dict[str, str]) -> 
     parts = [
         f"confirmed {counts.confirmed:,} ({rates[0]:,.0f}/s)",
         f"handled {counts.handled:,} ({rates[1]:,.0f}/s)",
-        f"unconfirmed {counts.unconfirmed:,}",
-        f"retried {counts.retried:,}",
-        f"parked {counts.parked:,}",
     ]
+    parts += [f"{name} {count:,}" for name in ("unconfirmed", "retried", "parked") if (count := getattr(counts, name))]
     return printable("  ".join(parts) + "  |  " + "  ".join(f"{name} {state}" for name, state in states.items()))
 
 
 def state(ready: bool, reasons: list[str]) -> str:
-    """Return `ready`, or `not ready (connecting)`."""
-    return "ready" if ready else f"not ready ({', '.join(reasons) or 'no reason given'})"
+    """Return `ready`, or why not; what each start goes through, in few words."""
+    if ready:
+        return "ready"
+    told = dict.fromkeys(re.sub(r"^\w+: ", "", each) for each in reasons)
+    if told and all(each == "connecting" or "(yet" in each for each in told):
+        return "waits for the broker"
+    return f"not ready ({', '.join(told) or 'no reason given'})"
 
 
 def summary(counts: Counts, seconds: float, exact: bool, keeps: bool) -> str:
@@ -37,10 +42,10 @@ def summary(counts: Counts, seconds: float, exact: bool, keeps: bool) -> str:
         rows.append(("lost", f"{0:>12}  every confirmed message was handled or parked"))
     if counts.unconfirmed:
         rows.append(("unconfirmed", f"{counts.unconfirmed:>12,}  sent, the broker's answer did not come"))
-    if counts.settled > counts.confirmed:
-        more = counts.settled - counts.confirmed
-        rows.append(("more", f"{more:>12,}  handled than sent: left in the queue by an earlier run, or duplicates"))
-    rows.append(("duplicates", f"{'unknown':>12}  a handler recognises them by message_id"))
+    # A message may be handled though its confirm did not come.
+    more = max(0, counts.settled - counts.confirmed - counts.unconfirmed)
+    known = f"{more:>12,}{'  or left in the queue by an earlier run' if more and keeps else ''}"
+    rows.append(("duplicates", known if exact and not counts.left else f"{'unknown':>12}"))
     return "\n".join(f"{name:<12}{text}" for name, text in rows)
 
 

@@ -7,7 +7,7 @@ import re
 
 # Chains of minutes that mostly wait; but a unit test that fails is heard of at once. Then what computes for long.
 ORDER = ("cluster", "docker", "unit", "system", "container", "debian", "chaos", "local", "slow", "")
-CLUSTER = ("test_cluster", "test_production", "test_your_service")
+CLUSTER = ("test_cluster", "test_production", "test_your_service", "test_new")
 # Each with a broker of its own.
 ALONE = {
     "test_peers": "chaos-peers",

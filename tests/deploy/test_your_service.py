@@ -23,8 +23,6 @@ from local.ports import free_ports
 from tests.deploy.kustomize import kubectl
 from tests.processes import OURS, ROOT, output
 
-pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.slow]
-
 PAGE = ROOT / "docs" / "your-service.md"
 MOST_MINUTES = 15
 PATIENCE = 600.0  # seconds for a command
@@ -109,7 +107,7 @@ def differs(shown: list[str], lines: list[str]) -> str:
 @pytest.fixture
 def typed(context: str, docker: None, tmp_path: Path) -> Iterator[tuple[str, Shell]]:
     """The page with names and ports of this run, and a shell in a fresh copy; nothing is left behind."""
-    name, (amqp, http) = f"shop-{uuid.uuid4().hex[:8]}", free_ports(2)
+    name, (amqp, http) = f"shop{uuid.uuid4().hex[:8]}", free_ports(2)
     text = re.sub(r"\bshop\b", name, PAGE.read_text())
     text = text.replace("127.0.0.1:5672", f"127.0.0.1:{amqp}").replace("localhost:5672", f"localhost:{amqp}")
     text = text.replace("localhost:8000", f"localhost:{http}").replace(" 8000:80", f" {http}:80")
@@ -144,6 +142,9 @@ def test_the_page_says_how_long_each_step_took() -> None:
     assert sum(map(int, table.values())) < MOST_MINUTES * 60
 
 
+@pytest.mark.cluster
+@pytest.mark.docker
+@pytest.mark.slow
 def test_every_command_of_the_page_does_what_it_shows_within_fifteen_minutes(
     typed: tuple[str, Shell], tmp_path: Path
 ) -> None:
@@ -172,3 +173,19 @@ def test_every_command_of_the_page_does_what_it_shows_within_fifteen_minutes(
         print(f"{seconds:6.0f} s  {heading}")
     print(f"{sum(took.values()):6.0f} s  in all")
     assert sum(took.values()) < MOST_MINUTES * 60
+
+
+@pytest.mark.parametrize(
+    ("shown", "lines", "lacks"),
+    [
+        (["shipped 1"], ["a log line", "shipped 1"], ""),
+        (["shipped 1"], ["shipped 10"], "shipped 1"),
+        (["...", "last"], ["one", "two", "last"], ""),
+        (["... order-2 ... total", "..."], ["1  order-2  0s  a negative total"], ""),
+        (["second", "first"], ["first", "second"], "first"),
+    ],
+)
+def test_a_line_that_the_page_shows_and_the_output_lacks_is_found(
+    shown: list[str], lines: list[str], lacks: str
+) -> None:
+    assert differs(shown, lines) == lacks

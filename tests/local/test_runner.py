@@ -82,9 +82,9 @@ def test_a_flow_that_nobody_saw_is_summed_up_with_the_time_it_took(capsys: pytes
 
 def test_the_line_names_rates_and_reasons() -> None:
     """And is cut to the terminal."""
-    text = line(Counts(1200, 1100, handled=1000), (200.4, 190), {"consumer": state(False, ["connecting"])})
+    text = line(Counts(1200, 1100, handled=1000), (200.4, 190), {"consumer": state(False, ["stopping"])})
     assert "confirmed 1,100 (200/s)" in text
-    assert text.endswith("consumer not ready (connecting)")
+    assert text.endswith("consumer not ready (stopping)")
     assert len(fit(text, 40)) < 40
 
 
@@ -112,12 +112,59 @@ def test_a_failure_is_told_without_control_characters(
     [
         (Counts(10, 10, handled=9, parked=1), "lost"),
         (Counts(10, 10, handled=4), "left                   6"),
-        (Counts(10, 10, handled=12), "more                   2"),
+        (Counts(10, 10, handled=12), "duplicates             2  or left in the queue by an earlier run"),
     ],
 )
 def test_the_summary_accounts_for_every_message(counts: Counts, word: str) -> None:
     """Handled, parked, left or more than sent."""
     assert word in summary(counts, 2.0, exact=True, keeps=True)
+
+
+@pytest.mark.parametrize(
+    ("counts", "exact", "number"),
+    [
+        (Counts(10, 10, handled=10), True, "0"),
+        (Counts(12, 10, handled=11, parked=1), True, "2"),
+        (Counts(12, 10, unconfirmed=2, handled=12), True, "0"),  # handled, and the confirms did not come
+        (Counts(10, 10, handled=4), True, "unknown"),
+        (Counts(10, 10, handled=10), False, "unknown"),
+    ],
+)
+def test_duplicates_are_a_number_where_all_was_counted(counts: Counts, exact: bool, number: str) -> None:
+    """With a broker of its own. With some left, one handled twice would hide one more that is left."""
+    lines = summary(counts, 2.0, exact=exact, keeps=False).splitlines()
+    assert lines[-1] == f"duplicates  {number:>12}"
+
+
+REFUSED = "backing off (connection refused: nothing listens there (yet))"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "said"),
+    [
+        ([f"consumer: {REFUSED}", f"consumer_retry: {REFUSED}"], "waits for the broker"),
+        (["consumer: connecting", f"consumer_retry: {REFUSED}"], "waits for the broker"),
+        (["producer: backing off (the peer does not speak AMQP 0-9-1 (yet; or is it the TLS port?))"],
+         "waits for the broker"),
+        (["consumer: backing off (ACCESS_REFUSED)", "consumer_retry: backing off (ACCESS_REFUSED)"],
+         "not ready (backing off (ACCESS_REFUSED))"),
+        (["stopping"], "not ready (stopping)"),
+        ([], "not ready (no reason given)"),
+    ],
+)  # fmt: skip
+def test_what_a_start_waits_for_is_said_in_plain_words_and_once(reasons: list[str], said: str) -> None:
+    """What would not pass by itself is told as it is."""
+    assert state(False, reasons) == said
+
+
+def test_the_first_line_fits_the_screen_and_later_ones_name_what_went_wrong() -> None:
+    waiting = dict.fromkeys(("producer", "consumer"), state(False, [f"producer: {REFUSED}"]))
+    first = line(Counts(), (0, 0), waiting)
+    assert (
+        first == "confirmed 0 (0/s)  handled 0 (0/s)  |  producer waits for the broker  consumer waits for the broker"
+    )
+    later = line(Counts(9, 8, 1, 5, 2, 1), (8, 5), {"producer": "ready", "consumer": "ready"})
+    assert later.startswith("confirmed 8 (8/s)  handled 5 (5/s)  unconfirmed 1  retried 2  parked 1  |")
 
 
 def test_a_count_takes_seconds_at_any_size() -> None:

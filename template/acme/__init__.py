@@ -1,0 +1,1 @@
+"""Orders: published by a source, shipped by a handler."""
