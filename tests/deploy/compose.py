@@ -2,7 +2,11 @@
 
 import json
 import os
+import subprocess
+import tempfile
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +24,26 @@ class Project:
 
     def __call__(self, *args: str) -> str:
         """What `docker compose args` prints."""
-        inherited = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+        return docker(*self._words("--progress", "quiet", *args), env=self._env(), timeout=300)
+
+    def _words(self, *args: str) -> list[str]:
         files = [f"--file={each}" for each in (ROOT / "docker-compose.yml", *self.files)]
-        flags = (*files, "--project-name", self._name, "--progress", "quiet")
-        return docker("compose", *flags, *args, env=inherited | self.settings, timeout=300)
+        return ["compose", *files, "--project-name", self._name, *args]
+
+    def _env(self) -> dict[str, str]:
+        return {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ} | self.settings
+
+    @contextmanager
+    def running(self, *args: str) -> Iterator[Path]:
+        """`docker compose args` until the block ends; what it says, in a file."""
+        with tempfile.NamedTemporaryFile() as said:
+            command = ["docker", *self._words(*args)]
+            process = subprocess.Popen(command, cwd=ROOT, env=self._env(), stdout=said, stderr=subprocess.STDOUT)
+            try:
+                yield Path(said.name)
+            finally:
+                process.terminate()
+                process.wait(60)
 
     def inspect(self, service: str) -> dict[str, Any]:
         """What Docker knows of the service's container."""

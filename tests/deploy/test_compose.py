@@ -1,11 +1,15 @@
 """docker-compose.yml: the pair runs hardened, and messages outlive it."""
 
 import json
+import re
+import time
 from pathlib import Path
 
 import pytest
 
+from consumer.settings import ConsumerSettings
 from local.scrape import readiness
+from producer.settings import ProducerSettings
 from tests.deploy.compose import Project
 from tests.processes import ROOT, until
 from tests.readme.documents import example
@@ -99,6 +103,64 @@ def test_a_handler_of_ones_own_is_put_in_as_extending_says(project: Project, tmp
         assert '"parked": 2' in project("logs", "--no-log-prefix", "consumer")
     finally:
         project.files, project.settings = [], SETTINGS
+
+
+def test_a_changed_handler_restarts_the_consumer_under_watch(project: Project, tmp_path: Path) -> None:
+    """As docs/extending.md shows it; the container stays, and has the new file."""
+    module, override = tmp_path / "shipping.py", tmp_path / "docker-compose.override.yml"
+    handler = example(ROOT / "README.md", "handler")
+    module.write_text(handler)
+    written = example(ROOT / "docs" / "extending.md", "compose", "yaml")
+    override.write_text(written.replace("./shipping.py", str(module)))
+    project.files = [override]
+    project.settings = {**SETTINGS, "CONSUMER_IDLE_EXIT": "off"}
+    try:
+        project("up", "--detach", "--build", "consumer")
+        before = project.inspect("consumer")
+        with project.running("watch", "--no-up", "consumer") as watching:
+            until(lambda: "atch" in watching.read_text(), "it watches", 30)
+            # Not at once: what is written before it looks is no change.
+            until(
+                lambda: _rewritten(module, handler) and "new version" in project("logs", "consumer"), "it restarts", 60
+            )
+        after = project.inspect("consumer")
+        assert before["Id"] == after["Id"]
+        assert before["State"]["StartedAt"] < after["State"]["StartedAt"]
+    finally:
+        project.files, project.settings = [], SETTINGS
+
+
+def _rewritten(module: Path, handler: str) -> bool:
+    time.sleep(2)
+    module.write_text(f'print("new version")\n{handler}')
+    return True
+
+
+def test_the_example_of_an_environment_file_names_what_compose_hands_on(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each with its default, as a comment; without it, it is handed on."""
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    assert [line for line in lines if line and not line.startswith("#")] == []
+    values = dict(re.findall(r"^#([A-Z_]+)=(.*)$", "\n".join(lines), re.MULTILINE))
+    assert len(values) > 10
+    monkeypatch.setattr(project, "settings", {})
+    given = tmp_path / "given"
+    given.write_text("".join(f"{name}={value or 'given'}\n" for name, value in values.items()))
+    services = json.loads(project(f"--env-file={given}", "--profile=*", "config", "--format=json"))["services"]
+    handed_on = services["producer"]["environment"] | services["consumer"]["environment"]
+    own = {"MQ_GUI_PORT": "rabbitmq", "MQ_PROMETHEUS_PORT": "prometheus", "MQ_GRAFANA_PORT": "grafana"}
+    for name, value in values.items():
+        if name in own:
+            assert services[own[name]]["ports"][0]["published"] == value
+        else:
+            assert handed_on[name] == (value or "given"), name
+    known = {
+        name.upper(): field
+        for each in (ProducerSettings, ConsumerSettings)
+        for name, field in each.model_fields.items()
+    }
+    assert values.keys() - own <= known.keys()
 
 
 def test_what_the_documents_say_of_compose_does_it(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import uuid
@@ -123,6 +124,29 @@ def test_it_runs_as_made_with_docker_and_without(docker: str, shop: Repository, 
     finally:
         _remove(shop.name, "latest")
         subprocess.run(["docker", "volume", "rm", f"{shop.name}_rabbitmq"], capture_output=True, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.docker
+def test_make_watch_restarts_its_services_when_its_code_changes(shop: Repository, docker: None, tmp_path: Path) -> None:
+    handler, said = shop.folder / shop.name / "handler.py", tmp_path / "said"
+    env = {key: value for key, value in os.environ.items() if not key.startswith((*OURS, "MAKE", "MFLAGS", "COMPOSE_"))}
+    with said.open("wb") as out:
+        watching = subprocess.Popen(
+            ["make", "watch"], cwd=shop.folder, env=env | {"MQ_GUI_PORT": "0"}, stdin=subprocess.DEVNULL, stdout=out,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    before = handler.read_text()
+    try:
+        until(lambda: "shipped 3" in said.read_text() and "atch enabled" in said.read_text(), "orders are shipped", 120)
+        handler.write_text(before.replace('"shipped"', '"sent out"'))
+        until(lambda: "sent out" in said.read_text(), "the changed handler gets orders", 60)
+    finally:
+        handler.write_text(before)
+        os.killpg(watching.pid, signal.SIGINT)
+        watching.wait(60)
+        down = ["docker", "compose", "--project-name", shop.name, "down", "--volumes", "--rmi=local", "--timeout=5"]
+        subprocess.run(down, capture_output=True, check=False)
 
 
 def _remove(name: str, tag: str) -> None:
