@@ -105,7 +105,7 @@ def check_compose(words: list[str], project: dict[str, Any]) -> None:
         check_program(rest[2:])
         return
     assert subcommand in {"down", "exec", "logs", "port", "ps", "restart", "stop", "up"}
-    known = {"down": ["--volumes"], "ps": ["--all"], "up": ["--build", "--detach", "--scale"]}
+    known = {"down": ["--volumes"], "ps": ["--all"], "up": ["--build", "--detach", "--scale", "--watch"]}
     assert {*flags(rest)} <= {*known.get(subcommand, [])}
 
 
