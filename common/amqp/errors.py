@@ -111,14 +111,23 @@ DETAILED = (ssl.SSLCertVerificationError, ssl.SSLError, OSError)
 
 
 def root_cause(error: BaseException | None) -> BaseException | None:
-    """The innermost of the errors that pika wrapped around each other."""
+    """The innermost of the errors that pika wrapped around each other.
+
+    A host may have several addresses, each with its error: that of the one that got furthest, and of these the last.
+    """
     while True:
-        inner = getattr(error, "exceptions", [getattr(error, "exception", None)])[-1]
+        each = getattr(error, "exceptions", None) or [getattr(error, "exception", None)]
+        inner = max(reversed(each), key=_progress) if len(each) > 1 else each[0]
         if inner is None and isinstance(error, exceptions.AMQPConnectionError):
             inner = next((each for each in error.args if isinstance(each, BaseException)), None)
         if not isinstance(inner, BaseException):
             return error
         error = inner
+
+
+def _progress(error: BaseException) -> int:
+    kind = explain(error).kind
+    return -1 if kind is Kind.OTHER else kind
 
 
 def broker_said(words: str) -> BrokerError | None:

@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from ipaddress import ip_address
+from operator import itemgetter
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -47,22 +48,33 @@ def check_network(url: BrokerUrl, settings: Settings) -> Iterator[Check]:
     # The resolver's whole name of `rabbitmq-service.mq-pair` in a pod is that of a Service.
     if not url.tls and not any(stays_near(name, addresses) for name in (url.host, found[0][3])):
         yield Check("password", Status.WARNING, f"amqp:// sends it in the clear to {url.host}", ENCRYPT)
+    names = ("tcp", "tls", "amqp") if url.tls else ("tcp", "amqp")
+    furthest = (
+        -1,
+        Check("", Status.FAILED, ""),
+    )  # the step that failed, by its place, at the address that got that far
     for number, address in enumerate(addresses, 1):
         with closing(_steps(url, settings, address)) as steps:
-            for name in ("tcp", "tls", "amqp") if url.tls else ("tcp", "amqp"):
+            for place, name in enumerate(names):
                 began = time.monotonic()
                 try:
                     check = next(steps)
                 except (OSError, AMQPError, AMQPConnectorStackTimeout) as error:
-                    why, last = explain(error), number == len(addresses)
-                    named = why if last else why._replace(text=f"{address}: {why.text}; the next address is tried")
-                    check = refused(name, named, time.monotonic() - began, fatal=last)
+                    why, seconds, last = explain(error), time.monotonic() - began, number == len(addresses)
+                    if last and furthest[0] <= place:
+                        yield refused(name, why, seconds)
+                        return
+                    named = why._replace(text=f"{address}: {why.text}")
+                    furthest = max(furthest, (place, refused(name, named, seconds)), key=itemgetter(0))
+                    text = f"{named.text}; {'none is left' if last else 'the next address is tried'}"
+                    check = refused(name, why._replace(text=text), seconds, fatal=False)
                     # As of `localhost`, whose ::1 is often refused: that costs the services no time.
-                    yield check if last or name != "tcp" else check._replace(status=Status.NOTE, advice="")
+                    yield check if place else check._replace(status=Status.NOTE, advice="")
                     break
                 yield check._replace(name=name, seconds=time.monotonic() - began)
             else:
                 return
+    yield furthest[1]
 
 
 def stays_near(host: str, addresses: Sequence[str]) -> bool:

@@ -89,6 +89,16 @@ def test_each_error_has_its_kind_and_its_sentence(error: BaseException, kind: Ki
         assert sentence in str(broker_error)
 
 
+def test_of_several_addresses_the_error_is_of_the_one_that_got_furthest() -> None:
+    """In a container without IPv6 the last address of `localhost` may be ::1, which says nothing of the broker."""
+    untrusted = AMQPConnectorTransportSetupError(ssl.SSLCertVerificationError("self-signed certificate"))
+    away = AMQPConnectorSocketConnectError(OSError(99, "Cannot assign requested address"))
+    refused = AMQPConnectorSocketConnectError(ConnectionRefusedError(111, "Connection refused"))
+    for several, kind in (([untrusted, away], Kind.TLS), ([away, untrusted, refused], Kind.TLS), ([away], Kind.TCP)):
+        assert explain(exceptions.AMQPConnectionError(AMQPConnectionWorkflowFailed(several))).kind is kind
+    assert "nothing listens" in str(explain(AMQPConnectionWorkflowFailed([away, refused])))
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [

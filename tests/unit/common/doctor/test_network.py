@@ -290,6 +290,21 @@ def test_an_address_that_is_silent_is_a_warning_and_the_next_is_looked_at(monkey
     assert (last.status, last.exit_code) == (Status.FAILED, 13)
 
 
+def test_of_addresses_that_all_fail_the_one_that_got_furthest_is_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container without IPv6 the last address of `localhost` may be ::1, which says nothing of the broker."""
+    with peer(silent) as mute, peer(web) as page:
+        resolve_to(monkeypatch, ("127.0.0.1", mute), ("127.0.0.2", page), ("127.0.0.3", 1))
+        checks = steps("amqp://broker", timeout="200ms")
+        assert [(check.name, check.status) for check in checks[-3:]] == [
+            ("amqp", Status.WARNING),
+            ("tcp", Status.NOTE),
+            ("amqp", Status.FAILED),
+        ]
+        assert checks[-2].text.startswith("127.0.0.3: ")
+        assert checks[-2].text.endswith("none is left")
+        assert checks[-1].text.startswith("127.0.0.1: ")
+
+
 def test_a_password_in_the_clear_to_another_machine_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which amqps:// is not, nor what stays on the machine, or in its cluster or Compose project."""
     for url, warned in (("amqp://mq.example.com", True), ("amqps://mq.example.com", False), ("amqp://rabbitmq", False)):
