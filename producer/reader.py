@@ -42,6 +42,8 @@ def place_of_error(value: object) -> str:
             for key, child in pairs:
                 try:
                     json.dumps(child, allow_nan=False)
+                except RecursionError:  # the depth is what is wrong, and each look at it may take 0.2 s
+                    return f"{place}[{key!r:.60}]"
                 except Exception:  # noqa: BLE001 - as `Message.of` met it
                     place, value = f"{place}[{key!r:.60}]", child
                     break

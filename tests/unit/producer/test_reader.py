@@ -458,7 +458,7 @@ class Row:
 CIRCLE: list[object] = []
 CIRCLE.append(CIRCLE)
 DEEP: object = 1
-for _ in range(10_000):
+for _ in range(100_000):  # Python 3.14 writes 10,000
     DEEP = [DEEP]
 
 
