@@ -84,6 +84,15 @@ test-pika-pre: ## The unit tests, and a user's own pika, on the newest pre-relea
 	@$(BIN)/python -c 'import pika; print("pika", pika.__version__)'
 	@$(PYTEST) $(addprefix tests/unit/,common consumer producer) tests/broker/test_users_pika.py $(ARGS)
 
+# With IPv6 where this machine has it: Docker gives a container none by itself, and a test listens on ::1.
+PYTHON_IMAGE ?= python:3.14-slim
+TEST_IMAGE = mq-pair-test:$(subst /,-,$(subst :,-,$(PYTHON_IMAGE)))
+.PHONY: test-image
+test-image: ## The unit tests on the Python of an image; PYTHON_IMAGE=python:3.14-slim
+	@docker build --quiet --build-arg PYTHON=$(PYTHON_IMAGE) --file docker/test.Dockerfile --tag $(TEST_IMAGE) .
+	@docker run --rm --init $(if $(wildcard /proc/net/if_inet6),--sysctl net.ipv6.conf.all.disable_ipv6=0) \
+	  $(TEST_IMAGE) -n $(WORKERS) --dist loadscope tests/unit tests/test_architecture.py $(ARGS)
+
 .PHONY: check
 check: $(READY) ## Format, lint, types, Dockerfiles, workflows
 	@$(BIN)/ruff format --check .

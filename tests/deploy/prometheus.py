@@ -13,7 +13,7 @@ from tests.deploy.images import docker
 STAND_IN = "mq-test-prometheus"
 # As the official image has it: a shell, a user without rights, and a folder that is this user's.
 DOCKERFILE = """
-FROM python:3.13-slim
+FROM python:3.14-slim
 RUN install --directory --owner=65534 --group=65534 /prometheus
 USER 65534:65534
 VOLUME /prometheus

@@ -309,7 +309,11 @@ for sent in (
         print((client.makefile("rb").readline().split() or [b"", b"none"])[1].decode(), flush=True)
 os._exit(0)
 """
-ANSWERS = ["200", "200", "200", "404"] * 3 + ["405"] * 4 + ["HTML>", "HTML>", "414", "431", "200", "200"]
+# To a request line that it cannot read, a Python before 3.14 answers without a status line.
+ANSWERS = [
+    ["200", "200", "200", "404"] * 3 + ["405"] * 4 + unread + ["414", "431", "200", "200"]
+    for unread in (["HTML>", "HTML>"], ["400", "505"])
+]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -322,4 +326,5 @@ def test_files_of_the_user_with_names_of_the_library_break_no_page(program: str,
     command = [sys.executable, "-c", code, PROGRAMS[program], "users:go"]
     env = {"PATH": os.environ["PATH"], "MQ_URL": "amqp://localhost", "MQ_CH": "jobs"}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.stdout.split(), done.stderr) == (ANSWERS, "")
+    assert done.stdout.split() in ANSWERS
+    assert not done.stderr
