@@ -2,6 +2,7 @@
 
 import argparse
 import itertools
+import os
 import signal
 import sys
 
@@ -13,37 +14,24 @@ from local.ports import free_port
 from local.processes import Processes
 from local.runner import Runner
 
-_GUI_PORT = 15672
 _COUNT_SECONDS = 5
 
 
-def _positive(text: str) -> int:
+def _number(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more, for example 1000")
     return int(text)
 
 
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port, for example {_GUI_PORT}")
-    return int(text)
-
-
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
-    parser.add_argument("--count", type=_positive, help="end by itself after so many messages (default: endless)")
-    parser.add_argument(
-        "--rate", type=_positive, help="messages a second (default: 1; with --count, some seconds' worth)"
-    )
-    parser.add_argument(
-        "--docker", choices=("auto", "no"), default="auto", help="no: processes, even where Docker works"
-    )
-    parser.add_argument(
-        "--gui-port", type=_port, default=_GUI_PORT, help="of the management page (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--install", choices=("yes", "no"), default="no", help="yes: without Docker, install rabbitmq-server if missing"
-    )
+    add = parser.add_argument
+    add("--count", type=_number, help="end by itself after so many messages (default: endless)")
+    add("--rate", type=_number, help="messages a second (default: 1; with --count, some seconds' worth)")
+    add("--docker", choices=("auto", "no"), default="auto", help="no: processes, even where Docker works")
+    page = os.environ.get("MQ_GUI_PORT") or "15672"
+    add("--gui-port", type=_number, default=page, help="of the management page (default: MQ_GUI_PORT or 15672)")
+    add("--install", choices=("yes", "no"), default="no", help="yes: without Docker, install a missing rabbitmq-server")
     return parser.parse_args()
 
 
@@ -71,10 +59,9 @@ def _pair(asked: argparse.Namespace) -> Compose | Processes:
 
 
 def _run(asked: argparse.Namespace) -> int:
-    with _pair(asked) as pair:
-        if pair.management_url:
-            print(f"management page: {pair.management_url} ({pair.management_login})")
-        print("Ctrl-C stops", flush=True)
+    pair = _pair(asked)
+    with pair.running():
+        print(f"management page: {pair.management_url} ({pair.login})\nCtrl-C stops", flush=True)
         runner = Runner(pair)
         failure = None
         try:

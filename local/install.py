@@ -1,14 +1,13 @@
 """RabbitMQ's programs on this machine: where they are, and getting them."""
 
 import os
-import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
 from local import Failure
 
-PACKAGE = "apt-get install --no-install-recommends rabbitmq-server"
+_APT = "apt-get install --no-install-recommends rabbitmq-server"
 
 
 def find_server() -> Path | None:
@@ -21,11 +20,10 @@ def find_server() -> Path | None:
     return next((folder for folder in folders if (folder / "rabbitmq-server").exists()), None)
 
 
-def install_command() -> str:
-    """What a person types on Debian or Ubuntu; raises Failure elsewhere."""
+def _sudo() -> str:
     if not shutil.which("apt-get"):
         raise Failure("rabbitmq-server is missing: install RabbitMQ 3.10 or newer, or Docker")
-    return PACKAGE if os.geteuid() == 0 else f"sudo {PACKAGE}"
+    return "" if os.geteuid() == 0 else "sudo "
 
 
 def server() -> Path:
@@ -33,8 +31,7 @@ def server() -> Path:
     folder = find_server()
     if not folder:
         raise Failure(
-            "rabbitmq-server is missing. Install Docker, or run\n"
-            f"    {install_command()}\n"
+            f"rabbitmq-server is missing. Install Docker, or run\n    {_sudo()}{_APT}\n"
             "yourself, or `make run INSTALL=yes`, which does it. Nothing was installed."
         )
     return folder
@@ -44,24 +41,18 @@ def install_server() -> None:
     """Install `rabbitmq-server` where it is missing, before all eyes; raises Failure."""
     if find_server():
         return
-    command = install_command()
-    print(f"$ {command}", flush=True)
+    sudo = _sudo()
+    print(f"$ {sudo}{_APT}", flush=True)
     # The package starts a broker of its own, as Debian's do, and systemd then stops it for good.
-    words = [*shlex.split(command), "--yes"]
-    if not _run(words):
-        _run([*words[: words.index("install")], "update"])
-        _run(words)
-    if Path("/run/systemd/system").is_dir():
-        _run([*words[: words.index("apt-get")], "systemctl", "disable", "--now", "--quiet", "rabbitmq-server"])
-    if not find_server():
-        raise Failure(f"`{command}` failed")
-
-
-def _run(words: list[str]) -> bool:
-    """Whether it succeeded. Ctrl-C is its own to hear: killed by us, apt would leave packages half configured."""
-    with subprocess.Popen(words) as running:
+    script = f"""
+        {sudo}{_APT} --yes || {{ {sudo}apt-get update && {sudo}{_APT} --yes; }}
+        test ! -d /run/systemd/system || {sudo}systemctl disable --now --quiet rabbitmq-server"""
+    with subprocess.Popen(["sh", "-c", script]) as shell:
         try:
-            return running.wait() == 0
+            shell.wait()
         except KeyboardInterrupt:
-            running.wait()
+            # Ctrl-C is apt's own to hear: killed by us, it would leave packages half configured.
+            shell.wait()
             raise
+    if not find_server():
+        raise Failure(f"`{sudo}{_APT}` failed")

@@ -16,13 +16,10 @@ _MOST_CLAIMS = 256
 
 def is_free(port: int) -> bool:
     """Tell whether 127.0.0.1:port can be bound now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-            probe.listen()
-        except OSError:
-            return False
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except (OSError, OverflowError):
+        return False
     return True
 
 
@@ -41,10 +38,7 @@ def _claim(port: int) -> bool:
 
 
 def free_port(preferred: int | None = None) -> int:
-    """Return the preferred port if it is free, else another that is and that nobody else is given.
-
-    Raises OSError when none is found.
-    """
+    """Return the preferred port if it is free, else another that nobody else is given; raises OSError without any."""
     return preferred if preferred and is_free(preferred) else free_ports(1)[0]
 
 

@@ -5,14 +5,15 @@ import shutil
 import sys
 import time
 from collections import deque
+from dataclasses import replace
 
-from common.terminal import rewrites
+from common.terminal import cut, rewrites
 from local import SERVICES, Failure
 from local.compose import Compose
-from local.counts import Counts, closing_event, connected_seconds
+from local.counts import Counts
 from local.processes import Processes
-from local.scrape import metrics, readiness
-from local.view import fit, line, state, summary
+from local.reports import connected_seconds, events, get, readiness
+from local.view import line, state, summary
 
 _LOOK_SECONDS = 0.5
 _PRINT_SECONDS = 5.0
@@ -31,8 +32,8 @@ class Runner:
         self._anew = False
         self._states = dict.fromkeys(SERVICES, "starting")
         self._codes: dict[str, int] = {}
-        self._history: deque[tuple[float, Counts]] = deque(maxlen=8)
-        self._began = self._flowed = self._looked = time.monotonic()
+        self._began = self._flowed = time.monotonic()
+        self._history = deque([(self._began, Counts())], maxlen=8)
         self._printed = -math.inf
         self._moving = rewrites(sys.stdout)
 
@@ -56,7 +57,8 @@ class Runner:
         logs = {service: self._pair.log(service) for service in SERVICES}
         closed = [self._close(service, logs[service]) for service in SERVICES]
         exact = all(closed) and not self._anew
-        self._clear()
+        if self._moving:
+            print("\r\x1b[K", end="")
         if self._counts != Counts() or exact:
             # A short flow may be over before the first look.
             seconds = max(self._flowed - self._began, connected_seconds(logs["producer"]))
@@ -66,9 +68,10 @@ class Runner:
 
     def _close(self, service: str, log: list[str]) -> bool:
         """Take the service's own totals from its closing line; False when it has not left one."""
-        event = closing_event(log)
-        self._lives[service] = self._lives[service].stopped(event)
-        return bool(event)
+        closing = events(log, "stopped")[-1:]
+        for event in closing:
+            self._lives[service] = self._lives[service].stopped(event)
+        return bool(closing)
 
     def _stop(self, service: str) -> None:
         if service not in self._codes:
@@ -86,15 +89,13 @@ class Runner:
 
     def _look(self) -> None:
         """Take one look at both services, print, and rest."""
-        before = self._counts
         for service in SERVICES:
             if service not in self._codes:
                 self._ask(service)
-        now = time.monotonic()
+        (looked, before), now = self._history[-1], time.monotonic()
         if self._counts != before:
-            self._began = self._looked if before == Counts() else self._began
+            self._began = looked if before == Counts() else self._began
             self._flowed = now
-        self._looked = now
         self._history.append((now, self._counts))
         self._show(now)
         time.sleep(_LOOK_SECONDS)
@@ -102,11 +103,10 @@ class Runner:
     def _ask(self, service: str) -> None:
         try:
             address = self._pair.address(service)
-            samples = metrics(address)
-            old, new = self._lives[service], Counts().seen(samples)
+            old, new = self._lives[service], Counts().seen(get(f"{address}/metrics")[1])
             if new.confirmed < old.confirmed or new.settled < old.settled:
                 # Killed and started anew by Docker: it counts from 0 again.
-                self._past += old.ended()
+                self._past += replace(old, unconfirmed=0, unsettled=0)
                 self._anew = True
             self._lives[service] = new
             self._states[service] = state(*readiness(address))
@@ -133,10 +133,6 @@ class Runner:
         rates = ((new.confirmed - old.confirmed) / seconds, (new.settled - old.settled) / seconds)
         text = line(self._counts, rates, self._states)
         if self._moving:
-            print("\r\x1b[K" + fit(text, shutil.get_terminal_size().columns), end="", flush=True)
+            print("\r\x1b[K" + cut(text, shutil.get_terminal_size().columns - 1), end="", flush=True)
         else:
             print(text, flush=True)
-
-    def _clear(self) -> None:
-        if self._moving:
-            print("\r\x1b[K", end="")

@@ -47,8 +47,3 @@ def summary(counts: Counts, seconds: float, exact: bool, keeps: bool) -> str:
     known = f"{more:>12,}{'  or left in the queue by an earlier run' if more and keeps else ''}"
     rows.append(("duplicates", known if exact and not counts.left else f"{'unknown':>12}"))
     return "\n".join(f"{name:<12}{text}" for name, text in rows)
-
-
-def fit(text: str, width: int) -> str:
-    """Return the text cut to a terminal of this width."""
-    return text if len(text) < width else text[: max(0, width - 2)] + "…"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from local.ports import free_port
-from local.scrape import get, metrics, readiness
+from local.reports import get, readiness
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = 60.0  # seconds; only a failure waits so long, and the machine may be busy with other tests
@@ -25,6 +25,12 @@ def until(condition: Callable[[], Any], what: str, timeout: float = PATIENCE) ->
         assert time.monotonic() < deadline, f"not within {timeout:.0f} s: {what}"
         time.sleep(0.05)
     return value
+
+
+def metrics(base: str) -> dict[str, float]:
+    """The samples of the service at `base` (http://host:port), by name and labels as written in its page."""
+    lines = [line for line in get(f"{base}/metrics")[1].splitlines() if line and not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
 def output(command: Sequence[str], env: Mapping[str, str] | None = None, timeout: float = 120.0) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
-from local.scrape import get
+from local.reports import get
 from tests.broker.test_stale_channel import UNSETTLED, connections, publish
 from tests.brokers import Broker
 from tests.processes import until

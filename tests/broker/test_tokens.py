@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from local import Failure
-from local.container import Container
+from tests.container import Container
 from tests.processes import WIRES, Process, until
 from tests.system.kit import PLUGINS, bodies
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from testcontainers.core.docker_client import DockerClient
 
-from local.container import Container
-from local.node import Node
+from tests.container import Container
+from tests.node import Node
 
 ADDRESS = "127.0.0.1"
 # The leader's process of a quorum queue; suspended, it takes publishes in and answers none of them.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local.container import docker_works
+from tests.container import docker_works
 from tests.deploy.compose import Project
 from tests.deploy.prometheus import programs
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from consumer.settings import ConsumerSettings
-from local.scrape import readiness
+from local.reports import readiness
 from producer.settings import ProducerSettings
 from tests.deploy.compose import Project
 from tests.processes import ROOT, until

@@ -7,9 +7,9 @@ from pathlib import Path
 import pika
 import pytest
 
-from local.node import Node
 from local.ports import is_free, speaks_amqp
 from tests.brokers import outlive_a_kill
+from tests.node import Node
 
 QUORUM = {"x-queue-type": "quorum"}
 

@@ -1,18 +1,20 @@
-"""What the runner shows and reads: pure."""
+"""What the runner shows and reads."""
 
 import signal
 import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
 from local import Failure
-from local.__main__ import _settings, main
-from local.counts import Counts, closing_event, connected_seconds
+from local.__main__ import _arguments, _settings, main
+from local.counts import Counts
+from local.reports import connected_seconds, events, get
 from local.runner import Runner
-from local.scrape import parse_metrics
-from local.view import fit, line, state, summary
+from local.view import line, state, summary
 
 METRICS = """# HELP consumer_settled_total Settled.
 # TYPE consumer_settled_total counter
@@ -24,7 +26,7 @@ consumer_unsettled 3.0
 
 def test_the_counts_come_from_the_pages_of_both_services() -> None:
     """Each service gives its own, the other's stay."""
-    counts = Counts(published=1000, confirmed=1000).seen(parse_metrics(METRICS))
+    counts = Counts(published=1000, confirmed=1000).seen(METRICS)
     assert counts == Counts(1000, 1000, 0, 998, 0, 2, 3)
     assert (counts.settled, counts.left) == (1000, 0)
 
@@ -32,9 +34,9 @@ def test_the_counts_come_from_the_pages_of_both_services() -> None:
 def test_the_closing_line_has_the_last_word() -> None:
     """Other lines, also those that are not JSON, do not disturb."""
     lines = ['{"event": "stopped", "handled": 1}', "stopped", '{"event": "x", "why": "stopped"}', '{"stopped": ']
-    assert closing_event(lines) == {"event": "stopped", "handled": 1}
-    assert Counts(handled=7, parked=1).stopped(closing_event(lines)) == Counts(handled=1, parked=1)
-    assert closing_event(["nothing"]) == {}
+    assert events([*lines, "7", "[]"], "stopped") == [{"event": "stopped", "handled": 1}]
+    assert Counts(handled=7, parked=1).stopped({"event": "stopped", "handled": 1}) == Counts(handled=1, parked=1)
+    assert events(["nothing"], "stopped") == []
 
 
 def test_a_flow_that_was_over_before_the_first_look_lasted_as_long_as_its_producer_was_connected() -> None:
@@ -81,11 +83,9 @@ def test_a_flow_that_nobody_saw_is_summed_up_with_the_time_it_took(capsys: pytes
 
 
 def test_the_line_names_rates_and_reasons() -> None:
-    """And is cut to the terminal."""
     text = line(Counts(1200, 1100, handled=1000), (200.4, 190), {"consumer": state(False, ["stopping"])})
     assert "confirmed 1,100 (200/s)" in text
     assert text.endswith("consumer not ready (stopping)")
-    assert len(fit(text, 40)) < 40
 
 
 def test_what_services_say_of_themselves_cannot_act_on_the_terminal() -> None:
@@ -173,3 +173,24 @@ def test_a_count_takes_seconds_at_any_size() -> None:
     assert _settings(3, None)["PRODUCER_RATE"] == "1"
     assert _settings(None, 7)["PRODUCER_RATE"] == "7"
     assert "PRODUCER_RATE" not in _settings(None, None)
+
+
+def test_the_page_of_a_service_is_asked_for_past_any_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that `http_proxy` names has another 127.0.0.1 than this machine."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        thread = Thread(target=server.handle_request)
+        thread.start()
+        assert get(f"http://127.0.0.1:{server.server_port}/metrics")[0] == 501
+        thread.join()
+
+
+def test_the_management_page_goes_where_the_variable_of_compose_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And without it to RabbitMQ's own port."""
+    monkeypatch.setattr(sys, "argv", ["local"])
+    for value, port in {"15999": 15999, "": 15672}.items():
+        monkeypatch.setenv("MQ_GUI_PORT", value)
+        assert _arguments().gui_port == port
+    monkeypatch.setenv("MQ_GUI_PORT", "many")
+    with pytest.raises(SystemExit):
+        _arguments()

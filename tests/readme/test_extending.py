@@ -12,7 +12,7 @@ import pytest
 from common.doctor.settings import DoctorSettings, PreflightSettings
 from consumer.settings import ConsumerSettings
 from consumer.verify.settings import VerifySettings
-from local.scrape import get
+from local.reports import get
 from producer.settings import ProducerSettings
 from tests.brokers import Broker
 from tests.conftest import Start

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 from common.amqp.topology import DELIVERY_LIMIT
-from local.settings_table import DOCUMENT, renewed
 from tests.conftest import Start
 from tests.processes import ROOT
 from tests.readme.documents import DOCUMENTS, example
+from tests.readme.settings_table import DOCUMENT, renewed
 
 README = ROOT / "README.md"
 TEXT = README.read_text()
@@ -16,7 +16,7 @@ PIKAS = {"BasicProperties", "SelectConnection"}
 
 
 def test_the_tables_of_settings_and_exit_codes_are_those_of_the_code() -> None:
-    """`python -m local.settings_table` writes them."""
+    """`python -m tests.readme.settings_table` writes them."""
     text = DOCUMENT.read_text()
     for name in ("settings", "exit codes"):
         assert text.count(f"<!-- {name} -->\n|") == text.count(f"<!-- /{name} -->") == 1

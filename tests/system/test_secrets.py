@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from local.scrape import get
+from local.reports import get
 from tests.brokers import Broker
 from tests.processes import until
 from tests.system.kit import PLUGINS, QUICK, Start

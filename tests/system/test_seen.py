@@ -6,7 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from local.scrape import get
+from local.reports import get
 from tests.brokers import Broker
 from tests.processes import until
 from tests.system.kit import PLUGINS, QUICK, Start

@@ -12,10 +12,9 @@ import pytest
 from common.observe.stream import LAST_LINES
 from common.process.run import SAME_SIGNAL_WITHIN
 from local.ports import free_port
-from local.scrape import metrics
 from tests.brokers import Broker
 from tests.chaos.proxy import Proxy
-from tests.processes import ROOT, until
+from tests.processes import ROOT, metrics, until
 from tests.system.kit import PLUGINS, Start, bodies
 
 AT_ONCE = 2.0  # seconds

@@ -11,8 +11,8 @@ import pytest
 
 from common.amqp.errors import Kind
 from common.process.exit import ExitCode
-from local.settings_table import exit_codes
 from tests.processes import ROOT
+from tests.readme.settings_table import exit_codes
 
 PROGRAMS = {
     "producer": "producer.__main__",

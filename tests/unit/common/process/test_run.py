@@ -20,7 +20,7 @@ from common.process.exit import ExitCode
 from common.process.run import Process, serve
 from common.settings.shared import Settings
 from local.ports import free_port
-from local.scrape import get
+from local.reports import get
 from tests.unit.conftest import Loop
 
 ROOT = Path(__file__).parents[4]

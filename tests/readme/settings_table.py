@@ -1,4 +1,4 @@
-"""docs/settings.md: its tables of settings, as --help has them, and of exit codes; `python -m local.settings_table`."""
+"""`python -m tests.readme.settings_table`: the tables of docs/settings.md, of settings and of exit codes."""
 
 import re
 from inspect import getsource
@@ -10,7 +10,7 @@ from common.settings.shared import Settings
 from consumer.settings import ConsumerSettings
 from producer.settings import ProducerSettings
 
-DOCUMENT = Path(__file__).parent.parent / "docs" / "settings.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
 
 
 def settings() -> str:

@@ -1,4 +1,4 @@
-"""A RabbitMQ container through Testcontainers, with the same verbs as a private node. For tests and benchmarks only."""
+"""A RabbitMQ container through Testcontainers, with the same methods as a private node."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ class Container:
     name = "container"
 
     def __init__(self, image: str = _IMAGE) -> None:
-        from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - a dependency of tests only
+        from testcontainers.core.container import DockerContainer
 
         if not docker_works():
             raise Failure("no Docker daemon answers: install and start Docker")
