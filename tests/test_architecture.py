@@ -13,7 +13,6 @@ SPEAK_AMQP = {
     "common.amqp.errors",
     "common.amqp.plain",
     "common.amqp.publisher",
-    "common.amqp.resolver",
     "common.amqp.session",
     "common.amqp.topology",
     "common.doctor.broker",

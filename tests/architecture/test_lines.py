@@ -19,14 +19,14 @@ EXCEPTIONS = {
 }
 # Lines of each package's own modules. A commit that needs more says here how many, and why in its message.
 LINES = {
-    "common": 487,
-    "common.amqp": 1272,
+    "common": 486,
+    "common.amqp": 1246,
     "common.doctor": 974,
-    "common.observe": 656,
-    "common.process": 438,
+    "common.observe": 644,
+    "common.process": 431,
     "common.settings": 524,
     "common.wire": 608,
-    "consumer": 2597,
+    "consumer": 2596,
     "consumer.dead_letters": 968,
     "consumer.verify": 440,
     "producer": 1186,
