@@ -29,8 +29,8 @@ LINES = {
     "consumer": 2596,
     "consumer.dead_letters": 968,
     "consumer.verify": 440,
-    "producer": 1186,
-    "producer.http": 466,
+    "producer": 1136,
+    "producer.http": 461,
 }
 
 
