@@ -32,10 +32,6 @@ SPEAK_AMQP = {
     "consumer.intake",
     "consumer.subscription",
 }
-# Entry points, and modules that only declare: there is nothing in them to run.
-NO_TWIN = {
-    "consumer.verify.command",
-}
 # Tests of a whole package, beside the twins of its modules.
 NO_MODULE = {
     "common.wire.foreign": "what a foreign publisher may send, through all that the fence decodes and encodes",
@@ -101,11 +97,8 @@ def test_a_module_has_its_twin(module: str) -> None:
     """tests/unit/PACKAGE/test_MODULE.py, with at least one test."""
     *packages, name = module.split(".")
     twin = ROOT.joinpath("tests", "unit", *packages, f"test_{name}.py")
-    if module in NO_TWIN:
-        assert not twin.exists(), f"{module} has a twin now: take it from the list"
-    else:
-        assert twin.exists()
-        assert "def test_" in twin.read_text()
+    assert twin.exists()
+    assert "def test_" in twin.read_text()
 
 
 def test_every_twin_has_its_module() -> None:

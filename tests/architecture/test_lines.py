@@ -27,8 +27,8 @@ LINES = {
     "common.settings": 524,
     "common.wire": 608,
     "consumer": 2596,
-    "consumer.dead_letters": 968,
-    "consumer.verify": 440,
+    "consumer.dead_letters": 944,
+    "consumer.verify": 427,
     "producer": 1136,
     "producer.http": 461,
 }
