@@ -16,7 +16,6 @@ SPEAK_AMQP = {
     "common.amqp.session",
     "common.amqp.topology",
     "common.doctor.broker",
-    "common.doctor.command",
     "common.doctor.network",
     "common.doctor.preflight",
     "common.message",
