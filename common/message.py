@@ -116,7 +116,6 @@ class Message:
         return DecodedProperties(self.properties) if self._origin is None else self._origin
 
     def original(self) -> "Message":
-        """The message as received."""
         return self if self._origin is None else Message.with_origin(self.body, self._origin)
 
     def copied(self, headers: Mapping[str, Any], timestamp: int | None = None) -> "Message":

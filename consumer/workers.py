@@ -10,8 +10,7 @@ from typing import Any, cast
 import structlog
 
 from common.message import Message
-from common.observe.logs import Subject, subject
-from common.observe.tracebacks import Tracebacks
+from common.observe.logs import Subject, Tracebacks, subject
 from common.plugins import ConfigError
 from common.process import fork
 from common.process.rate import paced

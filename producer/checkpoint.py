@@ -36,10 +36,7 @@ class Identity:
         self._descriptor, self._hash, self._length = descriptor, blake2b(digest_size=8), 0
 
     def until(self, position: int) -> str:
-        """The number of bytes that were looked at, now at least `position` where there are so many, and their hash.
-
-        Reads on where the last call ended. Raises OSError.
-        """
+        """The number of bytes looked at, at least `position` if there are so many, and their hash. Raises OSError."""
         while chunk := os.pread(self._descriptor, min(CHUNK, max(0, position - self._length)), self._length):
             self._hash.update(chunk)
             self._length += len(chunk)
@@ -80,11 +77,9 @@ class Checkpoint(Follower):
         self.writer = BackgroundWriter(self.write)
 
     def taken(self, position: int) -> None:
-        """A message left the source, which stands at `position` behind it."""
         self._unconfirmed.append(position)
 
     def confirmed(self, position: int) -> None:
-        """The message before `position` needs no second sending."""
         self._confirmed.add(position)
         while self._unconfirmed and self._unconfirmed[0] in self._confirmed:
             self.position = self._unconfirmed.popleft()

@@ -94,7 +94,6 @@ class Confirms(Follower):
         self._settle(position, confirmed=True)
 
     def refused(self, position: int) -> None:
-        """It is left out, and holds up no other."""
         self._settle(position, confirmed=False)
 
     def _settle(self, position: int, *, confirmed: bool) -> None:

@@ -1,10 +1,65 @@
 """Lines of a file or of standard input, as they are: bytes, without their newline, bounded in length."""
 
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import starmap
+from pathlib import Path
+
+from common.plugins import ConfigError
+from producer.follower import Item
+from producer.settings import ProducerSettings
 
 CHUNK = 64 * 1024
 Line = bytes | ValueError  # one that is longer than the limit was passed over
+
+
+def file_lines(
+    settings: ProducerSettings, path: Path, offset: int, descriptor: int | None = None
+) -> Callable[[], Iterable[Item]]:
+    """The lines of a file, which may be open as `descriptor`, from `offset` bytes on. Raises ConfigError."""
+    read = line_reader(settings)
+    try:
+        if descriptor is None:
+            if stat.S_ISFIFO(path.stat().st_mode):  # its `open` waits for a writer, so it is the source's own thread's
+                if offset:
+                    raise ConfigError(f"{path}: is a pipe, and cannot go on where its checkpoint says")
+                return lambda: starmap(Item, read(os.open(path, os.O_RDONLY | os.O_CLOEXEC)))
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise ConfigError(f"{path}: is a folder")
+        if offset:
+            size = os.fstat(descriptor).st_size
+            if offset > size:
+                raise ConfigError(
+                    f"{path} has fewer bytes than the {offset} that its checkpoint says are done: remove that"
+                )
+            if offset < size:
+                offset = _line_start(descriptor, offset, settings)
+            os.lseek(descriptor, offset, os.SEEK_SET)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    return lambda: starmap(Item, read(descriptor, offset=offset))
+
+
+def line_reader(settings: ProducerSettings) -> Callable[..., Iterator[tuple[Line, int]]]:
+    """`read_lines` of a descriptor, as the settings want the lines."""
+    return partial(read_lines, limit=settings.mq_max_body, crlf=settings.producer_line_ends == "any")
+
+
+def _line_start(descriptor: int, offset: int, settings: ProducerSettings) -> int:
+    """`offset`, or where its line begins: one that was not written to its end when it was sent comes again, whole.
+
+    One that has got nothing since but its newline is behind us.
+    """
+    # What is longer than may be sent need not be looked through: what is left of it is so, too.
+    looked = min(offset, settings.mq_max_body + 1)
+    before = os.pread(descriptor, looked, offset - looked)
+    start = offset - looked + before.rfind(b"\n") + 1
+    ends = (b"\n", b"\r\n") if settings.producer_line_ends == "any" else (b"\n",)
+    got = [len(end) for end in ends if start < offset and os.pread(descriptor, len(end), offset) == end]
+    return offset + got[0] if got else start
 
 
 def read_lines(descriptor: int, limit: int, offset: int = 0, *, crlf: bool = False) -> Iterator[tuple[Line, int]]:

@@ -16,6 +16,7 @@ from common.plugins import ConfigError
 from common.process import fork
 from common.process.rate import RateLimiter, ahead
 from producer.follower import Item
+from producer.settings import ProducerSettings
 
 BUFFER_BYTES = 1024 * 1024  # bodies held; with the 4 MiB of a thousand of 4 KiB a process took 7 MiB more
 STOP_WAIT_SECONDS = 0.5  # the longest a stop goes unnoticed; and a source is waited for then
@@ -67,30 +68,15 @@ class SourceReader:
     """
 
     def __init__(
-        self,
-        source: Callable[[], Iterable[Item]],
-        wake: Callable[[], None],
-        *,
-        queue: str,
-        name: str,
-        size: int,
-        max_body: int,
-        count: int | None = None,
-        rate: float | None = None,
-        skip: bool = False,
+        self, source: Callable[[], Iterable[Item]], wake: Callable[[], None], settings: ProducerSettings, name: str
     ) -> None:
-        """Make messages of at most `max_body` bytes for `queue`, and hold at most `size`.
-
-        `skip`: an item that cannot be a message is refused; otherwise it ends the source.
-
-        Stop after `count` items (None: at the source's end); read at most `rate` a second (None: as fast as it goes).
-        `name` and an item's position make the id of its message.
-        """
+        """Hold at most PRODUCER_WINDOW messages. `name` and an item's position make the id of its message."""
         self.error: BaseException | None = None  # what the source died of; written by the source thread
-        self._source, self._wake = source, wake
-        self._queue, self._name, self._max_body, self._count = queue, name, max_body, count
-        self._skip = skip
-        self._size = ahead(rate, size)
+        self._source, self._wake, self._name = source, wake, name
+        self._queue, self._max_body, self._count = settings.mq_ch, settings.mq_max_body, settings.producer_count
+        self._skip = settings.producer_bad_item == "refuse"
+        rate = settings.producer_rate or (1.0 if settings.producer_source == "heartbeat" else None)
+        self._size = ahead(rate, settings.producer_window)
         self._limiter = RateLimiter(rate) if rate else None
         # The source thread appends and counts what it put; the I/O thread takes from the other end and counts that.
         self._buffer: deque[Publication[int] | Unsendable] = deque()
@@ -105,10 +91,7 @@ class SourceReader:
         self._thread.start()
 
     def stop(self) -> None:
-        """Read the source no further; what is read stays to be taken.
-
-        A source that is asked already gets STOP_WAIT_SECONDS to give; one that blocks longer is left behind.
-        """
+        """Read no further. A source that is asked already has STOP_WAIT_SECONDS to give; then it is left behind."""
         if not self._stop.is_set():
             self._leave_at = time.monotonic() + STOP_WAIT_SECONDS
         self._stop.set()

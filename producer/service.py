@@ -8,14 +8,14 @@ from common.amqp.connection import State
 from common.amqp.inflight import Publication
 from common.amqp.publisher import Publisher
 from common.amqp.topology import Topology
-from common.process.run import Process
+from common.process.run import Process, Watched
 from producer.follower import Follower, Item
 from producer.reader import SourceReader, Unsendable
 from producer.settings import ProducerSettings
 
 
-class ProducerService:
-    """Implements `common.process.run.Service`. All of it runs on the I/O thread."""
+class ProducerService(Watched):
+    """All of it runs on the I/O thread. Nothing of ours can hang, so it has no problems."""
 
     def __init__(
         self,
@@ -27,24 +27,11 @@ class ProducerService:
         name: str,
         stop: Callable[[], bool | None] | None = None,
     ) -> None:
-        """`name` begins the ids of messages.
-
-        `stop` asks the source to end by itself; without it, or where that returns False, the source is left behind.
-        """
+        """`name` begins the ids. `stop` asks the source to end; without it, or where it is False, it is left behind."""
         self._process, self._window, self._followers = process, settings.producer_window, followers
         fill = process.guarded(self._fill)
         self._fill_soon: Callable[[], None] = lambda: process.call_soon(fill)
-        self._reader = SourceReader(
-            source,
-            self._fill_soon,
-            queue=settings.mq_ch,
-            name=name,
-            size=self._window,
-            max_body=settings.mq_max_body,
-            count=settings.producer_count,
-            rate=settings.producer_rate or (1.0 if settings.producer_source == "heartbeat" else None),
-            skip=settings.producer_bad_item == "refuse",
-        )
+        self._reader = SourceReader(source, self._fill_soon, settings, name)
         self.publisher: Publisher[int] = Publisher(
             "producer",
             process,
@@ -95,7 +82,6 @@ class ProducerService:
 
     @property
     def error(self) -> BaseException | None:
-        """What the source died of."""
         return self._reader.error
 
     def tick(self, now: float) -> None:
@@ -110,10 +96,7 @@ class ProducerService:
             self._reader.stop()
 
     def done(self) -> bool:
-        """Whether all that was read is confirmed; or the process stops and there is nobody to confirm it.
-
-        And whether the source knows of it, or takes longer than SHUTDOWN_GRACE to hear.
-        """
+        """Whether all is confirmed, and told to the source in SHUTDOWN_GRACE; or a stop finds nobody to confirm it."""
         # A connection that was just lost is tried once more: what was taken would be given up for a short cut.
         in_vain = self._process.stopping and self.publisher.connection.all_failed
         if not in_vain and (self._left() or not self._reader.ended):
@@ -132,15 +115,8 @@ class ProducerService:
     def closed(self) -> bool:
         return self.publisher.connection.state is State.CLOSED
 
-    def problems(self) -> list[str]:
-        """Why the process is not live: nothing of ours can hang."""
-        return []
-
     def reasons(self) -> list[str]:
         return self.publisher.reasons()
-
-    def notes(self) -> list[str]:
-        return []
 
     def summary(self) -> tuple[int, dict[str, Any]]:
         """Left over: taken and not confirmed, or refused, or the source was not told of it; and totals."""

@@ -84,7 +84,6 @@ class ProducerSettings(Settings):
     )
 
     def problems(self) -> dict[str, str]:
-        """As the base's, and what only the producer can get wrong."""
         found = super().problems()
         if self.producer_checkpoint and not self.producer_source.startswith("lines:"):
             found["PRODUCER_CHECKPOINT"] = "needs PRODUCER_SOURCE=lines:PATH: other sources cannot be taken up midway"

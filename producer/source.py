@@ -1,20 +1,17 @@
 """Source: where messages come from. One of the two extension points."""
 
+import asyncio
 import inspect
-import os
-import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, nullcontext
-from functools import partial
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, closing, nullcontext, suppress
 from itertools import count, starmap
 from pathlib import Path
 from typing import Any
 
 from common.plugins import ConfigError, is_any, is_context, load_callable
 from producer.follower import Confirms, Follower, Item
-from producer.lines import Line, read_lines
-from producer.pump import Pump
+from producer.lines import file_lines, line_reader
 from producer.settings import ProducerSettings
 
 
@@ -86,53 +83,68 @@ class PluginSource:
         return (Item(value, number) for number, value in enumerate(values, 1))
 
 
+class Pump:
+    """Runs an async source on an event loop in the source's thread, and gives its values to a plain `for`.
+
+    One task enters the context, iterates over what that gives, and leaves it. So a time-out or a task group that is
+    open across a `yield` stays in its task. The loop turns while a value is waited for; it stands still while there is
+    no room for more.
+    """
+
+    def __init__(self, context: AbstractAsyncContextManager[object]) -> None:
+        self._context = context
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def stop(self) -> bool:
+        """Cancel the source where it waits; what it has yielded stays. False before it began. Any thread."""
+        if not self._loop or not self._task:
+            return False
+        with suppress(RuntimeError):  # it has ended
+            self._loop.call_soon_threadsafe(self._task.cancel)
+        return True
+
+    def values(self) -> Iterator[object]:
+        """The values, in the thread that iterates. Raises what the source raises."""
+        with asyncio.Runner() as runner:
+            self._loop = loop = runner.get_loop()
+            self._value: asyncio.Future[object] = loop.create_future()
+            self._taken: asyncio.Future[None] = loop.create_future()
+            self._task = task = loop.create_task(self._run(loop))
+            task.add_done_callback(lambda _: self._value.done() or self._value.cancel())
+            try:
+                while not task.done():
+                    with suppress(asyncio.CancelledError):
+                        value = loop.run_until_complete(self._value)
+                    if self._value.cancelled():
+                        break
+                    yield value
+                    self._value = loop.create_future()
+                    if not self._taken.done():  # or the stop came in the same turn
+                        self._taken.set_result(None)
+            finally:
+                task.cancel()
+                loop.run_until_complete(asyncio.wait([task]))
+                if not task.cancelled():
+                    task.result()
+
+    async def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        async with self._context as values:
+            if not isinstance(values, AsyncIterable):
+                raise TypeError(f"the source's context manager gave a {type(values).__name__} and no async iterable")
+            if hasattr(values, "confirmed"):
+                raise TypeError("confirmed() of an async source would never be called: write a plain source for it")
+            iterator = aiter(values)
+            try:
+                async for value in iterator:
+                    self._taken = loop.create_future()
+                    self._value.set_result(value)
+                    await self._taken
+            finally:
+                if close := getattr(iterator, "aclose", None):
+                    await close()
+
+
 def heartbeat() -> Iterator[Item]:
     """The original example's messages."""
     return (Item(f"Hello World {number}!", number) for number in count(1))
-
-
-def file_lines(
-    settings: ProducerSettings, path: Path, offset: int, descriptor: int | None = None
-) -> Callable[[], Iterable[Item]]:
-    """The lines of a file, which may be open as `descriptor`, from `offset` bytes on. Raises ConfigError."""
-    read = line_reader(settings)
-    try:
-        if descriptor is None:
-            if stat.S_ISFIFO(path.stat().st_mode):  # its `open` waits for a writer, so it is the source's own thread's
-                if offset:
-                    raise ConfigError(f"{path}: is a pipe, and cannot go on where its checkpoint says")
-                return lambda: starmap(Item, read(os.open(path, os.O_RDONLY | os.O_CLOEXEC)))
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            raise ConfigError(f"{path}: is a folder")
-        if offset:
-            size = os.fstat(descriptor).st_size
-            if offset > size:
-                raise ConfigError(
-                    f"{path} has fewer bytes than the {offset} that its checkpoint says are done: remove that"
-                )
-            if offset < size:
-                offset = _line_start(descriptor, offset, settings)
-            os.lseek(descriptor, offset, os.SEEK_SET)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
-    return lambda: starmap(Item, read(descriptor, offset=offset))
-
-
-def line_reader(settings: ProducerSettings) -> Callable[..., Iterator[tuple[Line, int]]]:
-    """`read_lines` of a descriptor, as the settings want the lines."""
-    return partial(read_lines, limit=settings.mq_max_body, crlf=settings.producer_line_ends == "any")
-
-
-def _line_start(descriptor: int, offset: int, settings: ProducerSettings) -> int:
-    """`offset`, or where its line begins: one that was not written to its end when it was sent comes again, whole.
-
-    One that has got nothing since but its newline is behind us.
-    """
-    # What is longer than may be sent need not be looked through: what is left of it is so, too.
-    looked = min(offset, settings.mq_max_body + 1)
-    before = os.pread(descriptor, looked, offset - looked)
-    start = offset - looked + before.rfind(b"\n") + 1
-    ends = (b"\n", b"\r\n") if settings.producer_line_ends == "any" else (b"\n",)
-    got = [len(end) for end in ends if start < offset and os.pread(descriptor, len(end), offset) == end]
-    return offset + got[0] if got else start

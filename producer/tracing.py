@@ -44,15 +44,12 @@ class Spans(Follower):
         return Message(message.body, properties=properties)  # the reader encodes them anew
 
     def confirmed(self, position: int) -> None:
-        """The broker has it."""
         self._open.pop(position).end()
 
     def refused(self, position: int) -> None:
-        """The broker cannot take it, or there was none."""
         self._fail(position, "refused")
 
     def close(self) -> None:
-        """What is not confirmed now never will be."""
         for position in list(self._open):
             self._fail(position, "unconfirmed")
 

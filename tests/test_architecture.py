@@ -13,11 +13,9 @@ SPEAK_AMQP = {
     "common.amqp.errors",
     "common.amqp.plain",
     "common.amqp.publisher",
-    "common.amqp.resolver",
     "common.amqp.session",
     "common.amqp.topology",
     "common.doctor.broker",
-    "common.doctor.command",
     "common.doctor.network",
     "common.doctor.preflight",
     "common.message",
@@ -32,10 +30,6 @@ SPEAK_AMQP = {
     "consumer.dead_letters.browser",
     "consumer.intake",
     "consumer.subscription",
-}
-# Entry points, and modules that only declare: there is nothing in them to run.
-NO_TWIN = {
-    "consumer.verify.command",
 }
 # Tests of a whole package, beside the twins of its modules.
 NO_MODULE = {
@@ -102,11 +96,8 @@ def test_a_module_has_its_twin(module: str) -> None:
     """tests/unit/PACKAGE/test_MODULE.py, with at least one test."""
     *packages, name = module.split(".")
     twin = ROOT.joinpath("tests", "unit", *packages, f"test_{name}.py")
-    if module in NO_TWIN:
-        assert not twin.exists(), f"{module} has a twin now: take it from the list"
-    else:
-        assert twin.exists()
-        assert "def test_" in twin.read_text()
+    assert twin.exists()
+    assert "def test_" in twin.read_text()
 
 
 def test_every_twin_has_its_module() -> None:

@@ -16,13 +16,11 @@ class Backoff:
     """Tries all brokers of MQ_URL in turn without a pause, and pauses longer after each such round."""
 
     def __init__(self, cap: float) -> None:
-        """Pause for at most `cap` seconds."""
         self._cap = cap
         self._tries = 0
         self._rounds = 0
 
     def which(self, brokers: int) -> int:
-        """The index of the broker to try now."""
         return self._tries % brokers
 
     def failed(self, brokers: int) -> float:

@@ -40,8 +40,9 @@ class ChannelUser(Protocol):
     def prepare(self, channel: Channel) -> None:
         """Declare and select; the callback of the last reply must call `Connection.accepted`."""
 
-    def adapts(self, refusal: BrokerError) -> bool:
+    def adapts(self, refusal: BrokerError) -> bool:  # noqa: ARG002 - for those who override it
         """Whether `prepare` will ask for something else now, after the broker refused what it asked for."""
+        return False
 
     def opened(self, channel: Channel) -> None:
         """Begin: the broker accepted everything."""
@@ -145,17 +146,19 @@ class Connection:
             if self._settings.mq_url_file:
                 self._watch_secret(self._session)
 
-    # SessionOwner
     def on_channel(self, channel: Channel) -> None:
+        """The session's channel is open for declarations."""
         if self.state is State.CONNECTING:
             self._channel = channel
             self._user.prepare(channel)
 
     def on_blocked(self, blocked: bool) -> None:
+        """The broker stopped reading because of an alarm (True), or reads again (False)."""
         self.blocked = blocked
         log.warning("blocked by the broker's alarm" if blocked else "unblocked", connection=self.name)
 
     def on_lost(self, broker_error: BrokerError) -> None:
+        """The try failed, or the open session was lost."""
         was, self._session, self._channel, self.blocked = self.state, None, None, False
         if was is State.CLOSING:
             self._become(State.CLOSED)

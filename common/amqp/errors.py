@@ -7,10 +7,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from pika import exceptions
-from pika.adapters.utils.connection_workflow import (
-    AMQPConnectorSocketConnectError,
-    AMQPConnectorStackTimeout,
-)
+from pika.adapters.utils.connection_workflow import AMQPConnectorSocketConnectError, AMQPConnectorStackTimeout
 
 from common.process.exit import ExitCode
 

@@ -125,10 +125,7 @@ class InFlight(Generic[T]):
         return out
 
     def nacked(self, tag: int, *, multiple: bool) -> tuple[int, list[Single[T]]]:
-        """Put what a full queue refused back into its old place, behind all for other queues; how many that were.
-
-        Each Single is taken out instead.
-        """
+        """Put back what a full queue refused, behind all for other queues: how many, and the Singles taken out."""
         nacked = self.confirmed(tag, multiple=multiple)
         singles = [publication for publication in nacked if isinstance(publication, Single)]
         refused = [publication for publication in nacked if not isinstance(publication, Single)] if singles else nacked

@@ -76,14 +76,12 @@ class Publisher(Generic[T]):
         self._pump(time.monotonic())
 
     def withdraw(self, wanted: Callable[[T], bool]) -> list[T]:
-        """Take back what a full queue refused and whose token is `wanted`."""
         taken = self._in_flight.withdraw(wanted)
         if taken and not self._in_flight.refusing:
             self._window.reason = ""
         return taken
 
     def prepare(self, channel: Channel) -> None:
-        """Implements `ChannelUser`: declare the topology and select confirms."""
         on_confirm = self._guarded(lambda frame: self._on_confirm(channel, frame.method))
         channel.add_on_return_callback(self._guarded(self._on_return))
         self.topology.declare(channel, self._mode)
@@ -133,7 +131,6 @@ class Publisher(Generic[T]):
         self._on_progress([])
 
     def refused(self, reason: str, **names: object) -> None:
-        """Count and log a message that can never be published."""
         self.metrics.refused.inc()
         self._quota.warn("refused", reason=reason, **names)
 

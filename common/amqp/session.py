@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from pika import ConnectionParameters, SelectConnection
-from pika.channel import Channel
 from pika.exceptions import AMQPError
 
 from common.amqp.errors import BrokerError, Kind, explain
-from common.amqp.plain import PlainConnection
-from common.amqp.resolver import IOServices
+from common.amqp.plain import IOServices, PlainConnection
 from common.process.run import CLOSE_TIMEOUT, Process
+
+if TYPE_CHECKING:
+    from common.amqp.connection import Connection
 
 UNANSWERED = BrokerError(Kind.TOPOLOGY, "no answer to the declarations in MQ_CONNECT_TIMEOUT")
 CANCELLED = BrokerError(
@@ -19,19 +20,6 @@ CANCELLED = BrokerError(
     "the broker cancelled the consumer: the queue was deleted, its leader moved, or a handler took longer than the "
     "broker's consumer_timeout",
 )
-
-
-class SessionOwner(Protocol):
-    """Receives a session's events until it drops the session."""
-
-    def on_channel(self, channel: Channel) -> None:
-        """The channel is open for declarations."""
-
-    def on_lost(self, broker_error: BrokerError) -> None:
-        """The try failed, or the open connection was lost."""
-
-    def on_blocked(self, blocked: bool) -> None:
-        """The broker stopped reading because of an alarm (True), or reads again (False)."""
 
 
 def connection_class(wire: str) -> type[PlainConnection]:
@@ -48,11 +36,14 @@ def connection_class(wire: str) -> type[PlainConnection]:
 
 
 class Session:
-    """Connects at once. A closed channel ends the session like a lost connection: one way of recovery. I/O thread."""
+    """Connects at once. A closed channel ends the session like a lost connection: one way of recovery. I/O thread.
+
+    Tells `owner` of its open channel, of alarms and of its end, until the owner drops it.
+    """
 
     def __init__(
         self,
-        owner: SessionOwner,
+        owner: "Connection",
         parameters: ConnectionParameters,
         process: Process,
         timeout: float,
@@ -64,7 +55,7 @@ class Session:
 
         `wire` is MQ_WIRE; `tries` failed since the last open connection.
         """
-        self._owner: SessionOwner | None = owner
+        self._owner: Connection | None = owner
         self._process, self._timeout = process, timeout
         self.settled: Callable[[], None] = lambda: None  # to be called when the broker has accepted the declarations
         self._connection = connection_class(wire)(

@@ -37,7 +37,6 @@ class CheckSettings(Settings):
 
     @property
     def topology(self) -> Topology:
-        """The queues that the service declares."""
         return Topology(self.mq_ch, self.consumer_retry_delays if self.preflight_for == "consumer" else ())
 
     @property

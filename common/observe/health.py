@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from common.process.fork import keep_from_children
+from common.process import fork
 
 REQUEST_TIMEOUT = 5  # seconds for a whole request and its answer
 MOST_CONNECTIONS = 32  # each has a thread, and a container may have 300 (Compose) with up to 256 of the service's own
@@ -51,7 +51,7 @@ class Health:
     def listen(self, host: str, port: int) -> int:
         """Serve in a thread from now on; returns the port. Raises OSError."""
         server = _Server((host, port), self.pages)
-        keep_from_children(server.fileno())
+        fork.sockets.add(server.fileno())
         Thread(target=server.serve_forever, name="http", daemon=True).start()
         return int(server.server_address[1])
 

@@ -2,6 +2,9 @@
 
 import logging
 from contextvars import ContextVar
+from threading import Lock
+from time import monotonic
+from traceback import format_exception
 from typing import Any
 
 import structlog
@@ -9,8 +12,13 @@ import structlog
 from common.message import Message
 from common.observe.stream import STDERR
 from common.observe.trace_context import trace_id
-from common.observe.tracebacks import formatted
 from common.terminal import coloured, printable
+
+MAX_BYTES = 8192  # of a traceback, in UTF-8
+MAX_LINE = 500  # characters: a line of an error's text may be a whole message
+FRAMES = (None, -20, -5, -1)  # of each error in a chain: all, else the innermost
+PERIOD = 60.0  # seconds
+MAX_KINDS = 100  # that have tracebacks in a period
 
 
 class Subject:
@@ -69,7 +77,7 @@ def configure(level: str, form: str) -> None:
     ]
     # Plain tracebacks: rich ones show local variables, and one of them may be a password or a body.
     plain = structlog.dev.plain_traceback
-    last: list[Any] = [structlog.processors.ExceptionRenderer(formatted)]
+    last: list[Any] = [structlog.processors.ExceptionRenderer(lambda exc_info: traceback_of(exc_info[1]))]
     if text:
         last += [write_out, structlog.dev.ConsoleRenderer(colors=coloured(STDERR), exception_formatter=plain)]
     else:
@@ -101,7 +109,6 @@ class Quota:
         self._refill_at = 0.0
 
     def warn(self, event: str, **fields: object) -> None:
-        """Write a warning, or count it as not written."""
         if self._left:
             self._left -= 1
             structlog.get_logger().warning(event, **fields)
@@ -116,3 +123,41 @@ class Quota:
         if self._skipped:
             structlog.get_logger().warning("more of these warnings, not written one by one", count=self._skipped)
             self._skipped = 0
+
+
+def traceback_of(error: BaseException) -> str:
+    """Traceback, causes and notes in at most MAX_BYTES of UTF-8, and never the values of variables."""
+    for limit in FRAMES:
+        lines = "".join(format_exception(error, limit=limit)).splitlines()
+        shown = "\n".join(line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]}…" for line in lines)
+        data = shown.encode(errors="backslashreplace")
+        if len(data) <= MAX_BYTES:
+            return data.decode()
+    name = f"{type(error).__name__} …\n"
+    return name + data[len(name.encode()) - MAX_BYTES :].decode(errors="ignore")
+
+
+class Tracebacks:
+    """Of errors of one kind the first in each period has a traceback. Any thread."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[tuple[str, str], tuple[float, int]] = {}  # when each had one, and how many had none since
+        self._lock = Lock()
+
+    def first(self, error: BaseException, where: str) -> str:
+        """The traceback of `error` if it is the first of its type at this place in a period; else nothing."""
+        kind, now = (type(error).__qualname__, where), monotonic()
+        with self._lock:
+            at, untold = self._kinds.get(kind, (now - PERIOD, 0))
+            if now - at < PERIOD:
+                self._kinds[kind] = at, untold + 1
+                return ""
+            if len(self._kinds) >= MAX_KINDS and kind not in self._kinds:
+                self._kinds = {each: had for each, had in self._kinds.items() if now - had[0] < PERIOD}
+                if len(self._kinds) >= MAX_KINDS:
+                    return ""
+            self._kinds[kind] = now, 0
+        try:
+            return traceback_of(error) + (f"\n{untold} more of these had no traceback" if untold else "")
+        except BaseException:  # noqa: BLE001 - the user's code, such as an error's __str__
+            return ""

@@ -78,7 +78,6 @@ class Stream:
         return bool(sys.stderr) and sys.stderr.isatty()
 
     def drain(self, seconds: float = LAST_LINES) -> None:
-        """Wait for all that was given to be written."""
         with self._changed:
             self._changed.wait_for(lambda: self._done >= self._given, seconds)
 

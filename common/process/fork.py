@@ -19,18 +19,9 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)  # which a service han
 BYTE = 0xFF  # of an exit code, what a parent is told
 child = False  # True in a child that was forked while a service ran
 at_end: list[Callable[[], None]] = []  # what such a child does last, as `atexit` does for a program
-_sockets: set[int] = set()
+# Descriptors to be closed in each child to come. One that is closed must leave: its number may be a file's of the user.
+sockets: set[int] = set()
 _serving = _hooked = False
-
-
-def keep_from_children(descriptor: int) -> None:
-    """Close this socket in each child to come."""
-    _sockets.add(descriptor)
-
-
-def forget(descriptor: int) -> None:
-    """It is closed, and its number may become that of a file of the user's."""
-    _sockets.discard(descriptor)
 
 
 def serving(begins: bool) -> None:
@@ -66,6 +57,6 @@ def _become_child() -> None:
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     nothing = os.open(os.devnull, os.O_RDWR)
-    for descriptor in _sockets:  # not closed: our objects, which are copied too, may use the number again
+    for descriptor in sockets:  # not closed: our objects, which are copied too, may use the number again
         os.dup2(nothing, descriptor, inheritable=False)
     os.close(nothing)

@@ -64,23 +64,25 @@ class Watched(Service, Protocol):
 
     def problems(self) -> list[str]:
         """Why the process should be restarted (http thread)."""
+        return []
 
     def reasons(self) -> list[str]:
         """Why the service is not ready (http thread)."""
 
     def notes(self) -> list[str]:
         """What an operator should know though the service is ready (http thread)."""
+        return []
 
 
 class Loop(IOLoop):
     """Whose sockets are the service's alone."""
 
     def add_handler(self, fd: int, handler: Callable[[int, int], None], events: int) -> None:
-        fork.keep_from_children(fd)
+        fork.sockets.add(fd)
         super().add_handler(fd, handler, events)
 
     def remove_handler(self, fd: int) -> None:
-        fork.forget(fd)
+        fork.sockets.discard(fd)
         super().remove_handler(fd)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from pika.channel import Channel
 from pika.spec import Basic
 
-from common.amqp.connection import Connection
+from common.amqp.connection import ChannelUser, Connection
 from common.amqp.errors import BrokerError
 from common.amqp.topology import Topology
 from common.message import Message
@@ -41,8 +41,8 @@ class Visitor(Protocol):
         """How many of the `left` messages to request now, after `seen` messages of `size` bytes together."""
 
 
-class Browser:
-    """Implements `common.amqp.connection.ChannelUser`. I/O thread only.
+class Browser(ChannelUser):
+    """I/O thread only.
 
     A batch is requested by consumers with just that much prefetch, which are cancelled when all of it came. Nothing is
     acknowledged before: for each acknowledgement the broker would send another message.
@@ -87,13 +87,8 @@ class Browser:
         return (self.total or 0) - self.seen
 
     def prepare(self, channel: Channel) -> None:
-        """Count the messages, and select transactions."""
         channel.queue_declare(self.topology.dead, passive=True, callback=self._guarded(self._on_count))
         channel.tx_select(self._guarded(lambda _: self.connection.accepted(channel)))
-
-    def adapts(self, _refusal: BrokerError) -> bool:
-        """Nothing is declared."""
-        return False
 
     def opened(self, _channel: Channel) -> None:
         """Request the first batch, unless this is a second connection."""

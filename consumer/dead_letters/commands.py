@@ -8,17 +8,14 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field
-
 from common.observe import logs
 from common.observe.stream import STDERR
 from common.process.exit import ExitCode, end_on_signals
 from common.process.run import Process
 from common.settings import flags as cli
-from common.settings.shared import Settings
+from common.settings.shared import Settings, setting
 from common.terminal import printable
-from consumer.dead_letters.dead_letter import DeadLetter
-from consumer.dead_letters.filter import MAX_REPLAYS, SYNTAX, Expression, Filter, parse_expression
+from consumer.dead_letters.dead_letter import MAX_REPLAYS, SYNTAX, DeadLetter, Expression, Filter, parse_expression
 from consumer.dead_letters.render import broker_error, page, sentence, table
 from consumer.dead_letters.replay import Purge, Replay
 from consumer.dead_letters.scan import Listing, Report, Scan
@@ -47,9 +44,7 @@ S = TypeVar("S", bound=Scan)
 class DeadLettersSettings(Settings):
     """The consumer's settings, from the environment, with a log that tells only errors."""
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "error", description="debug, info, warning or error", examples=["debug"]
-    )
+    log_level: Literal["debug", "info", "warning", "error"] = setting("error", "debug, info, warning or error", "debug")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -66,7 +61,6 @@ class Commands:
         self._arguments, self._settings = arguments, settings
 
     def run(self) -> int:
-        """Run the command of the arguments; the exit code."""
         if getattr(self._arguments, "dry_run", False):
             return self._list()
         commands = {"list": self._list, "show": self._show, "replay": self._replay, "purge": self._purge}

@@ -8,8 +8,7 @@ from common.amqp.topology import Topology
 from common.process.run import Process
 from common.settings.shared import Settings
 from consumer.copies import fitted, replayed_copy
-from consumer.dead_letters.dead_letter import DeadLetter
-from consumer.dead_letters.filter import Filter
+from consumer.dead_letters.dead_letter import DeadLetter, Filter
 from consumer.dead_letters.scan import Report, Scan
 from consumer.progress import Progress
 
@@ -52,7 +51,6 @@ class Replay(Scan):
         self.connections.append(self._publisher.connection)
 
     def idle(self) -> bool:
-        """Whether all that was accepted is confirmed."""
         return not self._waiting and not len(self._publisher)
 
     def next_batch(self, seen: int, size: int, left: int) -> int:
@@ -66,7 +64,6 @@ class Replay(Scan):
         return 0 if self._waiting else min(super().next_batch(seen, size, left), most)
 
     def act(self, tag: int, letter: DeadLetter) -> None:
-        """Publish a copy as soon as the publisher has room for one."""
         self._waiting.append((tag, letter))
         self._publish()
 

@@ -10,8 +10,7 @@ from common.message import Message
 from common.process.run import Process
 from common.settings.shared import Settings
 from consumer.dead_letters.browser import Browser
-from consumer.dead_letters.dead_letter import DeadLetter
-from consumer.dead_letters.filter import Filter
+from consumer.dead_letters.dead_letter import DeadLetter, Filter
 from consumer.progress import Progress
 
 FIRST_BATCH = 16  # messages, to learn how large they are
@@ -35,7 +34,6 @@ class Report(NamedTuple):
 
     @property
     def complete(self) -> bool:
-        """Whether all that was asked for is done."""
         left = self.replayed_too_often + self.unpublishable + self.unconfirmed + self.elsewhere
         return not (left or self.interrupted)
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from common.amqp.topology import Queue, Topology
-from common.settings.types import Duration
+from common.settings.shared import Timeout, setting
 from consumer.settings import ConsumerSettings
 
 EXPIRES_MS = 300_000  # the broker deletes the queue after so long without a consumer, if a killed run has left it
@@ -22,18 +22,13 @@ class VerifySettings(ConsumerSettings):
     # The rate is VERIFY_RATE's, and so is the flag --rate.
     consumer_rate: ClassVar[None] = None  # type: ignore[misc]
 
-    verify_count: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
-        1000, description="messages to send", examples=["1000"]
-    )
-    verify_size: Annotated[int, Field(ge=0)] = Field(256, description="bytes of each", examples=["256"])
-    verify_rate: Annotated[int, Field(ge=0)] = Field(
-        0, description="messages a second; 0 is as fast as it goes", examples=["100"]
-    )
-    verify_timeout: Annotated[Duration, Field(gt=0)] = Field(60.0, description="give up after so long", examples=["1m"])
-    verify_json: bool = Field(False, description="print one JSON object", examples=["true"])
+    verify_count: Annotated[int, Field(ge=1, le=1_000_000)] = setting(1000, "messages to send", "1000")
+    verify_size: Annotated[int, Field(ge=0)] = setting(256, "bytes of each", "256")
+    verify_rate: Annotated[int, Field(ge=0)] = setting(0, "messages a second; 0 is as fast as it goes", "100")
+    verify_timeout: Timeout = setting(60.0, "give up after so long", "1m")
+    verify_json: bool = setting(False, "print one JSON object", "true")
 
     def problems(self) -> dict[str, str]:
-        """The consumer's, and what only a verification can get wrong."""
         found = super().problems()
         if self.verify_size > self.mq_max_body:
             found["VERIFY_SIZE"] = f"is over MQ_MAX_BODY ({self.mq_max_body})"
@@ -51,7 +46,6 @@ class TemporaryTopology(Topology):
 
     @property
     def queues(self) -> list[Queue]:
-        """The temporary queue alone."""
         (main,) = (queue for queue in super().queues if queue.name == self.name)
         return [Queue(self.name, {**main.arguments, "x-expires": EXPIRES_MS})]
 

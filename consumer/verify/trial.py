@@ -3,8 +3,8 @@
 import os
 import secrets
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from common.amqp.connection import State
@@ -16,12 +16,57 @@ from common.process.run import Process
 from common.settings.types import format_duration
 from consumer.handler import MOST_THREADS
 from consumer.subscription import Subscription
-from consumer.verify.results import Results
 from consumer.verify.settings import TemporaryTopology, VerifySettings, pattern
 from consumer.workers import Workers
 
 SHORTEST_WAIT = 0.002  # seconds until the next message is due, however high the rate
 RIGHTS = " (`consumer verify` needs the rights configure and read on ^{}$, and write on amq.default)"
+
+
+class Results:
+    """Messages are numbered from 0. Times are of `time.monotonic()`."""
+
+    def __init__(self) -> None:
+        self.sent_at: list[float] = []
+        self.confirmed: set[int] = set()
+        self.handled: Counter[int] = Counter()  # how often each number came
+        self.latencies: list[float] = []  # seconds from the publisher to the first time in the handler
+        self.last_at = 0.0  # when a message last came
+
+    def send(self, now: float) -> int:
+        """The number of the next message, which is given to the publisher."""
+        self.sent_at.append(now)
+        return len(self.sent_at) - 1
+
+    def handle(self, number: int, now: float) -> None:
+        self.last_at = now
+        if number not in self.handled:
+            self.latencies.append(now - self.sent_at[number])
+        self.handled[number] += 1
+
+    def age(self, now: float) -> float:
+        """Seconds since the first message was given to the publisher."""
+        return now - self.sent_at[0] if self.sent_at else 0.0
+
+    def counts(self) -> dict[str, int]:
+        """`lost` is confirmed by the broker and not delivered (yet)."""
+        return {
+            "attempted": len(self.sent_at),
+            "confirmed": len(self.confirmed),
+            "handled": len(self.handled),
+            "lost": len(self.confirmed - self.handled.keys()),
+            "duplicates": self.handled.total() - len(self.handled),
+        }
+
+    def latency(self) -> dict[str, float]:
+        """Seconds; empty when nothing came."""
+        ordered = sorted(self.latencies)
+        return {"p50": percentile(ordered, 50), "p99": percentile(ordered, 99), "max": ordered[-1]} if ordered else {}
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float:
+    """The value that so many percent do not exceed (nearest rank). `ordered` is sorted and not empty."""
+    return ordered[max(0, -int(-len(ordered) * percent // 100) - 1)]
 
 
 class Receiver:
@@ -141,7 +186,6 @@ class Trial:
         self._sender.publisher.connection.open()
 
     def tick(self, now: float) -> None:
-        """Begin when both connections are open; look after time-outs."""
         self._sender.publisher.tick(now)
         # Not before the consumer is there: the first messages would wait for it, and look slow.
         if all(connection.state is State.OPEN for connection in self._connections):

@@ -30,7 +30,6 @@ class Pending(Follower):
     """The source of the messages."""
 
     def __init__(self, most: int) -> None:
-        """Hold at most so many requests."""
         self._most = most
         self._lock = Lock()
         self._inside: set[Receipt] = set()
@@ -77,7 +76,6 @@ class Pending(Follower):
             self._stopped = True
 
     def confirmed(self, position: int) -> None:
-        """One message less to wait for."""
         receipt = self._unconfirmed.pop(position)
         receipt.unsettled -= 1
         if not receipt.unsettled:
@@ -85,13 +83,11 @@ class Pending(Follower):
             self.answered(receipt)
 
     def refused(self, position: int) -> None:
-        """So is this, but the client must hear of it."""
         receipt = self._unconfirmed[position]
         receipt.refused.append(receipt.messages[position - receipt.first].message_id)
         self.confirmed(position)
 
     def close(self) -> None:
-        """Let those who wait know that it is in vain."""
         with self._lock:
             self._stopped = True
             for receipt in self._inside:

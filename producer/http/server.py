@@ -109,7 +109,6 @@ class HttpSource:
         return self._written(b"" if environ["REQUEST_METHOD"] == "HEAD" else body, receipt)
 
     def _token(self) -> bytes | None:
-        """What PRODUCER_HTTP_TOKEN_FILE holds now."""
         file = self._settings.producer_http_token_file
         try:
             return file.read_bytes().strip() if file else None

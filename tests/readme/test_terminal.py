@@ -36,6 +36,6 @@ def test_a_picture_shows_what_its_command_says(name: str) -> None:
     if name == "dead-letters":  # whoever deletes that package skips this
         words += pytest.importorskip("consumer.dead_letters.render").HEAD
     if name == "verify":  # the same
-        words += pytest.importorskip("consumer.verify.results").Results().counts()
+        words += pytest.importorskip("consumer.verify.trial").Results().counts()
     shown = [each.text for each in ET.parse(picture(name)).iter(f"{SVG}text")]
     assert [word for word in words if word not in shown] == []

@@ -20,10 +20,16 @@ from common.message import Message
 from common.plugins import ConfigError
 from producer import reader as readers
 from producer.reader import SourceReader, Unsendable
+from producer.settings import ProducerSettings
 from producer.source import Item
 from tests.processes import ROOT
 
 PATIENCE = 10.0  # seconds
+
+
+def make(size: int = 10, max_body: int = 1000, **values: object) -> ProducerSettings:
+    own = {"producer_source": "own:source", "producer_window": size, "mq_max_body": max_body}
+    return ProducerSettings.model_validate({"mq_url": "amqp://h", "mq_ch": "jobs", **own, **values})
 
 
 class Reader:
@@ -45,17 +51,9 @@ class Reader:
         def items() -> Iterator[Item]:
             return (Item(value, position) for position, value in enumerate(source(), 1))
 
-        self.reader = SourceReader(
-            items,
-            self.woken.release,
-            queue="jobs",
-            name="run",
-            size=size,
-            max_body=max_body,
-            count=count,
-            rate=rate,
-            skip=skip,
-        )
+        bad_item = "refuse" if skip else "stop"
+        own = make(size, max_body, producer_count=count, producer_rate=rate, producer_bad_item=bad_item)
+        self.reader = SourceReader(items, self.woken.release, own, "run")
         self.reader.start()
 
     def take(self, most: int) -> list[Publication[int] | Unsendable]:
@@ -257,7 +255,7 @@ def test_a_message_of_a_source_that_has_an_id_keeps_it_also_when_it_is_too_long(
 )
 def test_no_more_than_a_second_s_worth_is_read_ahead(rate: float | None, size: int, held: int) -> None:
     """Or an outage would end in a burst."""
-    reader = SourceReader(list, lambda: None, queue="q", name="n", size=size, max_body=1, rate=rate)
+    reader = SourceReader(list, lambda: None, make(size, 1, producer_rate=rate), "n")
     assert reader._size == held
 
 
@@ -271,7 +269,7 @@ def filled(size: int, *, bodies: int = 1) -> tuple[SourceReader, list[int], Even
             asked.append(number)
             yield Item(bytes(bodies), number)
 
-    reader = SourceReader(source, woken.set, queue="q", name="n", size=size, max_body=10_000)
+    reader = SourceReader(source, woken.set, make(size, 10_000), "n")
     reader.start()
     return reader, asked, woken
 
@@ -341,7 +339,7 @@ def test_a_reader_that_was_stopped_twice_leaves_at_its_first_time(monkeypatch: p
         never.wait(PATIENCE)
         yield Item(b"", 1)
 
-    reader = SourceReader(source, lambda: None, queue="q", name="n", size=1, max_body=1)
+    reader = SourceReader(source, lambda: None, make(1, 1), "n")
     reader.start()
     reader.stop()
     left_at = reader._leave_at
@@ -362,7 +360,7 @@ def test_the_end_of_the_source_wakes_and_its_error_is_logged_with_where_it_was()
         yield Item(b"", 1)
 
     with capture_logs() as lines:
-        reader = SourceReader(source, woken.set, queue="q", name="n", size=1, max_body=1)
+        reader = SourceReader(source, woken.set, make(1, 1), "n")
         assert not woken.is_set()
         reader.start()
         assert woken.wait(PATIENCE)
@@ -387,7 +385,7 @@ def test_a_stop_waits_for_what_a_source_does_at_its_end(count: int | None) -> No
             raise ValueError("torn down badly")
 
     with capture_logs() as lines:
-        reader = SourceReader(source, lambda: None, queue="q", name="n", size=10, max_body=1, count=count)
+        reader = SourceReader(source, lambda: None, make(10, 1, producer_count=count), "n")
         reader.start()
         if not count:
             reader.stop()
@@ -409,7 +407,7 @@ def test_a_config_error_of_a_source_is_for_people() -> None:
         yield Item(b"", 1)
 
     with capture_logs() as lines:
-        reader = SourceReader(source, lambda: None, queue="q", name="n", size=10, max_body=1)
+        reader = SourceReader(source, lambda: None, make(10, 1), "n")
         reader.start()
         reader._thread.join(PATIENCE)
     assert isinstance(reader.error, ConfigError)
@@ -421,6 +419,7 @@ CHILD = """
 import os, sys
 from common.process import fork
 from producer.reader import SourceReader
+from producer.settings import ProducerSettings
 from producer.source import Item
 
 def source():
@@ -430,7 +429,8 @@ def source():
     yield Item(b"x", 1)
 
 fork.serving(True)
-reader = SourceReader(source, lambda: None, queue="jobs", name="run", size=1, max_body=9)
+settings = ProducerSettings(mq_url="amqp://h", mq_ch="jobs", producer_source="own:source", producer_window=1)
+reader = SourceReader(source, lambda: None, settings, "run")
 reader.start()
 reader._thread.join(20)
 print(len(reader), reader.error)

@@ -1,11 +1,18 @@
 """Messages sent and received with plain pika and with `common.wire`, with equal results."""
 
+import errno
+import socket
+import threading
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 from pika import BasicProperties, ConnectionParameters, frame, spec
+from pika.channel import Channel
 
-from common.amqp.session import connection_class
+from common.amqp.errors import BrokerError
+from common.amqp.plain import IOServices
+from common.amqp.session import Session, connection_class
 from common.message import Message
 from tests.unit.conftest import Loop
 from tests.unit.peer import Peer
@@ -64,3 +71,124 @@ def test_deliveries_come_in_their_order_with_their_properties(
         assert origin.to_pika() == properties
         assert len(origin) > 0
         assert origin.to_pika() is not origin.to_pika()
+
+
+def test_the_address_of_a_host_is_told_on_the_loop(process: Loop) -> None:
+    found: list[object] = []
+    IOServices(process.loop).getaddrinfo("127.0.0.1", 5672, on_done=found.append)
+    process.turn(lambda: found, "the address")
+    assert "127.0.0.1" in str(found)
+
+
+def test_a_look_up_that_hangs_does_not_keep_the_program_from_ending(
+    process: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python joins all threads but daemons at exit."""
+    asked, answer, before = Event(), Event(), set(threading.enumerate())
+
+    def hang(*_: object, **__: object) -> list[object]:
+        asked.set()
+        answer.wait(30)
+        return []
+
+    monkeypatch.setattr("socket.getaddrinfo", hang)
+    IOServices(process.loop).getaddrinfo("host", 5672, on_done=lambda _: None)
+    assert asked.wait(30)
+    waiting: set[Thread] = set(threading.enumerate()) - before
+    answer.set()
+    assert waiting
+    assert all(thread.daemon for thread in waiting)
+
+
+def test_an_ascii_name_is_looked_up_without_the_codec_of_international_names(
+    process: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python loads that codec for any text."""
+    asked: list[object] = []
+
+    def answer(host: object, *_: object, **__: object) -> list[object]:
+        asked.append(host)
+        return []
+
+    monkeypatch.setattr("socket.getaddrinfo", answer)
+    for number, name in enumerate(("rabbitmq-service", "häuschen"), 1):
+        IOServices(process.loop).getaddrinfo(name, 5672, on_done=lambda _: None)
+        process.turn(lambda number=number: len(asked) == number, "the question")  # type: ignore[misc]
+    assert asked == [b"rabbitmq-service", "häuschen"]
+
+
+def test_addresses_that_no_socket_can_be_opened_for_are_left_out(
+    process: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """IPv6 on a kernel without it would end pika's loop. If no address is left, the socket's error is the answer."""
+
+    class OldKernel(socket.socket):
+        def __init__(self, family: int = -1, *others: Any, **more: Any) -> None:
+            if family == socket.AF_INET6:
+                raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+            super().__init__(family, *others, **more)
+
+    monkeypatch.setattr(socket, "socket", OldKernel)
+    found: list[object] = []
+    six, four = (socket.AF_INET6, "six"), (socket.AF_INET, "four")
+    for records in ([six, four], [six]):
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, records=records, **__: records)
+        IOServices(process.loop).getaddrinfo("localhost", 5672, on_done=found.append)
+        process.turn(lambda: found, "an answer")
+        said = found.pop()
+        assert said == [four] if four in records else isinstance(said, OSError)
+
+
+class Owner:
+    """Of one session: notes why it was lost."""
+
+    def __init__(self) -> None:
+        self.lost: list[BrokerError] = []
+
+    def on_channel(self, channel: Channel) -> None:
+        """Not reached."""
+
+    def on_lost(self, broker_error: BrokerError) -> None:
+        self.lost.append(broker_error)
+
+    def on_blocked(self, blocked: bool) -> None:
+        """Not reached."""
+
+
+@pytest.mark.parametrize("lacks", ["thread", "descriptor"])
+def test_a_thread_or_a_descriptor_that_cannot_be_had_is_a_failed_try(
+    process: Loop, monkeypatch: pytest.MonkeyPatch, lacks: str
+) -> None:
+    """In a container that has used up its own, the connection is tried again, and the process goes on."""
+    owner = Owner()
+    with monkeypatch.context() as patch:
+        if lacks == "thread":
+            patch.setattr(Thread, "start", raising(RuntimeError("can't start new thread")))
+        else:
+            patch.setattr(socket.socket, "__init__", raising(OSError(errno.EMFILE, "Too many open files")))
+        parameters = ConnectionParameters("127.0.0.1", 1)
+        session = Session(owner, parameters, process, 5.0, "pika")
+        process.turn(lambda: owner.lost, "a failed try")
+    session.drop()
+    assert {"thread": "can't start new thread", "descriptor": "Too many open files"}[lacks] in str(owner.lost)
+
+
+def raising(error: Exception) -> Any:
+    """A method that raises it."""
+
+    def method(*_: object, **__: object) -> None:
+        raise error
+
+    return method
+
+
+def test_each_try_begins_with_another_address(process: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One address, or none, is no matter."""
+    for records in ([(socket.AF_INET, each) for each in "abc"], [(socket.AF_INET, "a")], []):
+        found: list[list[Any]] = []
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, records=records, **__: list(records))
+        for tries in range(4):
+            IOServices(process.loop, tries).getaddrinfo("broker", 5672, on_done=found.append)
+            process.turn(lambda tries=tries, found=found: len(found) == tries + 1, "an answer")  # type: ignore[misc]
+        orders = ["".join(address for _, address in each) for each in found]
+        assert orders == {3: ["abc", "bca", "cab", "abc"], 1: ["a"] * 4, 0: [""] * 4}[len(records)]

@@ -22,7 +22,7 @@ from tests.unit.peer import Peer
 
 
 class Owner:
-    """Implements `SessionOwner`: notes the events of its session."""
+    """Stands for a connection: notes the events of its session."""
 
     def __init__(self) -> None:
         self.channels: list[Channel] = []

@@ -58,7 +58,7 @@ def test_a_child_dies_of_the_signals_that_the_service_handles(number: signal.Sig
     assert forked(f"os.kill(os.getpid(), {int(number)}); os._exit(5)", hear) == (f"{-number}\n", "")
 
 
-SOCKETS = "kept, left = socket.socket(), socket.socket(); fork.keep_from_children(kept.fileno()); fork.serving(True)"
+SOCKETS = "kept, left = socket.socket(), socket.socket(); fork.sockets.add(kept.fileno()); fork.serving(True)"
 IS_SOCKET = "[os.path.realpath(f'/proc/self/fd/{each.fileno()}') for each in (kept, left)]"
 
 
@@ -71,7 +71,7 @@ def test_a_child_has_not_the_sockets_of_the_service() -> None:
 def test_a_parent_keeps_all_its_sockets() -> None:
     text, _ = forked("os._exit(0)", SOCKETS)
     assert text == "0\n"
-    text, _ = forked("os._exit(0)", f"{SOCKETS}; fork.forget(left.fileno()); print(len(fork._sockets))")
+    text, _ = forked("os._exit(0)", f"{SOCKETS}; fork.sockets.discard(left.fileno()); print(len(fork.sockets))")
     assert text == "1\n0\n"
 
 
@@ -87,8 +87,8 @@ def test_what_the_loop_watches_is_no_childs(process: object) -> None:
     here, there = socket.socketpair()
     loop = process.loop  # type: ignore[attr-defined]
     loop.add_handler(here.fileno(), lambda *_: None, loop.READ)
-    assert here.fileno() in fork._sockets
+    assert here.fileno() in fork.sockets
     loop.remove_handler(here.fileno())
-    assert here.fileno() not in fork._sockets
+    assert here.fileno() not in fork.sockets
     here.close()
     there.close()

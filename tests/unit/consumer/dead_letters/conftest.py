@@ -8,7 +8,7 @@ import pytest
 
 from common.message import Message
 from consumer.dead_letters.commands import DeadLettersSettings
-from consumer.dead_letters.filter import Filter
+from consumer.dead_letters.dead_letter import Filter
 from consumer.progress import Progress
 from tests.unit.conftest import Loop
 

@@ -12,9 +12,8 @@ from common.amqp.errors import BrokerError, Kind
 from common.message import Message
 from consumer.delivery import Delivery
 from consumer.prefetch import SHORT_PREFETCH
-from consumer.verify.results import Results
 from consumer.verify.settings import VerifySettings, pattern
-from consumer.verify.trial import Receiver, Sender, Trial
+from consumer.verify.trial import Receiver, Results, Sender, Trial
 from tests.processes import until
 from tests.unit.conftest import Loop
 

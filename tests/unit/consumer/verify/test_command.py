@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.verify.results import Bucket, Results, as_object, buckets, draw, duration, percentile, progress, rows
+from consumer.verify.command import Bucket, as_object, buckets, draw, duration, progress, rows
+from consumer.verify.trial import Results, percentile
 
 
 def test_a_message_that_is_confirmed_and_did_not_come_is_lost() -> None:
