@@ -9,8 +9,8 @@ from tests.architecture.modules import BESIDE_THE_PAIR, MODULES, WHOLE, lines, p
 SHORTEST, LONGEST = 30, 250  # lines of a module, which is one whole noun
 # What the whole must come to. A second number is the one that is wanted, where the tree is not there yet.
 MOST_MODULES = 90  # wanted: 85
-MOST_LINES = 10616  # wanted: 7300
-MOST_LINES_OF_THE_PAIR = 7077  # wanted: 4000
+MOST_LINES = 10655  # wanted: 7300
+MOST_LINES_OF_THE_PAIR = 7096  # wanted: 4000
 SLACK = 40  # lines by which a package may be shorter than its figure
 
 # Why these are shorter or longer than a module should be.
@@ -19,14 +19,14 @@ EXCEPTIONS = {
 }
 # Lines of each package's own modules. A commit that needs more says here how many, and why in its message.
 LINES = {
-    "common": 487,
+    "common": 504,
     "common.amqp": 1272,
     "common.doctor": 974,
     "common.observe": 656,
     "common.process": 438,
     "common.settings": 524,
-    "common.wire": 608,
-    "consumer": 2597,
+    "common.wire": 628,
+    "consumer": 2599,
     "consumer.dead_letters": 968,
     "consumer.verify": 440,
     "producer": 1186,
