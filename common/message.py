@@ -177,7 +177,7 @@ class Message:
     @property
     def message_id(self) -> str | None:
         """Equal for all copies of a message, to recognise duplicates; None if a foreign publisher set none."""
-        return self.properties.message_id
+        return self.origin.message_id if self._own is None else self._own.message_id
 
     @property
     def content_type(self) -> str | None:

@@ -1,6 +1,6 @@
 """Properties: the AMQP properties of a message, before it is sent and after it was received."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from copy import copy, deepcopy
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -19,6 +19,12 @@ class Properties(Protocol):
 
     def __len__(self) -> int:
         """The memory they take, in bytes, about."""
+
+    @property
+    def message_id(self) -> str | None: ...
+
+    def chosen_headers(self, names: Collection[str]) -> Mapping[str, Any]:
+        """Those of these `names` that are there."""
 
     def to_pika(self) -> BasicProperties:
         """A new object of pika's at each call, which the caller may change."""
@@ -53,6 +59,9 @@ class OutgoingProperties(NamedTuple):
             timestamp=self.milliseconds // 1000,
         )
 
+    def chosen_headers(self, names: Collection[str]) -> Mapping[str, Any]:
+        return {MILLISECONDS: self.milliseconds % 1000} if MILLISECONDS in names else {}
+
     def published_ms(self) -> int:
         return self.milliseconds
 
@@ -70,6 +79,14 @@ class DecodedProperties:
 
     def __len__(self) -> int:
         return len(str(self._properties.headers))  # the headers are the largest part
+
+    @property
+    def message_id(self) -> str | None:
+        return self._properties.message_id
+
+    def chosen_headers(self, names: Collection[str]) -> Mapping[str, Any]:
+        headers = self._properties.headers or {}
+        return {name: headers[name] for name in names if name in headers}
 
     def to_pika(self) -> BasicProperties:
         made = copy(self._properties)

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Any
 
 from common.message import ROUTING, Message
-from common.observe.trace_context import trace_context
+from common.observe.trace_context import TRACEPARENT, TRACESTATE, trace_context
 
 NAME_MAX = 255  # bytes of a name in AMQP
 ID_BYTES = 15  # 20 characters: with `application/json` the properties stay within 64 bytes
@@ -70,7 +70,7 @@ class Forward:
         """The message to publish, with the headers `context`. Raises what `Message.of` raises."""
         made = Message.of(self.value, message_id)
         own = {name: value for name, value in self.headers.items() if not name.startswith(OF_THE_ORIGINAL)}
-        given = {name: getattr(self, name) for name in ("content_type", "type", "correlation_id")}
+        given = {"content_type": self.content_type, "type": self.type, "correlation_id": self.correlation_id}
         changes = {name: value for name, value in given.items() if value is not None}
         if not (context or own or changes):
             return made
@@ -82,9 +82,11 @@ def messages(forwards: Iterable[Forward], original: Message, queue: str, max_bod
 
     A repetition gives the same ids. Raises ValueError for a body of over `max_body` bytes.
     """
-    context = trace_context(original.headers)
+    # Asked by their names: to decode all properties took most of the time of a forward.
+    context = trace_context(original.origin.chosen_headers((TRACEPARENT, TRACESTATE)))
     # Equal messages without an id must not look like one: whoever leaves out duplicates would lose the second.
-    base, count = original.message_id or secrets.token_hex(ID_BYTES), dict[tuple[str, str], int]()
+    base = original.message_id or secrets.token_hex(ID_BYTES)
+    count: dict[tuple[str, str], int] = {}
     for forward in forwards:
         place = exchange, key = forward.destination
         count[place] = nth = count.get(place, 0) + 1

@@ -4,7 +4,7 @@ pika encodes and decodes properties field by field, which is the largest part of
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache, lru_cache
 from typing import Any, Final
 
@@ -32,14 +32,25 @@ class EncodedProperties(bytes):
 
     __slots__ = ()
 
+    @property
+    def message_id(self) -> str | None:
+        at = self._own_place()
+        part = self[at + _behind.size - 1 : -_stamp.size] if at else self._parts().get("message_id")
+        message_id: str | None = None if part is None else _decode("message_id", part)
+        return message_id
+
+    def chosen_headers(self, names: Collection[str]) -> Mapping[str, Any]:
+        """Without decoding where none of them can be there, as in most messages."""
+        there = [name for name in names if self.find(name.encode()) >= 0]
+        headers = decode_table(self._parts().get("headers", bytes(_size.size)))[0] if there else {}
+        return {name: headers[name] for name in there if name in headers}
+
     def to_pika(self) -> BasicProperties:
         """As pika has them. What cannot be read is left out."""
         return _Decoded(**{name: _decode(name, part) for name, part in self._parts().items()})
 
     def published_ms(self) -> int | None:
-        """Of ours without decoding them: the milliseconds and the timestamp stand at their places."""
-        at = self.find(_TABLE) + len(_TABLE)
-        if _is_ours(self[:at]):
+        if at := self._own_place():
             milliseconds: int = _int.unpack_from(self, at)[0]
             seconds: int = _stamp.unpack_from(self, len(self) - _stamp.size)[0]
             return seconds * 1000 + (milliseconds if 0 <= milliseconds < 1000 else 0)
@@ -56,9 +67,18 @@ class EncodedProperties(bytes):
                 parts[name] = _encode(name, value)
         return EncodedProperties(_joined(parts))
 
+    def _own_place(self) -> int:
+        """Where the milliseconds of our own stand, and behind them the id and the timestamp; 0 in foreign ones.
+
+        So these are read without decoding the rest.
+        """
+        at = self.find(_TABLE) + len(_TABLE)
+        return at if _is_ours(self[:at]) else 0
+
     def _parts(self) -> dict[str, bytes]:
         """The bytes of each field that is there."""
-        encoded, parts = bytes(self), dict[str, bytes]()
+        encoded = bytes(self)
+        parts: dict[str, bytes] = {}
         try:
             (flags,) = _word.unpack_from(encoded)
             more, offset = flags & _MORE, _word.size

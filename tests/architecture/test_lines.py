@@ -9,20 +9,20 @@ from tests.architecture.modules import BESIDE_THE_PAIR, MODULES, ROOT, WHOLE, li
 SHORTEST, LONGEST = 30, 250  # lines of a module, which is one whole noun
 # What the whole must come to. A second number is the one that is wanted, where the tree is not there yet.
 MOST_MODULES = 84
-MOST_LINES = 10485  # wanted: 7300
-MOST_LINES_OF_THE_PAIR = 6991  # wanted: 4000
+MOST_LINES = 10524  # wanted: 7300
+MOST_LINES_OF_THE_PAIR = 7010  # wanted: 4000
 MOST_LINES_OF_LOCAL = 805  # wanted: 600
 SLACK = 40  # lines by which a package may be shorter than its figure
 # Lines of each package's own modules. A commit that needs more says here how many, and why in its message.
 LINES = {
-    "common": 486,
+    "common": 503,
     "common.amqp": 1255,
     "common.doctor": 971,
     "common.observe": 644,
     "common.process": 431,
     "common.settings": 524,
-    "common.wire": 608,
-    "consumer": 2596,
+    "common.wire": 628,
+    "consumer": 2598,
     "consumer.dead_letters": 944,
     "consumer.verify": 427,
     "producer": 1138,

@@ -6,6 +6,7 @@ import pytest
 from pika import BasicProperties
 
 from common.message import Message
+from common.properties import DecodedProperties
 from consumer.forward import Forward, messages
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -35,6 +36,21 @@ def test_trace_context_goes_along_and_no_other_header() -> None:
         "traceparent": TRACE,
         "tracestate": "a=b",
     }
+
+
+@pytest.mark.parametrize("headers", [{"mq-ms": 5}, {"traceparent": TRACE, "x-death": [{"a": 1}]}])
+def test_a_forward_decodes_no_more_of_the_original_than_it_needs(headers: dict[str, Any]) -> None:
+    """To decode all took most of the time of a forward."""
+
+    class Unread(DecodedProperties):
+        def to_pika(self) -> BasicProperties:
+            raise AssertionError("decoded")
+
+    properties = BasicProperties(headers=headers, message_id="m1", timestamp=1, delivery_mode=2)
+    original = Message.with_origin(b"x", Unread(properties))
+    [message] = made(Forward(b"x", to="out"), original=original)
+    assert message.message_id == made(Forward(b"x", to="out"))[0].message_id
+    assert message.headers.get("traceparent") == headers.get("traceparent")
 
 
 def test_given_headers_and_properties_go_along_without_what_is_said_of_the_original() -> None:

@@ -116,6 +116,26 @@ def test_when_it_was_published_is_read_from_its_place_or_from_among_others(
     assert received(alike).published_ms() == time_ms // 1000 * 1000, "another header stands in the place of ours"
 
 
+@given(FIELDS, STRINGS)
+def test_the_id_and_some_headers_are_read_from_their_places_or_from_among_others(
+    fields: dict[str, Any], strings: list[str]
+) -> None:
+    """The same as of all that is decoded, of our own messages and of foreign ones."""
+    own = OutgoingProperties("é-name", 5, *strings)
+    for properties in (BasicProperties(**fields), own.to_pika()):
+        names = [MILLISECONDS, "tenant", *(properties.headers or {})]
+        by_bytes, by_fields = received(properties), DecodedProperties(received(properties).to_pika())
+        assert by_bytes.message_id == by_fields.message_id
+        assert by_bytes.chosen_headers(names) == by_fields.chosen_headers(names) == (properties.headers or {})
+    assert own.chosen_headers([MILLISECONDS]) == {MILLISECONDS: 5}
+    assert own.chosen_headers(["tenant"]) == EncodedProperties(encode_outgoing(own)).chosen_headers(["tenant"]) == {}
+
+
+def test_an_id_that_is_no_text_is_the_same_wherever_it_stands() -> None:
+    ours = EncodedProperties(encode_outgoing(OutgoingProperties("name", 5)).replace(b"name", b"\xff\xfe\xfd\xfc"))
+    assert ours.message_id == ours.to_pika().message_id
+
+
 def test_a_text_that_looks_like_our_header_is_none() -> None:
     """A foreign publisher may write anything into its texts."""
     text = (_TABLE + b"\0\0\0\7").decode()
