@@ -161,6 +161,8 @@ def test_a_certificate_that_ends_soon_is_a_warning(
 
     with peer(serve) as port:
         checks = steps(f"amqps://localhost:{port}", mq_tls_ca_file=file)
+    # Where `localhost` is ::1 as well, that address is refused first, as a note.
+    checks = [check for check in checks if check.status is not Status.NOTE]
     assert [check.name for check in checks] == ["name", "tcp", "tls", "amqp"]
     assert checks[2].status is verdict
     assert f"valid for {days} more days" in checks[2].text
