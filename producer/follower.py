@@ -139,6 +139,6 @@ class Confirms(Follower):
                 fork.end_child(self.error)
             with self._changed:
                 if not self.error:
-                    self._untold -= len(told)
                     self._held_bytes -= sum(size for _, size in told)
+                    self._untold -= len(told)  # the last: untold() reads it without the lock
                 self._changed.notify_all()
