@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 # The first of these that runs: a name on the path may be an empty shell (pyenv).
-PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do \
+PYTHON ?= $(shell for p in python3.12 python3.13 python3.14 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -84,11 +84,12 @@ test-pika-pre: ## The unit tests, and a user's own pika, on the newest pre-relea
 	@$(BIN)/python -c 'import pika; print("pika", pika.__version__)'
 	@$(PYTEST) $(addprefix tests/unit/,common consumer producer) tests/broker/test_users_pika.py $(ARGS)
 
+# As named in the one place where it is. The name may have a digest, which a tag cannot have.
+PYTHON_IMAGE ?= $(shell sed -n 's/^FROM \(.*\) AS python$$/\1/p' docker/Dockerfile)
+TEST_IMAGE = mq-pair-test:$(subst @,-,$(subst /,-,$(subst :,-,$(PYTHON_IMAGE))))
 # With IPv6 where this machine has it: Docker gives a container none by itself, and a test listens on ::1.
-PYTHON_IMAGE ?= python:3.14-slim
-TEST_IMAGE = mq-pair-test:$(subst /,-,$(subst :,-,$(PYTHON_IMAGE)))
 .PHONY: test-image
-test-image: ## The unit tests on the Python of an image; PYTHON_IMAGE=python:3.14-slim
+test-image: ## The unit tests on the Python of an image; PYTHON_IMAGE=python:3.14-slim, the images' own
 	@docker build --quiet --build-arg PYTHON=$(PYTHON_IMAGE) --file docker/test.Dockerfile --tag $(TEST_IMAGE) .
 	@docker run --rm --init $(if $(wildcard /proc/net/if_inet6),--sysctl net.ipv6.conf.all.disable_ipv6=0) \
 	  $(TEST_IMAGE) -n $(WORKERS) --dist loadscope tests/unit tests/test_architecture.py $(ARGS)

@@ -11,8 +11,9 @@ NEEDS_CONTEXT = test -n "$(CONTEXT)" || { echo "make $@ CONTEXT=name: one of"; k
 
 .PHONY: images load k3d kind deploy undeploy secrets rotate test-cluster lock sbom
 
-BUILD = docker build --file docker/Dockerfile $(if $(OTEL),--build-arg REQUIREMENTS=requirements-otel.lock)
-images: ## build the producer and consumer images (OTEL=1: with OpenTelemetry)
+BUILD = docker build --file docker/Dockerfile --build-arg PYTHON=$(PYTHON_IMAGE) \
+  $(if $(OTEL),--build-arg REQUIREMENTS=requirements-otel.lock)
+images: ## build the producer and consumer images (OTEL=1: with OpenTelemetry; PYTHON_IMAGE=name: over that)
 	$(BUILD) --target producer --tag $(call image,producer) .
 	$(BUILD) --target consumer --tag $(call image,consumer) .
 

@@ -1,5 +1,5 @@
 # The unit tests on a Python that this machine does not have: `make test-image`.
-ARG PYTHON=python:3.14-slim
+ARG PYTHON
 FROM ${PYTHON}
 WORKDIR /mq-pair
 COPY requirements-dev.lock .

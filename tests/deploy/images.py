@@ -1,10 +1,14 @@
 """Our images, under the names that the manifests have for them."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from tests.deploy.kustomize import BASE, load
-from tests.processes import output
+from tests.processes import ROOT, output
+
+# The base of our images; it may have a digest behind its tag.
+(PYTHON,) = re.findall(r"^FROM (python:\S+) AS python$", (ROOT / "docker" / "Dockerfile").read_text(), re.MULTILINE)
 
 
 def name_of(image: str) -> str:

@@ -8,12 +8,12 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from tests.deploy.images import docker
+from tests.deploy.images import PYTHON, docker
 
 STAND_IN = "mq-test-prometheus"
 # As the official image has it: a shell, a user without rights, and a folder that is this user's.
-DOCKERFILE = """
-FROM python:3.14-slim
+DOCKERFILE = f"""
+FROM {PYTHON}
 RUN install --directory --owner=65534 --group=65534 /prometheus
 USER 65534:65534
 VOLUME /prometheus

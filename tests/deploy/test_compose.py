@@ -56,6 +56,12 @@ def test_its_images_may_have_spans(project: Project, monkeypatch: pytest.MonkeyP
         monkeypatch.setitem(project.settings, "REQUIREMENTS", "requirements-otel.lock")
 
 
+def test_the_broker_may_be_of_an_image_by_its_digest(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = f"rabbitmq:4-management@sha256:{'0' * 64}"
+    monkeypatch.setitem(project.settings, "RABBITMQ_IMAGE", image)
+    assert json.loads(project("config", "--format=json"))["services"]["rabbitmq"]["image"] == image
+
+
 def test_all_three_run_hardened_and_are_seen_from_this_machine_only(project: Project) -> None:
     project("up", "--detach", "--no-recreate")
     for service in ("rabbitmq", "producer", "consumer"):
@@ -153,6 +159,8 @@ def test_the_example_of_an_environment_file_names_what_compose_hands_on(
     for name, value in values.items():
         if name in own:
             assert services[own[name]]["ports"][0]["published"] == value
+        elif name == "RABBITMQ_IMAGE":
+            assert services["rabbitmq"]["image"] == value
         else:
             assert handed_on[name] == (value or "given"), name
     known = {

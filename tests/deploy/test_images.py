@@ -1,7 +1,6 @@
 """The two images: small, not root, and running where nothing can be written."""
 
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.images import docker
+from tests.deploy.images import PYTHON, docker
 from tests.processes import ROOT, until
 from tests.readme.documents import example
 
@@ -19,7 +18,6 @@ pytestmark = pytest.mark.docker
 
 HARDENED = ("--rm", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=none")
 SOURCES = ("common", "producer", "consumer")
-(BASE,) = re.findall(r"^FROM (python:\S+) AS python$", (ROOT / "docker" / "Dockerfile").read_text(), re.MULTILINE)
 LARGEST = 20_000_000  # bytes of our layers
 
 
@@ -33,10 +31,10 @@ def service(request: pytest.FixtureRequest) -> str:
 
 
 def test_it_is_small_and_both_share_all_but_their_own_code(images: dict[str, str], service: str) -> None:
-    base = len(_inspect(BASE)["RootFS"]["Layers"])
+    base = len(_inspect(PYTHON)["RootFS"]["Layers"])
     layers = {name: _inspect(image)["RootFS"]["Layers"] for name, image in images.items()}
     assert layers["producer"][:-1] == layers["consumer"][:-1]
-    assert _inspect(images[service])["Size"] - _inspect(BASE)["Size"] < LARGEST
+    assert _inspect(images[service])["Size"] - _inspect(PYTHON)["Size"] < LARGEST
     assert len(layers[service]) - base <= 6
 
 
@@ -49,7 +47,7 @@ def test_it_runs_as_a_number_that_is_not_root_and_gets_the_signals_itself(images
 
 def test_nothing_of_the_machine_that_built_it_and_no_secret_is_in_it(images: dict[str, str], service: str) -> None:
     ours = _inspect(images[service])["Config"]["Env"]
-    base = _inspect(BASE)["Config"]["Env"]
+    base = _inspect(PYTHON)["Config"]["Env"]
     assert {each.partition("=")[0] for each in ours} - {each.partition("=")[0] for each in base} == {
         "PYTHONSAFEPATH",
         "PYTHONUNBUFFERED",
