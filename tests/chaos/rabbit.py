@@ -11,6 +11,7 @@ from testcontainers.core.docker_client import DockerClient
 
 from tests.container import Container
 from tests.node import Node
+from tests.system import manage
 
 ADDRESS = "127.0.0.1"
 # The leader's process of a quorum queue; suspended, it takes publishes in and answers none of them.
@@ -21,9 +22,12 @@ sys:{verb}(amqqueue:get_pid(Q), 15000).
 
 
 class Rabbit(ABC):
-    """A single node. Its users are made and changed by `rabbitmqctl`, so that whatever happens to them is real."""
+    """A single node. Its users are real ones, made over its management page: each `rabbitmqctl` starts an Erlang VM."""
 
+    name: str
     port: int
+    url: str
+    management_url: str
 
     @abstractmethod
     def start(self) -> Any:
@@ -63,12 +67,12 @@ class Rabbit(ABC):
 
     def add_user(self, name: str, password: str) -> None:
         """A user who may do everything in /."""
-        self.rabbitmqctl("add_user", name, password)
+        manage.set_user(self, name, password)
         self.permit(name)
 
     def permit(self, name: str, write: str = ".*") -> None:
         """Set what the user may write; the rest is allowed."""
-        self.rabbitmqctl("set_permissions", "-p", "/", name, ".*", write, ".*")
+        manage.permit(self, name, write=write)
 
     def expel(self, name: str) -> None:
         """Close the user's connections: permissions of open channels are cached."""
