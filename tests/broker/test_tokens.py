@@ -16,7 +16,7 @@ from tests.processes import WIRES, Process, until
 from tests.system.kit import PLUGINS, bodies
 
 KEY = b"the signing key of this test alone"
-VALID, EVERY, LASTS = 12.0, 8.0, 40.0  # seconds: a token, between two of them, all of it
+VALID, EVERY, LASTS = 16.0, 8.0, 40.0  # seconds: a token, between two of them, all of it
 RIGHTS = [f"rabbitmq.{verb}:*/*" for verb in ("configure", "write", "read")]
 JWK = '#{<<"kty">> => <<"oct">>, <<"alg">> => <<"HS256">>, <<"k">> => <<"%s">>}'
 SETTINGS = (
@@ -46,7 +46,7 @@ class Tokens:
 
     def __init__(self, path: Path, port: int) -> None:
         self.path, self._port = path, port
-        self.renew()
+        self.renew(120.0)  # for the start of both services, however long that takes
 
     def renew(self, seconds: float = VALID) -> None:
         """Replace it at once, as Kubernetes does."""
@@ -82,8 +82,8 @@ def test_a_token_that_is_renewed_in_time_costs_no_connection_and_no_message(
     try:
         began = time.monotonic()
         while time.monotonic() - began < LASTS:
-            time.sleep(EVERY)
             tokens.renew()
+            time.sleep(EVERY)
         for process, connections in ((producer, ["producer"]), (consumer, ["consumer", "consumer_retry"])):
             log = process.log()
             assert sorted(each["connection"] for each in log if each["event"] == "connected") == connections
