@@ -99,7 +99,7 @@ check: $(READY) ## Format, lint, types, Dockerfiles, workflows
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy --strict $(CODE)
-	@$(BIN)/hadolint docker/Dockerfile docker/test.Dockerfile template/Dockerfile
+	@$(BIN)/hadolint $(wildcard docker/*Dockerfile) template/Dockerfile
 	@$(BIN)/zizmor --offline --persona pedantic --quiet .github template/.github/workflows/test.yml
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml template/.github/workflows/*.yml
 	@$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml

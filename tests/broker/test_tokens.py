@@ -16,7 +16,7 @@ from tests.processes import WIRES, Process, until
 from tests.system.kit import PLUGINS, bodies
 
 KEY = b"the signing key of this test alone"
-VALID, EVERY, LASTS = 16.0, 8.0, 40.0  # seconds: a token, between two of them, all of it
+VALID, EVERY, LASTS = 12.0, 8.0, 40.0  # seconds: a token, between two of them, all of it
 RIGHTS = [f"rabbitmq.{verb}:*/*" for verb in ("configure", "write", "read")]
 JWK = '#{<<"kty">> => <<"oct">>, <<"alg">> => <<"HS256">>, <<"k">> => <<"%s">>}'
 SETTINGS = (

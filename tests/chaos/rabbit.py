@@ -5,10 +5,10 @@ import secrets
 import signal
 import urllib.parse
 from abc import ABC, abstractmethod
-from typing import Any
 
 from testcontainers.core.docker_client import DockerClient
 
+from tests.brokers import Broker
 from tests.container import Container
 from tests.node import Node
 from tests.system import manage
@@ -21,29 +21,8 @@ sys:{verb}(amqqueue:get_pid(Q), 15000).
 """
 
 
-class Rabbit(ABC):
+class Rabbit(Broker, ABC):
     """A single node. Its users are real ones, made over its management page: each `rabbitmqctl` starts an Erlang VM."""
-
-    name: str
-    port: int
-    url: str
-    management_url: str
-
-    @abstractmethod
-    def start(self) -> Any:
-        """Start it on its old data."""
-
-    @abstractmethod
-    def stop(self) -> None:
-        """Stop it in order."""
-
-    @abstractmethod
-    def restart(self) -> None:
-        """Stop it if it runs, and start it."""
-
-    @abstractmethod
-    def kill(self) -> None:
-        """SIGKILL."""
 
     @abstractmethod
     def freeze(self) -> None:
@@ -52,10 +31,6 @@ class Rabbit(ABC):
     @abstractmethod
     def thaw(self) -> None:
         """SIGCONT."""
-
-    @abstractmethod
-    def rabbitmqctl(self, *args: str) -> str:
-        """What `rabbitmqctl -s args` prints; raises Failure."""
 
     def ports(self) -> list[int]:
         """Where it listens."""

@@ -79,7 +79,7 @@ def test_all_three_run_hardened_and_are_seen_from_this_machine_only(project: Pro
 
 
 def _await_broker(project: Project) -> None:
-    until(lambda: project.inspect("rabbitmq")["State"]["Health"]["Status"] == "healthy", "the broker is healthy", 90)
+    until(lambda: project.inspect("rabbitmq")["State"]["Health"]["Status"] == "healthy", "the broker is healthy", 60)
 
 
 def test_the_broker_listens_for_no_peer_and_no_process_has_the_password_in_its_environment(project: Project) -> None:
